@@ -1,0 +1,35 @@
+"""Output files that are whole or absent: write aside, then rename."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from golden.errors import refusal
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yields a path to write to; it becomes ``path`` when the block ends without an error.
+
+    Raises ValueError where the folder cannot be written to.
+    """
+    with aside_folder(path.parent, path.name) as folder:
+        part = folder / path.name
+        yield part
+        os.replace(part, path)
+
+
+@contextmanager
+def aside_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A folder beside the final place, so that renaming out of it is atomic; gone at the end."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=parent))
+    except OSError as error:
+        raise refusal(str(parent), error.strerror, "a folder that can be written to") from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

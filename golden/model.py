@@ -1,0 +1,274 @@
+"""The model file: one safetensors file, read with suspicion (docs/numerics.md, "Model file")."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from golden.errors import refusal
+from golden.files import written_aside
+from golden.fixed import Q
+from golden.gru import GRUWeights
+from golden.linear import LinearWeights
+from golden.parameters import Formats, LayerParameters, NetworkParameters
+
+VERSION = 1
+METADATA_KEY = "deltarnn"
+_FORMATS = ("activation", "state", "gate", "readout", "preactivation")
+_KNOWN = ("version", "name", "labels", "formats", "layers")
+
+Weights = GRUWeights | LinearWeights
+
+
+def accumulator_width(
+    formats: Formats, layers: tuple[LayerParameters, ...], weights: tuple[Weights, ...]
+) -> int:
+    """The bits, sign included, that hold every M of every layer at all times.
+
+    In every frame and after any number of its events M = bias + sum_j W_j v_j for some v_j that
+    were sent, so |M| <= |bias| + sum_j |W_j| 2^(m+f) whatever the order of the events.
+    """
+    bound = 0
+    for layer, w in zip(layers, weights, strict=True):
+        rows_x = np.abs(w.weight_x.astype(np.int64)).sum(axis=1) << (formats.activation.width - 1)
+        bias = np.abs(w.bias.astype(np.int64))
+        if isinstance(w, GRUWeights):
+            rows_h = np.abs(w.weight_h.astype(np.int64)).sum(axis=1)
+            rows_h <<= formats.activation.width - 1
+            h = layer.units
+            rows = np.concatenate(
+                [rows_x[: 2 * h] + rows_h[: 2 * h], rows_x[2 * h :], rows_h[2 * h :]]
+            )
+        else:
+            rows = rows_x
+        bound = max(bound, int((bias + rows).max()))
+    return bound.bit_length() + 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its weights.
+
+    Attributes
+    ----------
+    name, labels
+        What it is called and what its outputs mean; ``labels`` may be None.
+    parameters
+        Formats and layer shapes, accumulator width included.
+    weights
+        One GRUWeights or LinearWeights a layer.
+    extra
+        Further keys of the metadata (features, training record, scores), kept as they are.
+    sha256
+        Of the file it was read from; empty where there is none.
+    """
+
+    name: str
+    parameters: NetworkParameters
+    weights: tuple[Weights, ...]
+    labels: tuple[str, ...] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        formats: Formats,
+        layers: tuple[LayerParameters, ...],
+        weights: tuple[Weights, ...],
+        labels: tuple[str, ...] | None = None,
+        extra: dict[str, Any] | None = None,
+        sha256: str = "",
+    ) -> "Model":
+        """A model of these layers, with the accumulator width that they need."""
+        width = accumulator_width(formats, layers, weights)
+        parameters = NetworkParameters(formats, layers, width)
+        if labels is not None and len(labels) != parameters.outputs:
+            raise refusal("key 'labels'", f"{len(labels)} labels", f"{parameters.outputs}")
+        return cls(name, parameters, weights, labels, extra or {}, sha256)
+
+
+def save_model(model: Model, path: Path) -> None:
+    """Writes the model file; the same model gives the same bytes."""
+    formats = model.parameters.formats
+    metadata = {
+        "version": VERSION,
+        "name": model.name,
+        "labels": None if model.labels is None else list(model.labels),
+        "formats": {key: [(q := getattr(formats, key)).m, q.f] for key in _FORMATS},
+        "layers": [_layer_record(layer) for layer in model.parameters.layers],
+        **model.extra,
+    }
+    tensors = {}
+    for k, weights in enumerate(model.weights):
+        for tensor, value in vars(weights).items():
+            dtype = np.int32 if tensor == "bias" else np.int8
+            tensors[f"layers.{k}.{tensor}"] = np.ascontiguousarray(value, dtype=dtype)
+    with written_aside(path) as part:
+        part.write_bytes(save(tensors, {METADATA_KEY: json.dumps(metadata)}))
+
+
+def _layer_record(layer: LayerParameters) -> dict[str, Any]:
+    record = {"kind": layer.kind, "weight_frac": layer.weight_frac, "theta_x": layer.theta_x}
+    return {**record, "theta_h": layer.theta_h} if layer.recurrent else record
+
+
+def load_model(path: Path) -> Model:
+    """Reads and checks a model file.
+
+    Raises ValueError that names the file, the tensor or key, what was found and what was expected.
+    """
+    try:
+        return _load(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _load(path: Path) -> Model:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise refusal("model file", error.strerror, "a readable safetensors file") from None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            # bfloat16 and the like have no NumPy type: ask for the name before the array.
+            dtypes = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
+            tensors = {
+                key: file.get_tensor(key) for key, dtype in dtypes.items() if dtype in ("I8", "I32")
+            }
+    except SafetensorError as error:
+        reason = str(error).splitlines()[0]
+        raise refusal("model file", f"no safetensors ({reason})", "a safetensors file") from None
+    record = _metadata(metadata)
+    formats = _formats(record)
+    layers, weights = [], []
+    inputs: int | None = None
+    for k, entry in enumerate(_list(record, "layers")):
+        layer, layer_weights = _layer(k, entry, inputs, dtypes, tensors)
+        layers.append(layer)
+        weights.append(layer_weights)
+        inputs = layer.units
+    known = {f"layers.{k}.{tensor}" for k, w in enumerate(weights) for tensor in vars(w)}
+    for key in dtypes:
+        if key not in known:
+            raise refusal(f"tensor '{key}'", "a tensor", "none of that name in these layers")
+    return Model.of(
+        _name(record),
+        formats,
+        tuple(layers),
+        tuple(weights),
+        _labels(record),
+        {key: value for key, value in record.items() if key not in _KNOWN},
+        hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _metadata(metadata: dict[str, str]) -> dict[str, Any]:
+    key = f"__metadata__['{METADATA_KEY}']"
+    if METADATA_KEY not in metadata:
+        raise refusal(key, "nothing", "the JSON record of a deltarnn model")
+    try:
+        record = json.loads(metadata[METADATA_KEY])
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise refusal(key, f"no JSON ({error})", "a JSON object") from None
+    if not isinstance(record, dict):
+        raise refusal(key, type(record).__name__, "a JSON object")
+    version = record.get("version")
+    if version != VERSION or isinstance(version, bool):
+        raise refusal("key 'version'", repr(version), str(VERSION))
+    return record
+
+
+def _list(record: dict[str, Any], key: str) -> list[Any]:
+    value = record.get(key)
+    if not isinstance(value, list):
+        raise refusal(f"key '{key}'", repr(value), "a list")
+    return value
+
+
+def _name(record: dict[str, Any]) -> str:
+    name = record.get("name")
+    if not isinstance(name, str) or not name:
+        raise refusal("key 'name'", repr(name), "a text")
+    return name
+
+
+def _labels(record: dict[str, Any]) -> tuple[str, ...] | None:
+    if record.get("labels") is None:
+        return None
+    labels = _list(record, "labels")
+    if not all(isinstance(label, str) for label in labels):
+        raise refusal("key 'labels'", repr(labels), "a list of texts, or null")
+    return tuple(labels)
+
+
+def _formats(record: dict[str, Any]) -> Formats:
+    formats = record.get("formats")
+    if not isinstance(formats, dict):
+        raise refusal("key 'formats'", repr(formats), f"an object with {', '.join(_FORMATS)}")
+    for key in formats:
+        if key not in _FORMATS:
+            raise refusal(f"key 'formats.{key}'", "a format", f"only {', '.join(_FORMATS)}")
+    return Formats(**{key: Q.parse(f"key 'formats.{key}'", formats.get(key)) for key in _FORMATS})
+
+
+def _layer(
+    k: int,
+    entry: Any,
+    inputs: int | None,
+    dtypes: dict[str, str],
+    tensors: dict[str, np.ndarray],
+) -> tuple[LayerParameters, Weights]:
+    """Layer ``k``; ``inputs`` is the width of the layer before it, None for the first."""
+    key = f"layers[{k}]"
+    if not isinstance(entry, dict):
+        raise refusal(f"key '{key}'", repr(entry), "an object")
+    kind = entry.get("kind")
+    if kind not in ("gru", "linear"):
+        raise refusal(f"key '{key}.kind'", repr(kind), "'gru' or 'linear'")
+    gates, accumulators = (3, 4) if kind == "gru" else (1, 1)
+
+    def tensor(name: str, dtype: str, shape: tuple[int | None, ...]) -> np.ndarray:
+        full = f"layers.{k}.{name}"
+        expected = f"{dtype} [{', '.join('*' if n is None else str(n) for n in shape)}]"
+        if full not in dtypes:
+            raise refusal(f"tensor '{full}'", "nothing", expected)
+        if dtypes[full] != dtype:
+            raise refusal(f"tensor '{full}'", dtypes[full], expected)
+        value = tensors[full]
+        fits = value.ndim == len(shape) and all(
+            found > 0 and wanted in (None, found)
+            for found, wanted in zip(value.shape, shape, strict=True)
+        )
+        if not fits:
+            raise refusal(f"tensor '{full}'", f"{dtype} {list(value.shape)}", expected)
+        return value
+
+    weight_x = tensor("weight_x", "I8", (None, inputs))
+    if weight_x.shape[0] % gates:
+        raise refusal(f"tensor 'layers.{k}.weight_x'", f"{weight_x.shape[0]} rows", "rows r, u, c")
+    units = weight_x.shape[0] // gates
+    bias = tensor("bias", "I32", (accumulators * units,))
+    if kind == "gru":
+        weights: Weights = GRUWeights(weight_x, tensor("weight_h", "I8", (3 * units, units)), bias)
+    else:
+        weights = LinearWeights(weight_x, bias)
+    try:
+        layer = LayerParameters(
+            kind,
+            weight_x.shape[1],
+            units,
+            entry.get("weight_frac"),  # type: ignore[arg-type]  # checked there
+            entry.get("theta_x"),  # type: ignore[arg-type]
+            entry.get("theta_h"),
+        )
+    except ValueError as error:
+        raise ValueError(f"key '{key}': {error}") from None
+    return layer, weights

@@ -1,0 +1,227 @@
+"""The parameters of a network and of a core: one frozen object that golden/ and hw/ both read.
+
+Everything that can be derived is a property here, so that no two places derive it differently.
+"""
+
+from dataclasses import dataclass
+
+from golden.errors import refusal, require_int
+from golden.fixed import Q
+
+WEIGHT = Q(0, 7)  # weights are 8 bits; where their binary point lies is each layer's weight_frac
+WEIGHT_FRAC_MAX = 15  # a layer whose largest weight is below 2^-8 has nothing to say
+TABLE_BITS_MAX = 16
+
+
+@dataclass(frozen=True)
+class Formats:
+    """The number formats of a network (docs/numerics.md, "Formats"); the defaults are its."""
+
+    activation: Q = Q(3, 4)
+    state: Q = Q(3, 4)
+    gate: Q = Q(1, 6)
+    readout: Q = Q(7, 8)
+    preactivation: Q = Q(3, 4)
+
+    def __post_init__(self) -> None:
+        require_int("width of format activation", self.activation.width, 2, 16)
+        require_int("width of format preactivation", self.preactivation.width, 2, TABLE_BITS_MAX)
+        if self.gate.m < 1:
+            raise refusal("format gate", str(self.gate), "at least Q1.f, so that 1.0 fits")
+
+    def accumulator_frac(self, weight_frac: int) -> int:
+        """Fraction bits of M: f_act + f_w."""
+        return self.activation.f + weight_frac
+
+    def readout_shift(self, weight_frac: int) -> int:
+        """n of R(M) = sat(rshift(M, n), readout)."""
+        return self.accumulator_frac(weight_frac) - self.readout.f
+
+    @property
+    def index_shift(self) -> int:
+        """n of the r and u table index: sat(rshift(R, n), preactivation)."""
+        return self.readout.f - self.preactivation.f
+
+    @property
+    def candidate_shift(self) -> int:
+        """n of the c table index: sat(rshift(pre, n), preactivation)."""
+        return self.readout.f + self.gate.f - self.preactivation.f
+
+    @property
+    def blend_frac(self) -> int:
+        """f = max(f_gate, f_state): the fraction bits in which h' and c' meet."""
+        return max(self.gate.f, self.state.f)
+
+    @property
+    def update_shift(self) -> int:
+        """n of the one rounding of h_t."""
+        return self.blend_frac + self.gate.f - self.state.f
+
+    @property
+    def output_shift(self) -> int:
+        """n of a = sat(rshift(h, n), activation)."""
+        return self.state.f - self.activation.f
+
+
+@dataclass(frozen=True)
+class LayerParameters:
+    """Shape and numbers of one layer, without its weights.
+
+    Parameters
+    ----------
+    kind
+        ``"gru"`` or ``"linear"``.
+    inputs
+        I, width of x.
+    units
+        H of a GRU layer, O of a linear one.
+    weight_frac
+        f_w, fraction bits of the layer's weights.
+    theta_x, theta_h
+        Thresholds in activation LSBs; ``theta_h`` is None in a linear layer.
+    """
+
+    kind: str
+    inputs: int
+    units: int
+    weight_frac: int
+    theta_x: int
+    theta_h: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("gru", "linear"):
+            raise refusal("kind", repr(self.kind), "'gru' or 'linear'")
+        require_int("inputs", self.inputs, 1)
+        require_int("units", self.units, 1)
+        require_int("weight_frac", self.weight_frac, 0, WEIGHT_FRAC_MAX)
+        require_int("theta_x", self.theta_x, 0)
+        if self.recurrent:
+            require_int("theta_h", self.theta_h, 0)
+        elif self.theta_h is not None:
+            raise refusal("theta_h", repr(self.theta_h), "no theta_h in a linear layer")
+
+    @property
+    def recurrent(self) -> bool:
+        return self.kind == "gru"
+
+    @property
+    def columns(self) -> int:
+        """Columns of the weight matrix: I + H, or I of a linear layer."""
+        return self.inputs + (self.units if self.recurrent else 0)
+
+    @property
+    def gates(self) -> int:
+        """Weight rows a unit: 3 (r, u, c), or 1 of a linear layer."""
+        return 3 if self.recurrent else 1
+
+    @property
+    def accumulators(self) -> int:
+        """Accumulators a unit: 4 (r, u, xc, hc), or 1 of a linear layer."""
+        return 4 if self.recurrent else 1
+
+    @property
+    def weights(self) -> int:
+        return self.gates * self.units * self.columns
+
+    def blocks(self, lanes: int) -> int:
+        """Blocks of ``lanes`` units, the last one perhaps partly empty."""
+        return -(-self.units // lanes)
+
+    def row_blocks(self, lanes: int) -> int:
+        """Cycles an event costs at the least: 3 ceil(H/P), or ceil(O/P) of a linear layer."""
+        return self.gates * self.blocks(lanes)
+
+
+@dataclass(frozen=True)
+class NetworkParameters:
+    """Formats and layers of a network: GRU layers, then at most one linear read-out.
+
+    ``accumulator_width`` is the width of M in bits, sign included, at which no row of any layer
+    can overflow in any order of events (golden.model.accumulator_width proves it from the weights).
+    """
+
+    formats: Formats
+    layers: tuple[LayerParameters, ...]
+    accumulator_width: int
+
+    def __post_init__(self) -> None:
+        kinds = [layer.kind for layer in self.layers]
+        if not kinds or kinds[0] != "gru" or "linear" in kinds[:-1]:
+            raise refusal(
+                "layers", str(kinds), "one or more gru layers, then at most one linear layer"
+            )
+        for k in range(1, len(self.layers)):
+            if self.layers[k].inputs != self.layers[k - 1].units:
+                raise refusal(
+                    f"inputs of layer {k}",
+                    self.layers[k].inputs,
+                    f"{self.layers[k - 1].units}, the units of layer {k - 1}",
+                )
+
+    @property
+    def inputs(self) -> int:
+        """Elements of a frame."""
+        return self.layers[0].inputs
+
+    @property
+    def outputs(self) -> int:
+        """Results a frame: O of the read-out, or H of the last GRU layer."""
+        return self.layers[-1].units
+
+    @property
+    def recurrent(self) -> tuple[LayerParameters, ...]:
+        """The GRU layers."""
+        return tuple(layer for layer in self.layers if layer.recurrent)
+
+    @property
+    def output_width(self) -> int:
+        """Bits of one result: M of a read-out, an activation of a GRU layer."""
+        last = self.layers[-1]
+        return self.formats.activation.width if last.recurrent else self.accumulator_width
+
+    @property
+    def output_frac(self) -> int:
+        """Fraction bits of one result."""
+        last = self.layers[-1]
+        formats = self.formats
+        return (
+            formats.activation.f if last.recurrent else formats.accumulator_frac(last.weight_frac)
+        )
+
+    @property
+    def weights(self) -> int:
+        return sum(layer.weights for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class CoreParameters:
+    """One core: a network and the number of lanes that compute it.
+
+    Parameters
+    ----------
+    network
+        What is computed.
+    lanes
+        P, multiply-accumulate units; a weight word holds P weights.
+    """
+
+    network: NetworkParameters
+    lanes: int = 8
+
+    def __post_init__(self) -> None:
+        require_int("lanes", self.lanes, 1, 1024)
+
+    def ideal_cycles(self, events: list[int]) -> int:
+        """sum over layers of events * row_blocks: the bound on a frame's cycles.
+
+        ``events`` holds, for each layer, the events of x and h together.
+        """
+        layers = self.network.layers
+        return sum(
+            n * layer.row_blocks(self.lanes) for n, layer in zip(events, layers, strict=True)
+        )
+
+    @property
+    def dense_cycles(self) -> int:
+        """The bound on a frame's cycles when every column fires: an ideal dense machine's."""
+        return self.ideal_cycles([layer.columns for layer in self.network.layers])
