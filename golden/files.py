@@ -1,6 +1,5 @@
 """Output files that are whole or absent: write aside, then rename."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     with aside_folder(path.parent, path.name) as folder:
         part = folder / path.name
         yield part
-        os.replace(part, path)
+        part.replace(path)
 
 
 @contextmanager

@@ -1,0 +1,105 @@
+"""Lists of events that are written once and read many times."""
+
+from amaranth.hdl import Array, Cat, Module, unsigned
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for, ceil_log2
+
+from golden.errors import require_int
+from hw.delta import event_layout, outcome_layout
+
+
+class EventBuffer(wiring.Component):
+    """Several event lists in one memory; a list may be read while it still grows.
+
+    The lanes walk a list once for every gate of every block, so it is replayed, not consumed.
+    A list is *complete* when all its events are in; it is cleared when the last walk is over.
+
+    Parameters
+    ----------
+    lists : int
+        How many lists there are.
+    size : int
+        Events that the longest one can hold: one for each column.
+    width : int
+        Bits of an activation; a delta has one more.
+
+    Members
+    -------
+    i : In, stream (never waits)
+        What a DeltaEncoder sends: appends ``event`` to the list ``vector`` where it ``fires``;
+        ``last`` completes that list.
+    read_list, read_index : In
+        What to read.
+    event : Out
+        The event there, one cycle later.
+    count : Out, array over the lists
+        Events in each list.
+    complete : Out, a bit for each list
+        Whether it is complete.
+    clear : In, stream (never waits)
+        Empties a list.
+    restart : In
+        Empties all lists and completes those of ``complete_at_reset``, as power-up does.
+
+    Raises
+    ------
+    ValueError
+        Where a parameter is below 1.
+    """
+
+    def __init__(
+        self, *, lists: int, size: int, width: int, complete_at_reset: tuple[int, ...] = ()
+    ) -> None:
+        require_int("lists", lists, 1)
+        require_int("size", size, 1)
+        require_int("width", width, 1)
+        self._lists = lists
+        self._index_width = ceil_log2(size)
+        complete = sum(1 << n for n in complete_at_reset)
+        self._event = event_layout(size, width)
+        outcome = outcome_layout(lists, size, width)
+        super().__init__(
+            {
+                "i": In(stream.Signature(outcome, always_ready=True)),
+                "read_list": In(ceil_log2(lists)),
+                "read_index": In(self._index_width),
+                "event": Out(self._event),
+                "count": Out(bits_for(size)).array(lists),
+                "complete": Out(lists, init=complete),
+                "clear": In(stream.Signature(unsigned(ceil_log2(lists)), always_ready=True)),
+                "restart": In(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.memory = events = memory.Memory(
+            shape=self._event, depth=self._lists << self._index_width, init=[]
+        )
+        read, write = events.read_port(), events.write_port()
+        outcome = self.i.payload
+        count = Array(self.count)
+        end = count[outcome.vector]
+        m.d.comb += [
+            read.en.eq(1),
+            read.addr.eq(Cat(self.read_index, self.read_list)),
+            self.event.eq(read.data),
+            write.en.eq(self.i.valid & outcome.fires),
+            write.addr.eq(Cat(end[: self._index_width], outcome.vector)),
+            write.data.eq(outcome.event),
+        ]
+        with m.If(self.i.valid):
+            with m.If(outcome.fires):
+                m.d.sync += end.eq(end + 1)
+            with m.If(outcome.last):
+                m.d.sync += self.complete.bit_select(outcome.vector, 1).eq(1)
+        with m.If(self.clear.valid):
+            m.d.sync += [
+                count[self.clear.payload].eq(0),
+                self.complete.bit_select(self.clear.payload, 1).eq(0),
+            ]
+        with m.If(self.restart):
+            m.d.sync += self.complete.eq(self.complete.init)
+            m.d.sync += [self.count[n].eq(0) for n in range(self._lists)]
+        return m

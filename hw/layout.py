@@ -1,0 +1,150 @@
+"""Where everything lies in a core's memories, and the memory images of a model.
+
+Row-block order: a layer's units are cut into blocks of P, one unit a lane. For each block the
+lanes sweep the gates r, u, c; a sweep walks the events of the layer's two vectors, one *segment*
+each, and takes one weight word per event.
+
+Weight words   [layer][block][gate][segment][column], P weights each (lane 0 in the low bits)
+Accumulator rows   [layer][block][r, u, c of segment 0, c of segment 1], P accumulators each
+
+Empty lanes of a layer's last block hold zeros.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from golden.fixed import Integers
+from golden.gru import GRUWeights
+from golden.model import Model
+from golden.parameters import CoreParameters
+
+
+@dataclass(frozen=True)
+class LayerLayout:
+    """One layer as the sequencer walks it.
+
+    Attributes
+    ----------
+    recurrent
+        A GRU layer; else linear.
+    blocks, last_units
+        Blocks of P units, and the units in the last one.
+    segment_columns
+        Columns of segment 0 and of segment 1. A linear layer's segment 0 is empty.
+    base
+        Address of its first weight word.
+    row
+        Number of its first accumulator row.
+    """
+
+    recurrent: bool
+    blocks: int
+    last_units: int
+    segment_columns: tuple[int, int]
+    base: int
+    row: int
+    accumulators: int
+    gates: int
+
+    @property
+    def columns(self) -> int:
+        return sum(self.segment_columns)
+
+    @property
+    def words(self) -> int:
+        return self.blocks * self.gates * self.columns
+
+    @property
+    def rows(self) -> int:
+        return self.blocks * self.accumulators
+
+
+@dataclass(frozen=True)
+class CoreLayout:
+    """The memories of a core.
+
+    Parameters
+    ----------
+    core
+        The core's parameters.
+    """
+
+    core: CoreParameters
+
+    @property
+    def x_last(self) -> bool:
+        """Segment 1 is x (else h).
+
+        The vector whose last events arrive last comes last, so that the lanes have work until
+        then. Behind another layer that is x: it is that layer's output. In a network of a single
+        layer it is h, which the frame before has just finished.
+        """
+        return len(self.core.network.layers) > 1
+
+    @cached_property
+    def layers(self) -> tuple[LayerLayout, ...]:
+        layouts: list[LayerLayout] = []
+        base = row = 0
+        for layer in self.core.network.layers:
+            blocks = layer.blocks(self.core.lanes)
+            columns_h = layer.units if layer.recurrent else 0
+            columns = (columns_h, layer.inputs) if self.x_last else (layer.inputs, columns_h)
+            layout = LayerLayout(
+                recurrent=layer.recurrent,
+                blocks=blocks,
+                last_units=layer.units - (blocks - 1) * self.core.lanes,
+                segment_columns=columns,
+                base=base,
+                row=row,
+                accumulators=layer.accumulators,
+                gates=layer.gates,
+            )
+            layouts.append(layout)
+            base += layout.words
+            row += layout.rows
+        return tuple(layouts)
+
+    @property
+    def words(self) -> int:
+        """Weight words in all."""
+        return sum(layer.words for layer in self.layers)
+
+    @property
+    def rows(self) -> int:
+        """Accumulator rows in all."""
+        return sum(layer.rows for layer in self.layers)
+
+    def weight_words(self, model: Model) -> Integers:
+        """int64 [words, P]: the weight memory's contents."""
+        parts = []
+        for layout, weights in zip(self.layers, model.weights, strict=True):
+            if isinstance(weights, GRUWeights):
+                pair = [weights.weight_h, weights.weight_x]
+                matrix = np.concatenate(pair if self.x_last else pair[::-1], axis=1)
+            else:
+                matrix = weights.weight_x
+            rows = self._blocked(matrix.astype(np.int64), layout, layout.gates)
+            # [gate, block, lane, column] -> [block, gate, column, lane]
+            parts.append(rows.transpose(1, 0, 3, 2).reshape(-1, self.core.lanes))
+        return np.concatenate(parts)
+
+    def bias_rows(self, model: Model) -> Integers:
+        """int64 [rows, P]: what the accumulators hold at reset."""
+        parts = []
+        for layout, weights in zip(self.layers, model.weights, strict=True):
+            rows = self._blocked(
+                weights.bias.astype(np.int64)[:, None], layout, layout.accumulators
+            )[..., 0]
+            if layout.recurrent and self.x_last:
+                rows = rows[[0, 1, 3, 2]]  # c of h before c of x
+            parts.append(rows.transpose(1, 0, 2).reshape(-1, self.core.lanes))
+        return np.concatenate(parts)
+
+    def _blocked(self, rows: Integers, layout: LayerLayout, gates: int) -> Integers:
+        """[gates * units, n] to [gates, blocks, P, n], empty lanes zero."""
+        units = len(rows) // gates
+        padded = np.zeros((gates, layout.blocks * self.core.lanes, rows.shape[1]), dtype=np.int64)
+        padded[:, :units] = rows.reshape(gates, units, -1)
+        return padded.reshape(gates, layout.blocks, self.core.lanes, -1)

@@ -1,0 +1,116 @@
+"""Takes frames from the input stream, element by element."""
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from golden.errors import require_int
+from hw.delta import DeltaEncoder
+
+
+class FrameReader(wiring.Component):
+    """Numbers the elements of a frame and keeps frames in step with ``last``.
+
+    A frame that ends early is computed with its missing elements unchanged. Of one that ends late,
+    the elements beyond the last column are dropped up to ``last``. Both are flagged, and either
+    way one frame goes in for each ``last``, so that the next is whole again.
+
+    Parameters
+    ----------
+    columns : int
+        I, elements of a frame.
+    width : int
+        Bits of an element (signed).
+
+    Members
+    -------
+    i : In, stream
+        ``value``, and ``last`` at the end of a frame.
+    o : Out, stream (never waits)
+        Elements for the DeltaEncoder, in the same cycle; ``vector`` alternates from frame to
+        frame.
+    free : In
+        The list that the next frame goes to is empty. Looked at before a frame's first element.
+    hold : In
+        Begin no frame.
+    between : Out
+        No frame is under way.
+    begins : Out
+        A frame's first element is being taken.
+    short, long : Out
+        Strobes: a frame ended early, or late.
+    restart : In
+        The next frame goes to list 0.
+    """
+
+    def __init__(self, *, columns: int, width: int) -> None:
+        require_int("columns", columns, 1)
+        self._columns = columns
+        element = data.StructLayout(
+            {
+                "vector": unsigned(1),
+                "column": unsigned(ceil_log2(columns)),
+                "value": signed(width),
+                "last": 1,
+            }
+        )
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.StructLayout({"value": signed(width), "last": 1}))),
+                "o": Out(stream.Signature(element, always_ready=True)),
+                "free": In(1),
+                "hold": In(1),
+                "between": Out(1, init=1),
+                "begins": Out(1),
+                "short": Out(1),
+                "long": Out(1),
+                "restart": In(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        column = Signal(range(self._columns))
+        vector = Signal()
+        dropping = Signal()
+        full = Signal()
+        # An element must not follow itself within the encoder's latency: a very short frame,
+        # meant or cut off, makes the next one wait.
+        latency = DeltaEncoder.latency
+        pause = Signal(range(latency + 1))
+
+        may_begin = ~self.between | (self.free & ~self.hold & (pause == 0))
+        take = Signal()
+        m.d.comb += [
+            full.eq(column == self._columns - 1),
+            self.i.ready.eq(may_begin),
+            take.eq(self.i.valid & may_begin),
+            self.begins.eq(take & self.between),
+            self.o.valid.eq(take & ~dropping),
+            self.o.payload.vector.eq(vector),
+            self.o.payload.column.eq(column),
+            self.o.payload.value.eq(self.i.payload.value),
+            self.o.payload.last.eq(full | self.i.payload.last),
+            self.short.eq(self.o.valid & self.i.payload.last & ~full),
+            self.long.eq(self.o.valid & full & ~self.i.payload.last),
+        ]
+        with m.If(pause != 0):
+            m.d.sync += pause.eq(pause - 1)
+        with m.If(take):
+            m.d.sync += self.between.eq(self.i.payload.last)
+            with m.If(self.i.payload.last):
+                m.d.sync += dropping.eq(0)
+            with m.Elif(full):
+                m.d.sync += dropping.eq(1)
+        with m.If(self.o.valid):
+            m.d.sync += column.eq(column + 1)
+            with m.If(self.o.payload.last):
+                m.d.sync += [
+                    column.eq(0),
+                    vector.eq(~vector),
+                    pause.eq(Mux(column < latency, latency - column, 0)),
+                ]
+        with m.If(self.restart):
+            m.d.sync += vector.eq(0)
+        return m
