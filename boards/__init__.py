@@ -1,0 +1,1 @@
+"""From Verilog towards boards: synthesis and what it takes of a chip."""

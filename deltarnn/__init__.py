@@ -1,0 +1,1 @@
+"""The `deltarnn` command: a thin front door that calls the rooms behind it."""

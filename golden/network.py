@@ -33,6 +33,17 @@ class Trace:
     deltas_x: tuple[Integers, ...]
     deltas_h: tuple[Integers, ...]
 
+    @classmethod
+    def joined(cls, traces: Sequence["Trace"]) -> "Trace":
+        """One trace of the frames of several, in a row."""
+
+        def rows(name: str) -> tuple[Integers, ...]:
+            columns = zip(*(getattr(trace, name) for trace in traces), strict=True)
+            return tuple(np.concatenate(column) for column in columns)
+
+        outputs = np.concatenate([trace.outputs for trace in traces])
+        return cls(outputs, rows("states"), rows("deltas_x"), rows("deltas_h"))
+
     @property
     def h(self) -> Integers:
         """int64 [T, H]: the state of the last GRU layer."""

@@ -1,6 +1,6 @@
 """Turns closed rows of accumulators, P units wide, into a stream of single units."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -105,10 +105,8 @@ class Readout(wiring.Component):
         last = Signal()
         m.d.comb += last.eq(block_last & (left == 0))
 
-        if self._has_linear:
-            of_linear = tag.layer == len(self._core.network.layers) - 1
-        else:
-            of_linear = 0
+        linear_layer = len(self._core.network.layers) - 1
+        of_linear = (tag.layer == linear_layer) if self._has_linear else Const(0)
         load = self.i.valid & (tag.gate == 3)
         linear_valid = Signal()
         m.d.sync += [

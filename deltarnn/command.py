@@ -1,0 +1,291 @@
+"""The `deltarnn` command line. Bad input gets one line and exit status 2."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from golden.errors import refusal
+from golden.files import written_aside
+from golden.frames import load_frames
+from golden.model import load_model
+from golden.network import DeltaNetwork, Trace
+from golden.parameters import CoreParameters
+
+out = Console()
+progress = Console(stderr=True)  # so that standard output holds the result alone
+
+MODEL = click.argument("model", type=click.Path(path_type=Path))
+FRAMES = click.argument("frames", type=click.Path(path_type=Path))
+LANES = click.option("--lanes", type=int, default=8, show_default=True, help="Lanes P.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="deltarnn")
+def cli() -> None:
+    """Delta recurrent networks on small FPGAs: bit-exact RTL from a trained GRU."""
+
+
+def _table(rows: dict[str, Any], title: str) -> None:
+    table = Table(title=title, show_header=False, title_justify="left")
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    out.print(table)
+
+
+def _print_json(report: dict[str, Any]) -> None:
+    print(json.dumps(report, indent=2))
+
+
+def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with written_aside(path) as part, part.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def _trace_arrays(trace: Trace) -> dict[str, np.ndarray]:
+    return {
+        "outputs": trace.outputs,
+        "h": trace.h,
+        "events_x": trace.events_x,
+        "events_h": trace.events_h,
+    }
+
+
+@cli.command()
+@MODEL
+@LANES
+@JSON
+def info(model: Path, lanes: int, as_json: bool) -> None:
+    """What is in MODEL, and what its core would hold and take at most."""
+    from hw.layout import CoreLayout
+
+    loaded = load_model(model)
+    network = loaded.parameters
+    core = CoreParameters(network, lanes)
+    layout = CoreLayout(core)
+    report = {
+        "name": loaded.name,
+        "sha256": loaded.sha256,
+        "labels": loaded.labels,
+        "formats": {name: str(q) for name, q in vars(network.formats).items()},
+        "layers": [vars(layer) for layer in network.layers],
+        "weights": network.weights,
+        "accumulator_width": network.accumulator_width,
+        "lanes": lanes,
+        "weight_words": layout.words,
+        "accumulator_rows": layout.rows,
+        "dense_cycles": core.dense_cycles,
+        "state_reset_cycles": layout.reset_cycles,
+        "extra": loaded.extra,
+    }
+    if as_json:
+        _print_json(report)
+        return
+    rows = {
+        "name": loaded.name,
+        "sha256": loaded.sha256,
+        "formats": ", ".join(f"{name} {q}" for name, q in report["formats"].items()),
+    }
+    for k, layer in enumerate(network.layers):
+        theta = f"theta_x {layer.theta_x}" + (
+            f", theta_h {layer.theta_h}" if layer.recurrent else ""
+        )
+        rows[f"layer {k}"] = (
+            f"{layer.kind} {layer.inputs} -> {layer.units}, weights Q{7 - layer.weight_frac}."
+            f"{layer.weight_frac}, {theta}"
+        )
+    rows |= {
+        "weights": f"{network.weights:,} bytes",
+        "accumulators": f"{network.accumulator_width} bits",
+        f"core of {lanes} lanes": f"{layout.words:,} weight words of {8 * lanes} bits, "
+        f"{core.dense_cycles:,} cycles a dense frame",
+    }
+    rows |= {key: json.dumps(value) for key, value in loaded.extra.items()}
+    _table(rows, str(model))
+
+
+@cli.command()
+@MODEL
+@FRAMES
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="OUT.npz")
+@JSON
+def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
+    """Runs the golden model on FRAMES and writes outputs, h, events_x and events_h."""
+    from golden.cost import delta_cost, dense_cost, occupancy
+
+    loaded = load_model(model)
+    sequence = load_frames(frames, loaded.parameters)
+    network = DeltaNetwork(loaded)
+    parts = [
+        network.run(sequence[start : start + 1000])
+        for start in track(
+            range(0, len(sequence), 1000),
+            description="golden",
+            console=progress,
+            transient=True,
+            disable=len(sequence) <= 1000,
+        )
+    ]
+    trace = Trace.joined(parts)
+    _write_npz(output, _trace_arrays(trace))
+    delta = delta_cost(loaded.parameters, trace)
+    dense = dense_cost(loaded.parameters, len(sequence))
+    of_x, of_h = occupancy(loaded.parameters, trace)
+    report = {
+        "frames": len(sequence),
+        "occupancy_x": of_x,
+        "occupancy_h": of_h,
+        "weight_fetches": int(delta.weight_fetches.sum()),
+        "weight_fetches_dense": int(dense.weight_fetches.sum()),
+        "state_accesses": int(delta.state_accesses.sum()),
+        "state_accesses_dense": int(dense.state_accesses.sum()),
+        "output": str(output),
+    }
+    if as_json:
+        _print_json(report)
+    else:
+        _table(report, f"golden {loaded.name}")
+
+
+@cli.command()
+@MODEL
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder.")
+@LANES
+@JSON
+def generate(model: Path, output: Path, lanes: int, as_json: bool) -> None:
+    """Writes the core's Verilog and its manifest into a folder."""
+    from hw.verilog import emit
+
+    loaded = load_model(model)
+    core = CoreParameters(loaded.parameters, lanes)
+    with progress.status("generating"):
+        verilog, manifest = emit(core, loaded).write(output)
+    report = {"verilog": str(verilog), "manifest": str(manifest), "lanes": lanes}
+    if as_json:
+        _print_json(report)
+    else:
+        out.print(f"{verilog}\n{manifest}")
+
+
+@cli.command()
+@MODEL
+@FRAMES
+@LANES
+@click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")
+@click.option("--waves", type=click.Path(path_type=Path), help="Write waveforms to this file.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="OUT.npz: what the RTL did.")
+@JSON
+def simulate(
+    model: Path,
+    frames: Path,
+    lanes: int,
+    simulator: str,
+    waves: Path | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Runs the RTL on FRAMES and holds it against the golden model, bit by bit."""
+    from hw.verilog import emit
+    from sim.simulate import simulate as run
+    from sim.simulators import find_simulator
+
+    loaded = load_model(model)
+    sequence = load_frames(frames, loaded.parameters)
+    core = CoreParameters(loaded.parameters, lanes)
+    chosen = find_simulator(simulator)
+    with progress.status("generating") as status:
+        emission = emit(core, loaded)
+        status.update(f"building and running {len(sequence)} frames in {simulator}")
+        result = run(core, loaded, [sequence], chosen, emission=emission, waves=waves)
+    if output is not None:
+        _write_npz(output, {**_trace_arrays(result.found), "cycles": result.cycles})
+    report = result.report()
+    if as_json:
+        _print_json(report)
+    else:
+        layers = report.pop("layers")
+        for k, layer in enumerate(layers):
+            report[f"layer {k} ({layer['kind']})"] = (
+                f"{layer['events_x'] + layer['events_h']:,} of {layer['columns']:,} columns fired"
+            )
+        _table({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in report.items()}, "RTL")
+    if result.mismatch is not None:
+        print(f"deltarnn: RTL and golden model differ: {result.mismatch}", file=sys.stderr)
+        sys.exit(1)
+
+
+@cli.command()
+@LANES
+@click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")
+@JSON
+def demo(lanes: int, simulator: str, as_json: bool) -> None:
+    """The main job, end to end, on the shipped model and real held-out recordings."""
+    from deltarnn.demo import run_demo
+
+    report, rows, closing = run_demo(lanes, simulator, progress)
+    if as_json:
+        _print_json(report)
+    else:
+        _table(rows, "deltarnn demo")
+        out.print(f"[bold]{closing}[/bold]" if report["equal"] else f"[bold red]{closing}[/]")
+    if not report["equal"]:
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("task")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="MODEL")
+@click.option("--seed", type=int, default=1, show_default=True)
+@JSON
+def train(task: str, output: Path, seed: int, as_json: bool) -> None:
+    """Trains the network of TASK and writes its model file."""
+    tasks = _tasks()
+    if task not in tasks:
+        raise refusal("task", repr(task), " or ".join(tasks))
+    report = tasks[task](output, seed, not as_json)
+    if as_json:
+        _print_json(report)
+    else:
+        _table(report, f"train {task}")
+
+
+def _tasks() -> dict[str, Callable[[Path, int, bool], dict[str, Any]]]:
+    try:
+        from train.tasks import TASKS
+    except ModuleNotFoundError as error:
+        raise refusal(
+            "training", f"no package {error.name}", "it installed: pip install 'deltarnn[train]'"
+        ) from None
+    return TASKS
+
+
+def main() -> None:
+    """Runs the command; refusals become one line and exit status 2, never a traceback."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        sys.exit(2)
+    except click.ClickException as error:
+        _refuse(error.format_message())
+    except ValueError as error:
+        _refuse(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        print("deltarnn: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except RuntimeError as error:
+        print(f"deltarnn: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _refuse(reason: str) -> None:
+    print("deltarnn: " + " ".join(reason.split()), file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,94 @@
+"""The demo: the shipped model on held-out recordings, from the model file to cells on a chip."""
+
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import as_file, files
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from boards.synthesis import ICE40, cell_counts
+from golden.cost import delta_cost, dense_cost, occupancy
+from golden.fixed import Integers
+from golden.model import Model, load_model
+from golden.parameters import CoreParameters
+from hw.verilog import TOP, emit
+from sim.simulate import simulate
+from sim.simulators import find_simulator
+
+MODEL, FRAMES = "japanese_vowels.safetensors", "japanese_vowels.frames.npz"
+
+
+def held_out() -> tuple[Model, list[np.ndarray], np.ndarray]:
+    """The shipped model, its held-out utterances (int8 [T, I] each) and their labels."""
+    with as_file(files("models") / MODEL) as model, as_file(files("models") / FRAMES) as frames:
+        loaded = load_model(model)
+        with np.load(frames, allow_pickle=False) as arrays:
+            cuts = arrays["start"]
+            utterances = [arrays["frames"][a:b] for a, b in pairwise(cuts)]
+            return loaded, utterances, arrays["label"]
+
+
+def decisions(outputs: Integers, lengths: list[int]) -> Integers:
+    """The label of each utterance: the greatest result summed over its frames."""
+    starts = np.cumsum([0, *lengths[:-1]])
+    return np.add.reduceat(outputs, starts, axis=0).argmax(axis=1)
+
+
+def run_demo(
+    lanes: int, simulator: str, progress: Console
+) -> tuple[dict[str, Any], dict[str, str], str]:
+    """The report for JSON, the rows of the table, and the line to remember."""
+    chosen = find_simulator(simulator)
+    model, utterances, labels = held_out()
+    network = model.parameters
+    core = CoreParameters(network, lanes)
+    lengths = [len(utterance) for utterance in utterances]
+    with progress.status("generating Verilog") as status, ThreadPoolExecutor(1) as background:
+        emission = emit(core, model)
+        status.update(f"building and running in {simulator}; counting cells with Yosys beside it")
+        cells_later = background.submit(cell_counts, emission.verilog, TOP, ICE40)
+        result = simulate(core, model, utterances, chosen, emission=emission)
+        status.update("counting cells with Yosys")
+        cells = cells_later.result()
+
+    right = int((decisions(result.found.outputs, lengths) == labels).sum())
+    of_x, of_h = occupancy(network, result.found)
+    fetched = int(delta_cost(network, result.found).weight_fetches.sum())
+    fetched_dense = int(dense_cost(network, sum(lengths)).weight_fetches.sum())
+    report = {
+        **result.report(),
+        "model": model.name,
+        "model_sha256": model.sha256,
+        "utterances": len(utterances),
+        "accuracy": right / len(utterances),
+        "float_accuracy_on_the_whole_test_set": model.extra.get("scores", {}).get("float"),
+        "occupancy_x": of_x,
+        "occupancy_h": of_h,
+        "weight_fetches": fetched,
+        "weight_fetches_dense": fetched_dense,
+        "cells": {ICE40.name: cells},
+    }
+    shape = " -> ".join(str(n) for n in [network.inputs, *(k.units for k in network.layers)])
+    verdict = "all equal" if report["equal"] else report["mismatch"]
+    rows = {
+        "model": f"{model.name}: {shape}, {network.weights:,} weights, {lanes} lanes",
+        "recordings": f"{len(utterances)} held-out utterances, {report['frames']:,} frames",
+        "golden = RTL": f"{report['words_compared']:,} words compared in {simulator}: {verdict}",
+        "right": f"{right} of {len(utterances)} ({100 * report['accuracy']:.1f} %)",
+        "columns that fired": f"{100 * of_x:.1f} % of x, {100 * of_h:.1f} % of h",
+        "weights fetched": f"{fetched:,} of {fetched_dense:,} "
+        f"({fetched_dense / fetched:.2f} times fewer)",
+        "cycles a frame": f"{report['cycles_per_frame']:.1f} "
+        f"(bound {report['ideal_cycles_per_frame']:.1f}, dense {report['dense_cycles_per_frame']})",
+        "utilisation": f"{report['utilisation']:.3f}",
+        f"cells on {ICE40.name}": ", ".join(f"{n:,} {cell}" for cell, n in cells.items()),
+    }
+    closing = (
+        f"Every bit equal, {report['speedup_over_dense']:.1f} times fewer cycles than dense, "
+        f"{right} of {len(utterances)} speakers right."
+        if report["equal"]
+        else f"NOT equal: {report['mismatch']}"
+    )
+    return report, rows, closing

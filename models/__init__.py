@@ -1,0 +1,1 @@
+"""Small trained models with some held-out recordings each, so that everything runs offline."""
