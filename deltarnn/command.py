@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
 from golden.errors import refusal
 from golden.files import written_aside
@@ -35,14 +37,36 @@ def cli() -> None:
 
 
 def _table(rows: dict[str, Any], title: str) -> None:
-    table = Table(title=title, show_header=False, title_justify="left")
+    # Text, not markup: names and paths may hold brackets.
+    table = Table(title=Text(title), show_header=False, title_justify="left")
     for name, value in rows.items():
-        table.add_row(name, str(value))
+        table.add_row(name, Text(str(value)))
     out.print(table)
 
 
 def _print_json(report: dict[str, Any]) -> None:
     print(json.dumps(report, indent=2))
+
+
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """Turns a package that is not there into a refusal that says how to install it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        expected = f"it installed: pip install 'deltarnn[{name}]'"
+        raise refusal(f"extra {name}", f"no package {error.name}", expected) from None
+
+
+def _require_writable(*paths: Path | None) -> None:
+    """Refuses a file to be written that has no folder, before the work is done and lost."""
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise refusal(str(path), "a folder", "a file that can be written")
+        if not path.parent.is_dir():
+            raise refusal(str(path.parent), "no folder", "a folder that can be written to")
 
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -121,6 +145,7 @@ def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
     """Runs the golden model on FRAMES and writes outputs, h, events_x and events_h."""
     from golden.cost import delta_cost, dense_cost, occupancy
 
+    _require_writable(output)
     loaded = load_model(model)
     sequence = load_frames(frames, loaded.parameters)
     network = DeltaNetwork(loaded)
@@ -131,7 +156,7 @@ def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
             description="golden",
             console=progress,
             transient=True,
-            disable=len(sequence) <= 1000,
+            disable=len(sequence) <= 1000 or not progress.is_terminal,
         )
     ]
     trace = Trace.joined(parts)
@@ -172,7 +197,7 @@ def generate(model: Path, output: Path, lanes: int, as_json: bool) -> None:
     if as_json:
         _print_json(report)
     else:
-        out.print(f"{verilog}\n{manifest}")
+        print(f"{verilog}\n{manifest}")
 
 
 @cli.command()
@@ -194,9 +219,12 @@ def simulate(
 ) -> None:
     """Runs the RTL on FRAMES and holds it against the golden model, bit by bit."""
     from hw.verilog import emit
-    from sim.simulate import simulate as run
-    from sim.simulators import find_simulator
 
+    with _extra("sim"):
+        from sim.simulate import simulate as run
+        from sim.simulators import find_simulator
+
+    _require_writable(output, waves)
     loaded = load_model(model)
     sequence = load_frames(frames, loaded.parameters)
     core = CoreParameters(loaded.parameters, lanes)
@@ -228,7 +256,8 @@ def simulate(
 @JSON
 def demo(lanes: int, simulator: str, as_json: bool) -> None:
     """The main job, end to end, on the shipped model and real held-out recordings."""
-    from deltarnn.demo import run_demo
+    with _extra("sim,boards"):
+        from deltarnn.demo import run_demo
 
     report, rows, closing = run_demo(lanes, simulator, progress)
     if as_json:
@@ -250,6 +279,7 @@ def train(task: str, output: Path, seed: int, as_json: bool) -> None:
     tasks = _tasks()
     if task not in tasks:
         raise refusal("task", repr(task), " or ".join(tasks))
+    _require_writable(output)
     report = tasks[task](output, seed, not as_json)
     if as_json:
         _print_json(report)
@@ -258,12 +288,8 @@ def train(task: str, output: Path, seed: int, as_json: bool) -> None:
 
 
 def _tasks() -> dict[str, Callable[[Path, int, bool], dict[str, Any]]]:
-    try:
+    with _extra("train"):
         from train.tasks import TASKS
-    except ModuleNotFoundError as error:
-        raise refusal(
-            "training", f"no package {error.name}", "it installed: pip install 'deltarnn[train]'"
-        ) from None
     return TASKS
 
 
@@ -277,6 +303,8 @@ def main() -> None:
     except click.ClickException as error:
         _refuse(error.format_message())
     except ValueError as error:
+        _refuse(str(error))
+    except OSError as error:
         _refuse(str(error))
     except (click.Abort, KeyboardInterrupt):
         print("deltarnn: interrupted", file=sys.stderr)

@@ -1,6 +1,6 @@
 """The delta engine: frames in, results out, at one event a cycle and P rows an event."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import ceil_log2
@@ -29,19 +29,22 @@ def monitor_signature(core: CoreParameters) -> wiring.Signature:
     """
     network = core.network
     columns = max(max(layer.inputs, layer.units) for layer in network.layers)
-    layer = unsigned(ceil_log2(len(network.layers)))
-    units = max(layer.units for layer in network.recurrent)
     event = event_layout(columns, network.formats.activation.width)
+
+    def number(of: int) -> Shape:
+        return unsigned(max(1, ceil_log2(of)))  # a port of no bits would puzzle other tools
+
+    layer = number(len(network.layers))
     return wiring.Signature(
         {
             "event_valid": Out(1),
             "event_layer": Out(layer),
             "event_h": Out(1),
-            "event_column": Out(event["column"].shape),
+            "event_column": Out(number(columns)),
             "event_delta": Out(event["delta"].shape),
             "state_valid": Out(1),
             "state_layer": Out(layer),
-            "state_unit": Out(range(units)),
+            "state_unit": Out(number(max(layer.units for layer in network.recurrent))),
             "state_value": Out(signed(network.formats.state.width)),
             "finish": Out(1),
         }

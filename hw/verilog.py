@@ -23,12 +23,14 @@ TOP = "deltarnn_core"
 
 # Amaranth's own script, but for SystemVerilog: its always_comb runs at time 0 in every simulator,
 # where `always @*` waits for a change that may never come. memory_collect keeps memories readable.
+# Signals of no bits (the number of the one layer, say) are taken out: Verilog has no such thing.
 _SCRIPT = """\
 read_rtlil <<rtlil
 {rtlil}
 rtlil
 proc -nomux -norom
 memory_collect
+delete w:* s:0 %i
 attrmap -remove generator -remove src -remove amaranth.hierarchy -remove amaranth.decoding
 attrmap -modattr -remove generator -remove top -remove src -remove amaranth.hierarchy
 write_verilog -sv -norename

@@ -40,10 +40,9 @@ class _Monitor:
     """Writes down the core's monitor ports, cycle by cycle."""
 
     def __init__(self, dut, max_idle: int) -> None:
-        # A port of width 0, such as the layer of a single one, is not there at all.
         self._dut, self._max_idle = dut, max_idle
         self._handles = {
-            name: getattr(dut, f"monitor_{name}", None) for name in (*MONITORED, *STATED, "finish")
+            name: getattr(dut, f"monitor_{name}") for name in (*MONITORED, *STATED, "finish")
         }
         self.cycle = 0
         self.last_sign_of_life = 0
@@ -55,8 +54,7 @@ class _Monitor:
         self._in_frame = False
 
     def _fields(self, names: tuple[str, ...]) -> tuple[int, ...]:
-        handles = (self._handles[name] for name in names)
-        return tuple(0 if h is None else int(h.value) for h in handles)
+        return tuple(int(self._handles[name].value) for name in names)
 
     async def run(self) -> None:
         edge = RisingEdge(self._dut.clk)

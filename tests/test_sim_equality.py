@@ -1,0 +1,132 @@
+"""The emitted Verilog equals the golden model in every bit, on both simulators.
+
+Each configuration is built once for each simulator and played at full speed, with gaps on the
+input, with back-pressure on the output, and with both. Events, states and results are compared
+frame by frame.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from golden.fixed import Q
+from golden.network import DeltaNetwork
+from golden.parameters import CoreParameters, Formats
+from hw.verilog import emit
+from sim.build import build
+from sim.compare import first_mismatch
+from sim.run import Job, play, trace_of
+from sim.simulators import SIMULATORS
+from tests.networks import random_frames, random_model
+
+
+@dataclass(frozen=True)
+class Configuration:
+    sizes: tuple[int, ...]
+    outputs: int | None
+    lanes: int
+    theta: tuple[int, int] = (1, 1)
+    formats: Formats = field(default_factory=Formats)
+    weight_frac: int = 6
+    scale: int = 60
+    saturating: bool = False
+    moving: float = 0.6
+
+
+Q2_5 = Formats(activation=Q(2, 5), state=Q(2, 5))
+CONFIGURATIONS = {
+    "one unit, one input, one lane": Configuration((1, 1), None, 1, (0, 0)),
+    "one unit, lanes above": Configuration((2, 1), 1, 5),
+    "odd sizes": Configuration((5, 7), 3, 3),
+    "lanes above H": Configuration((4, 6), 3, 16, (2, 1)),
+    "one lane": Configuration((3, 5), 2, 1),
+    "H a multiple of P": Configuration((6, 16), None, 8),
+    "three layers": Configuration((4, 9, 5, 6), None, 4, (1, 2)),
+    "three layers and a read-out": Configuration((3, 8, 3, 11), 5, 4, (2, 1)),
+    "Q2.5": Configuration((7, 10), 4, 4, (2, 3), formats=Q2_5, weight_frac=7),
+    "state Q1.14": Configuration((6, 9), 3, 4, (1, 1), formats=Formats(state=Q(1, 14))),
+    "Q2.5, state Q1.14": Configuration(
+        (6, 9), 3, 4, formats=Formats(activation=Q(2, 5), state=Q(1, 14))
+    ),
+    "narrow formats": Configuration(
+        (5, 6),
+        2,
+        4,
+        formats=Formats(Q(1, 3), Q(1, 6), Q(1, 4), Q(4, 3), Q(2, 3)),
+        weight_frac=1,
+    ),
+    "saturating inputs": Configuration(
+        (9, 11), 4, 4, (0, 0), scale=128, weight_frac=3, saturating=True
+    ),
+    "thresholds 0": Configuration((8, 12), 4, 8, (0, 0)),
+    "thresholds large": Configuration((8, 12), 4, 8, (100, 20)),
+    "thresholds above everything": Configuration((5, 6), 2, 4, (255, 1000)),
+    "left shift of the readout": Configuration((5, 8), 3, 4, weight_frac=1),
+    "hardly anything moves": Configuration((12, 16), 3, 8, (3, 3), moving=0.03),
+}
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS.values(), ids=SIMULATORS)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+def test_equals_golden(configuration, simulator):
+    c = configuration
+    model = random_model(
+        c.sizes,
+        c.outputs,
+        formats=c.formats,
+        theta=c.theta,
+        weight_frac=c.weight_frac,
+        scale=c.scale,
+    )
+    core = CoreParameters(model.parameters, c.lanes)
+    simulation = build(emit(core, model), simulator)
+    events = 0
+    for gaps, pauses, length in ((0, 0, 40), (0.7, 0, 12), (0, 0.7, 12), (0.5, 0.5, 12)):
+        frames = random_frames(model, length, seed=length, moving=c.moving, saturating=c.saturating)
+        expected = DeltaNetwork(model).run(frames)
+        record = play(simulation, core, Job(gaps, pauses).frames(frames))
+        assert first_mismatch(expected, trace_of(record, core)) is None
+        events += int(expected.events_x.sum() + expected.events_h.sum())
+    # A network in which nothing fires would be equal too: only one of these is meant to be so.
+    assert (events > 0) == (c.theta != (255, 1000))
+
+
+def test_a_mismatch_names_frame_layer_unit_expected_and_found():
+    model = random_model((4, 6), 3)
+    frames = random_frames(model, 10)
+    expected, found = DeltaNetwork(model).run(frames), DeltaNetwork(model).run(frames)
+    assert first_mismatch(expected, found) is None
+    found.outputs[7, 2] += 1
+    found.states[0][6, 4] -= 1
+    assert str(first_mismatch(expected, found)) == (
+        f"frame 6, layer 0, h, unit 4: expected {expected.states[0][6, 4]}, "
+        f"found {expected.states[0][6, 4] - 1}"
+    )
+    column = int(np.flatnonzero(found.deltas_x[0][2])[0])
+    found.deltas_x[0][2, column] = 0
+    assert str(first_mismatch(expected, found)) == (
+        f"frame 2, layer 0, delta of x, column {column}: "
+        f"expected {expected.deltas_x[0][2, column]}, found 0"
+    )
+
+
+def test_a_wrong_weight_in_the_rtl_is_seen():
+    """The bench can fail: one bit of one weight, and the comparison says where it shows first."""
+    model = random_model((4, 6), 3, theta=(0, 0))
+    weights = model.weights[0]
+    wrong = weights.weight_x.copy()
+    wrong[2, 1] ^= 8
+    other = type(model).of(
+        model.name,
+        model.parameters.formats,
+        model.parameters.layers,
+        (type(weights)(wrong, weights.weight_h, weights.bias), *model.weights[1:]),
+    )
+    core = CoreParameters(other.parameters, 4)
+    simulation = build(emit(core, other), SIMULATORS["icarus"])
+    frames = random_frames(model, 10)
+    record = play(simulation, core, Job().frames(frames))
+    mismatch = first_mismatch(DeltaNetwork(model).run(frames), trace_of(record, core))
+    assert mismatch is not None
+    assert (mismatch.layer, mismatch.what, mismatch.unit) == (0, "h, unit", 2)
