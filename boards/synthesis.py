@@ -13,7 +13,7 @@ from pathlib import Path
 
 from golden.errors import refusal
 
-_MINIMUM = (0, 40)  # older ones do not read the emitted SystemVerilog
+_MINIMUM = (0, 40)  # what Amaranth's own emission asks for
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,9 @@ def cell_counts(verilog: str, top: str, family: Family) -> dict[str, int]:
     command = find_yosys()
     with tempfile.TemporaryDirectory(prefix="deltarnn-") as folder:
         place = Path(folder)
-        (place / "top.sv").write_text(verilog)
+        (place / "top.v").write_text(verilog)
         # The names are relative, because a WASM Yosys sees this folder and no other.
-        script = (
-            f"read_verilog -sv top.sv; {family.synthesis} -top {top}; tee -o stat.json stat -json"
-        )
+        script = f"read_verilog top.v; {family.synthesis} -top {top}; tee -o stat.json stat -json"
         done = subprocess.run(
             [*command, "-q", "-l", "log", "-p", script],
             cwd=place,

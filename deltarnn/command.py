@@ -272,7 +272,7 @@ def demo(lanes: int, simulator: str, as_json: bool) -> None:
 @cli.command()
 @click.argument("task")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="MODEL")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
 @JSON
 def train(task: str, output: Path, seed: int, as_json: bool) -> None:
     """Trains the network of TASK and writes its model file."""

@@ -13,12 +13,16 @@ from golden.errors import refusal
 def written_aside(path: Path) -> Iterator[Path]:
     """Yields a path to write to; it becomes ``path`` when the block ends without an error.
 
-    Raises ValueError where the folder cannot be written to.
+    Raises ValueError where the folder or the file cannot be written to.
     """
     with aside_folder(path.parent, path.name) as folder:
         part = folder / path.name
-        yield part
-        part.replace(path)
+        try:
+            yield part
+            part.replace(path)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise refusal(str(path), reason, "a file that can be written") from None
 
 
 @contextmanager

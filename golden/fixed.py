@@ -70,5 +70,7 @@ def quantize(real: ArrayLike, q: Q) -> Integers:
     real = np.asarray(real, dtype=np.float64)
     if np.isnan(real).any():
         raise refusal("a value to quantise", "NaN", "a number")
-    scaled = np.floor(real * q.scale + 0.5)
-    return np.clip(scaled, q.min, q.max).astype(np.int64)
+    with np.errstate(over="ignore"):
+        scaled = np.clip(real * q.scale, q.min, q.max)
+    down = np.floor(scaled)  # adding 1/2 first would round the value just below a tie up to it
+    return sat((down + (scaled - down >= 0.5)).astype(np.int64), q)

@@ -1,5 +1,6 @@
 """Frames: an int8 .npy array [T, I] in activation LSBs."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ def load_frames(path: Path, network: NetworkParameters) -> np.ndarray:
     """
     expected = f"an int8 .npy array [T, {network.inputs}]"
     try:
-        frames = np.load(path, allow_pickle=False)
+        # Its warnings are ignored: what they are about is refused anyway.
+        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+            frames = np.load(file, allow_pickle=False)
     except OSError as error:
         raise refusal(str(path), error.strerror or str(error), expected) from None
-    except (ValueError, EOFError):
+    except Exception:  # a broken header or archive raises nearly anything, MemoryError included
         raise refusal(str(path), "no .npy file of numbers", expected) from None
     if not isinstance(frames, np.ndarray):
         raise refusal(str(path), "an .npz archive", expected)

@@ -176,12 +176,12 @@ def _metadata(metadata: dict[str, str]) -> dict[str, Any]:
         raise refusal(key, "nothing", "the JSON record of a deltarnn model")
     try:
         record = json.loads(metadata[METADATA_KEY])
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise refusal(key, f"no JSON ({error})", "a JSON object") from None
     if not isinstance(record, dict):
         raise refusal(key, type(record).__name__, "a JSON object")
     version = record.get("version")
-    if version != VERSION or isinstance(version, bool):
+    if type(version) is not int or version != VERSION:
         raise refusal("key 'version'", repr(version), str(VERSION))
     return record
 
@@ -201,7 +201,9 @@ def _name(record: dict[str, Any]) -> str:
 
 
 def _labels(record: dict[str, Any]) -> tuple[str, ...] | None:
-    if record.get("labels") is None:
+    if "labels" not in record:
+        raise refusal("key 'labels'", "nothing", "a list of texts, or null")
+    if record["labels"] is None:
         return None
     labels = _list(record, "labels")
     if not all(isinstance(label, str) for label in labels):

@@ -11,6 +11,8 @@ from golden.fixed import Q
 WEIGHT = Q(0, 7)  # weights are 8 bits; where their binary point lies is each layer's weight_frac
 WEIGHT_FRAC_MAX = 15  # a layer whose largest weight is below 2^-8 has nothing to say
 TABLE_BITS_MAX = 16
+INTERMEDIATE_BITS_MAX = 62  # so that no step of golden/ leaves int64
+ACCUMULATOR_BITS_MAX = 40
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,18 @@ class Formats:
     def __post_init__(self) -> None:
         require_int("width of format activation", self.activation.width, 2, 16)
         require_int("width of format preactivation", self.preactivation.width, 2, TABLE_BITS_MAX)
+        require_int(
+            f"bits of R(M_xc) + r * R(M_hc) with readout {self.readout} and gate {self.gate}",
+            self.readout.width + self.gate.width + 1,
+            1,
+            INTERMEDIATE_BITS_MAX,
+        )
+        require_int(
+            f"bits of c + u * (h - c) with state {self.state} and gate {self.gate}",
+            max(self.state.m, self.gate.m) + 2 + self.blend_frac + self.gate.width + 1,
+            1,
+            INTERMEDIATE_BITS_MAX,
+        )
         if self.gate.m < 1:
             raise refusal("format gate", str(self.gate), "at least Q1.f, so that 1.0 fits")
 
@@ -157,6 +171,7 @@ class NetworkParameters:
                     self.layers[k].inputs,
                     f"{self.layers[k - 1].units}, the units of layer {k - 1}",
                 )
+        require_int("accumulator_width", self.accumulator_width, 1, ACCUMULATOR_BITS_MAX)
 
     @property
     def inputs(self) -> int:

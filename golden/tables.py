@@ -14,7 +14,8 @@ def _inputs(pre: Q) -> np.ndarray:
 @cache
 def sigmoid_table(pre: Q, gate: Q) -> Integers:
     """int64 [2^pre.width] in format ``gate``; entry i stands for preactivation i + pre.min."""
-    return _frozen(quantize(1 / (1 + np.exp(-_inputs(pre))), gate))
+    with np.errstate(over="ignore"):  # far to the left: 1 / (1 + infinity) is the 0 it should be
+        return _frozen(quantize(1 / (1 + np.exp(-_inputs(pre))), gate))
 
 
 @cache

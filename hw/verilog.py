@@ -21,19 +21,21 @@ from hw.registers import register_map
 
 TOP = "deltarnn_core"
 
-# Amaranth's own script, but for SystemVerilog: its always_comb runs at time 0 in every simulator,
-# where `always @*` waits for a change that may never come. memory_collect keeps memories readable.
-# Signals of no bits (the number of the one layer, say) are taken out: Verilog has no such thing.
+# Amaranth's own script stops at `proc -nomux` and leaves combinational logic in always blocks. Those
+# blocks see whole structs change where only another field did, and two of them can wake each other
+# for ever in Icarus; `always @*` may also never run at all. As multiplexers and assignments all of
+# that is plain data flow, alike in every simulator, and Verilog-2005 at that. Signals of no bits
+# (the number of a single layer, say) are taken out: Verilog has no such thing.
 _SCRIPT = """\
 read_rtlil <<rtlil
 {rtlil}
 rtlil
-proc -nomux -norom
+proc -norom
 memory_collect
 delete w:* s:0 %i
 attrmap -remove generator -remove src -remove amaranth.hierarchy -remove amaranth.decoding
 attrmap -modattr -remove generator -remove top -remove src -remove amaranth.hierarchy
-write_verilog -sv -norename
+write_verilog
 """
 
 
@@ -45,7 +47,7 @@ class Emission:
     manifest: dict[str, Any]
 
     def write(self, folder: Path) -> tuple[Path, Path]:
-        """Writes ``deltarnn_core.sv`` and ``deltarnn_core.json`` into ``folder``, made if need be.
+        """Writes ``deltarnn_core.v`` and ``deltarnn_core.json`` into ``folder``, made if need be.
 
         Raises ValueError where that cannot be done; then neither file is touched.
         """
@@ -54,15 +56,18 @@ class Emission:
         except OSError as error:
             raise refusal(str(folder), error.strerror, "a folder that can be written to") from None
         files = {
-            f"{TOP}.sv": self.verilog,
+            f"{TOP}.v": self.verilog,
             f"{TOP}.json": json.dumps(self.manifest, indent=2) + "\n",
         }
+        for name in files:
+            if (folder / name).is_dir():
+                raise refusal(str(folder / name), "a folder", "a file, or nothing yet")
         with aside_folder(folder, TOP) as aside:
             for name, text in files.items():
                 (aside / name).write_text(text)
             for name in files:
                 (aside / name).replace(folder / name)
-        return folder / f"{TOP}.sv", folder / f"{TOP}.json"
+        return folder / f"{TOP}.v", folder / f"{TOP}.json"
 
 
 def emit(core: CoreParameters, model: Model) -> Emission:

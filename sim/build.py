@@ -77,7 +77,7 @@ def build(emission: Emission, simulator: Simulator, *, waves: bool = False) -> S
 
 
 def _build(emission: Emission, simulator: Simulator, folder: Path, waves: bool) -> None:
-    source = folder / f"{TOP}.sv"
+    source = folder / f"{TOP}.v"
     source.write_text(emission.verilog)
     ports = [port["name"] for port in emission.manifest["ports"] if port["width"]]
     arguments = simulator.build_arguments(folder, TOP, ports)

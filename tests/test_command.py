@@ -1,0 +1,318 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.metadata import entry_points, version
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from golden.model import save_model
+from golden.network import run_sequences
+from tests import test_golden_frames, test_golden_model
+from tests.networks import random_frames
+from tests.test_golden_model import GOOD
+
+MODEL, FRAMES, OUT = "model.safetensors", "frames.npy", "out.npz"
+GOLDEN = ["golden", MODEL, FRAMES, "-o", OUT]
+SIMULATE = ["simulate", MODEL, FRAMES, "--simulator", "icarus"]
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A folder with a good model and good frames, in which the command is run."""
+    save_model(GOOD, tmp_path / MODEL)
+    np.save(tmp_path / FRAMES, random_frames(GOOD, 20, moving=0.6))
+    return tmp_path
+
+
+def deltarnn(
+    folder: Path, *words: str, before: str = "", **environment: str
+) -> subprocess.CompletedProcess:
+    """Runs the command in ``folder``; ``before`` is Python to run first."""
+    code = f"{before}\nfrom deltarnn.command import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def contents(folder: Path) -> dict[Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def assert_refused(folder: Path, words: list[str], naming: list[str], **more: str) -> None:
+    """Exit status 2, one line that names the thing, and the folder as it was."""
+    before = contents(folder)
+    done = deltarnn(folder, *words, **more)
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("deltarnn: ")
+    assert "Traceback" not in lines[0]
+    for name in naming:
+        assert name in lines[0]
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert contents(folder) == before
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("case", test_golden_model.BROKEN)
+def test_a_broken_model_is_refused(case, folder):
+    path = folder / "broken.safetensors"
+    text = test_golden_model.write_broken(case, path)
+    words = ["golden", path.name, FRAMES, "-o", OUT]
+    assert_refused(folder, words, [f"deltarnn: {path.name}: ", one_line(text), ", expected "])
+
+
+@pytest.mark.parametrize("case", test_golden_frames.BROKEN)
+def test_broken_frames_are_refused(case, folder):
+    path = folder / "broken.npy"
+    write, found = test_golden_frames.BROKEN[case]
+    write(path)
+    expected = "expected an int8 .npy array [T, 3]"
+    words = ["golden", MODEL, path.name, "-o", OUT]
+    assert_refused(folder, words, [f"deltarnn: {path.name}: {found}", expected])
+
+
+def test_frames_outside_of_a_narrow_format_are_refused(folder):
+    save_model(test_golden_frames.NARROW, folder / MODEL)
+    np.save(folder / FRAMES, np.full((4, 3), 32, dtype=np.int8))
+    assert_refused(folder, GOLDEN, [FRAMES, "found value 32, expected -32..31"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["info", "absent", "--json"],
+        ["generate", "absent", "-o", "rtl"],
+        ["simulate", "absent", FRAMES, "-o", OUT],
+        ["simulate", MODEL, "absent", "-o", OUT],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_every_command_refuses_what_is_not_there(words, folder):
+    assert_refused(folder, words, ["deltarnn: absent: ", "found No such file or directory"])
+
+
+INFO, GENERATE = ["info", MODEL], ["generate", MODEL, "-o", "rtl"]
+
+
+@pytest.mark.parametrize(
+    ("words", "lanes", "naming"),
+    [
+        (INFO, "-1", "lanes: found -1, expected an integer from 1 to 1024"),
+        (INFO, "1025", "lanes: found 1025, expected an integer from 1 to 1024"),
+        (INFO, "2.5", "'--lanes': '2.5' is not a valid integer"),
+        *((words, "0", "lanes: found 0, expected") for words in (INFO, GENERATE, SIMULATE)),
+        *((words, "abc", "'abc' is not a valid") for words in (INFO, GENERATE, SIMULATE)),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else value,
+)
+def test_lanes_that_no_core_has_are_refused(words, lanes, naming, folder):
+    assert_refused(folder, [*words, "--lanes", lanes], [naming])
+
+
+@pytest.mark.parametrize("command", [["simulate", MODEL, FRAMES, "-o", OUT], ["demo"]])
+def test_an_unknown_simulator_is_refused(command, folder):
+    naming = ["simulator: found 'modelsim', expected icarus or verilator"]
+    assert_refused(folder, [*command, "--simulator", "modelsim"], naming)
+
+
+@pytest.mark.parametrize(("simulator", "missing"), [("icarus", "iverilog"), ("verilator", "perl")])
+def test_a_simulator_that_is_not_installed_is_refused(simulator, missing, folder):
+    words = ["simulate", MODEL, FRAMES, "--simulator", simulator, "-o", OUT]
+    naming = [f"simulator {simulator}: found no {missing} on PATH", f"apt-get install {missing}"]
+    assert_refused(folder, words, naming, PATH=str(folder))
+
+
+@pytest.mark.parametrize(
+    ("words", "package", "extra"),
+    [
+        (SIMULATE, "cocotb_tools", "sim"),
+        (["demo"], "cocotb_tools", "sim,boards"),
+        (["train", "japanese_vowels", "-o", "m"], "torch", "train"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else value,
+)
+def test_a_package_of_an_extra_that_is_not_installed_is_refused(words, package, extra, folder):
+    hidden = f"import sys; sys.modules[{package!r}] = None"
+    assert_refused(folder, words, [package, f"deltarnn[{extra}]"], before=hidden)
+
+
+@pytest.mark.parametrize(
+    ("words", "naming"),
+    [
+        ([*GOLDEN[:-1], "file/out.npz"], "file: found no folder"),
+        ([*GOLDEN[:-1], "absent/out.npz"], "absent: found no folder"),
+        ([*GOLDEN[:-1], "taken"], "taken: found a folder, expected a file"),
+        ([*GOLDEN[:-1], "."], ".: found a folder, expected a file"),
+        (["generate", MODEL, "-o", "file"], "file: found File exists, expected a folder"),
+        (["generate", MODEL, "-o", "file/rtl"], "file/rtl: found Not a directory, expected a fol"),
+        ([*SIMULATE, "-o", "file/out.npz"], "file: found no folder"),
+        ([*SIMULATE, "--waves", "absent/waves.vcd"], "absent: found no folder"),
+        (["train", "japanese_vowels", "-o", "absent/m"], "absent: found no folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_output_that_cannot_be_written_is_refused(words, naming, folder):
+    """A file where a folder should be stops every user, root included."""
+    (folder / "file").write_text("in the way")
+    (folder / "taken").mkdir()
+    assert_refused(folder, words, [f"deltarnn: {naming}"])
+
+
+def test_a_refusal_leaves_an_earlier_result_alone(folder):
+    (folder / OUT).write_bytes(b"earlier")
+    np.save(folder / FRAMES, np.zeros((4, 9), dtype=np.int8))
+    assert_refused(folder, GOLDEN, ["shape [4, 9]"])
+
+
+@pytest.mark.parametrize(
+    ("words", "naming"),
+    [
+        (["synthesise"], "No such command 'synthesise'"),
+        (["--verbose"], "No such option '--verbose'"),
+        (["info", MODEL, "--verbose"], "No such option '--verbose'"),
+        (["info"], "Missing argument 'MODEL'"),
+        (["golden", MODEL, "-o", OUT], "Missing argument 'FRAMES'"),
+        (["golden", MODEL, FRAMES], "Missing option '-o' / '--output'"),
+        (["generate", MODEL], "Missing option '-o' / '--output'"),
+        (["info", MODEL, "--lanes"], "Option '--lanes' requires an argument"),
+        (["info", MODEL, "more"], "unexpected extra argument (more)"),
+        (["train", "unicorns", "-o", OUT], "task: found 'unicorns', expected japanese_vowels"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_line_that_makes_no_sense_is_refused(words, naming, folder):
+    assert_refused(folder, words, [naming])
+
+
+def test_without_a_command_it_says_which_there_are(folder):
+    done = deltarnn(folder)
+    assert done.returncode == 2
+    for command in ("info", "golden", "generate", "simulate", "demo", "train"):
+        assert f"\n  {command} " in done.stdout
+    assert done.stderr == ""
+
+
+def test_help_and_version_are_no_errors(folder):
+    for words, text in ((["--help"], "Commands:"), (["golden", "-h"], "FRAMES")):
+        done = deltarnn(folder, *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert text in done.stdout
+    assert version("deltarnn") in deltarnn(folder, "--version").stdout
+
+
+def test_it_is_installed_under_its_name():
+    (script,) = entry_points(group="console_scripts", name="deltarnn")
+    assert script.value == "deltarnn.command:main"
+
+
+# Good input.
+
+
+def succeeded(done: subprocess.CompletedProcess) -> str:
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize("length", [1, 20, 2500])  # 2500 frames are more than one run of 1000
+def test_golden_writes_what_the_network_does(length, folder):
+    frames = random_frames(GOOD, length, moving=0.6)
+    np.save(folder / FRAMES, frames)
+    report = json.loads(succeeded(deltarnn(folder, *GOLDEN, "--json")))
+    (expected,) = run_sequences(GOOD, [frames])
+    with np.load(folder / OUT, allow_pickle=False) as arrays:
+        found = dict(arrays)
+    assert {name: (array.shape, array.dtype) for name, array in found.items()} == {
+        "outputs": ((length, 2), np.int64),
+        "h": ((length, 5), np.int64),
+        "events_x": ((length, 3), np.int64),
+        "events_h": ((length, 3), np.int64),
+    }
+    for name, array in found.items():
+        assert (array == getattr(expected, name)).all()
+    # Columns: 3 and 4 of x, 4 and 5 of h, 5 of the read-out; a column is 12, 15 or 2 weights.
+    assert report["frames"] == length
+    assert report["output"] == OUT
+    assert report["weight_fetches_dense"] == length * (12 * 7 + 15 * 9 + 2 * 5)
+    events = expected.events_x + expected.events_h
+    assert report["weight_fetches"] == (events @ [12, 15, 2]).sum()
+    assert report["occupancy_x"] == pytest.approx(expected.events_x.sum() / (length * 12))
+    assert report["occupancy_h"] == pytest.approx(expected.events_h.sum() / (length * 9))
+
+
+def test_golden_reports_in_a_table_and_writes_over_an_earlier_result(folder):
+    (folder / OUT).write_bytes(b"earlier")
+    assert "weight_fetches_dense" in succeeded(deltarnn(folder, *GOLDEN))
+    assert sorted(np.load(folder / OUT)) == ["events_h", "events_x", "h", "outputs"]
+    assert {path.name for path in folder.iterdir()} == {MODEL, FRAMES, OUT}
+
+
+def test_golden_writes_the_same_bytes_twice(folder):
+    written = []
+    for _ in range(2):
+        succeeded(deltarnn(folder, *GOLDEN))
+        written.append((folder / OUT).read_bytes())
+    assert written[0] == written[1]
+
+
+def test_generate_writes_two_files_the_same_bytes_twice(folder):
+    written = []
+    for rtl in ("first", "deep/second"):
+        words = ["generate", MODEL, "-o", rtl, "--lanes", "2", "--json"]
+        report = json.loads(succeeded(deltarnn(folder, *words)))
+        files = {path.name: path.read_bytes() for path in (folder / rtl).iterdir()}
+        assert set(files) == {Path(report[key]).name for key in ("verilog", "manifest")}
+        assert report["lanes"] == 2
+        written.append(files)
+    assert written[0] == written[1]
+    assert set(written[0]) == {"deltarnn_core.v", "deltarnn_core.json"}
+    assert json.loads(written[0]["deltarnn_core.json"])["lanes"] == 2
+    assert b"module deltarnn_core" in written[0]["deltarnn_core.v"]
+
+
+def test_generate_prints_each_path_whole_on_a_line_of_its_own(folder):
+    rtl = folder / ("[long] " + "x" * 120)
+    done = deltarnn(folder, "generate", MODEL, "-o", str(rtl), COLUMNS="80")
+    names = ("deltarnn_core.v", "deltarnn_core.json")
+    assert succeeded(done).splitlines() == [str(rtl / name) for name in names]
+
+
+def test_info_says_what_is_in_a_model(folder):
+    printed = succeeded(deltarnn(folder, "info", MODEL, COLUMNS="200"))
+    for text in ("random", "gru 3 -> 4", "gru 4 -> 5", "linear 5 -> 2", "theta_h 4", "state Q3.4"):
+        assert text in printed
+
+
+def test_info_says_it_in_json_too(folder):
+    words = ["info", MODEL, "--lanes", "2", "--json"]
+    report = json.loads(succeeded(deltarnn(folder, *words)))
+    assert report["name"] == "random"
+    assert report["labels"] == ["left", "right"]
+    assert report["formats"]["readout"] == "Q7.8"
+    assert report["weights"] == 12 * 7 + 15 * 9 + 2 * 5
+    assert report["accumulator_width"] == GOOD.parameters.accumulator_width
+    assert [layer["kind"] for layer in report["layers"]] == ["gru", "gru", "linear"]
+    # Blocks of two units: 3 * 2 for 7 columns, 3 * 3 for 9, 1 for 5.
+    assert report["dense_cycles"] == 6 * 7 + 9 * 9 + 1 * 5
+
+
+@pytest.mark.parametrize("name", ["[/b]", "a [red] :smile: name", "two\nlines"])
+@pytest.mark.parametrize("words", [["info", MODEL], GOLDEN], ids=["info", "golden"])
+def test_any_name_is_printed_as_it_is(name, words, folder):
+    save_model(replace(GOOD, name=name), folder / MODEL)
+    printed = succeeded(deltarnn(folder, *words, COLUMNS="200"))
+    assert all(line in printed for line in name.splitlines())
