@@ -1,29 +1,35 @@
-# One command each: make demo, make test. Both set up what they need first.
+# One command each: make demo, make test. Both first set up what is missing.
 .PHONY: setup demo test lint clean
 
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-STAMP := $(VENV)/setup-done
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --editable
 
-setup: $(STAMP)
+# make test has the training tests in it, and so PyTorch. With EXTRAS=sim,boards,dev they are skipped.
+EXTRAS ?= sim,boards,train,dev
 
-$(STAMP): pyproject.toml tools/system-packages
+setup: .venv/ready-demo
+
+.venv/ready-demo: pyproject.toml tools/system-packages
 	tools/system-packages
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[sim,boards,dev]'
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(INSTALL) '.[sim,boards]'
+	touch $@
+
+.venv/ready-test: .venv/ready-demo
+	$(INSTALL) '.[$(EXTRAS)]'
 	touch $@
 
 demo: setup
 	$(BIN)/deltarnn demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest --numprocesses 2
 
-lint: setup
+lint: .venv/ready-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf .venv build *.egg-info

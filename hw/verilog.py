@@ -21,7 +21,7 @@ from hw.registers import register_map
 
 TOP = "deltarnn_core"
 
-# Amaranth's own script stops at `proc -nomux` and leaves combinational logic in always blocks. Those
+# Amaranth's own script stops at `proc -nomux` and leaves combinational logic in always blocks. They
 # blocks see whole structs change where only another field did, and two of them can wake each other
 # for ever in Icarus; `always @*` may also never run at all. As multiplexers and assignments all of
 # that is plain data flow, alike in every simulator, and Verilog-2005 at that. Signals of no bits
