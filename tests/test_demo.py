@@ -1,0 +1,80 @@
+"""The main job through the front door, as a newcomer would run it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from deltarnn.demo import decisions, held_out
+from golden.network import DeltaNetwork
+
+COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]
+
+
+def deltarnn(*words, status=0):
+    done = subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    return done.stdout
+
+
+def test_demo_shows_equality_and_saves_cycles():
+    report = json.loads(deltarnn("demo", "--json"))
+    assert report["equal"] is True
+    assert report["frames"] == 1153
+    assert report["words_compared"] > 100_000
+    assert report["accuracy"] == pytest.approx(70 / 74)
+    assert report["speedup_over_dense"] > 2.5
+    assert report["utilisation"] > 0.9
+    assert report["weight_fetches"] * 2 < report["weight_fetches_dense"]
+    assert report["cells"]["iCE40 UP5K"]["LUT4"] > 1000
+
+
+def test_demo_table_ends_in_one_line():
+    lines = deltarnn("demo", "--lanes", 16).strip().splitlines()
+    assert "all equal" in "".join(lines)
+    assert lines[-1].startswith("Every bit equal, ")
+
+
+@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
+def test_simulate_writes_what_the_rtl_did(simulator, tmp_path):
+    model, utterances, _ = held_out()
+    frames = np.concatenate(utterances[:2])
+    np.save(tmp_path / "frames.npy", frames)
+    path = model_path()
+    out = tmp_path / "out.npz"
+    words = ("simulate", path, tmp_path / "frames.npy", "-o", out, "--json")
+    report = json.loads(deltarnn(*words, "--simulator", simulator))
+    trace = DeltaNetwork(model).run(frames)
+    with np.load(out, allow_pickle=False) as arrays:
+        assert set(arrays) == {"outputs", "h", "events_x", "events_h", "cycles"}
+        assert np.array_equal(arrays["outputs"], trace.outputs)
+        assert np.array_equal(arrays["h"], trace.h)
+        assert np.array_equal(arrays["events_x"], trace.events_x)
+        assert np.array_equal(arrays["events_h"], trace.events_h)
+        assert arrays["cycles"].shape == (len(frames),)
+        assert arrays["cycles"][1:].mean() == pytest.approx(report["cycles_per_frame"])
+    assert report["equal"] is True
+    assert report["simulator"] == simulator
+
+
+@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
+def test_simulate_writes_waves(simulator, tmp_path):
+    _, utterances, _ = held_out()
+    np.save(tmp_path / "frames.npy", utterances[0][:2])
+    waves = tmp_path / "waves.out"
+    words = ("simulate", model_path(), tmp_path / "frames.npy", "--waves", waves)
+    deltarnn(*words, "--simulator", simulator)
+    assert waves.stat().st_size > 1000
+
+
+def test_decisions_sum_over_each_utterance():
+    outputs = np.array([[1, 0], [0, 5], [9, 0], [0, 8]])
+    assert decisions(outputs, [2, 2]).tolist() == [1, 0]
+
+
+def model_path():
+    from importlib.resources import files
+
+    return files("models") / "japanese_vowels.safetensors"
