@@ -97,13 +97,16 @@ class ActivationUnit(wiring.Component):
         m.d.comb += [now[key].eq(self.i.payload[key]) for key in keys]
         valids, places = [self.i.valid], [now]
         for n in range(1, self.latency + 1):
-            valid, along = Signal(name=f"valid_{n}"), Signal(place, name=f"place_{n}")
+            valid, along = (
+                Signal(name=f"valid_{n}"),
+                Signal(place, name=f"place_{n}", reset_less=True),
+            )
             m.d.sync += [valid.eq(valids[-1]), along.eq(places[-1])]
             valids.append(valid)
             places.append(along)
 
         def registered(value: Value, name: str) -> Signal:
-            register = Signal(value.shape(), name=name)
+            register = Signal(value.shape(), name=name, reset_less=True)
             m.d.sync += register.eq(value)
             return register
 

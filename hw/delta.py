@@ -109,8 +109,8 @@ class DeltaEncoder(wiring.Component):
         ]
 
         fetched_valid = Signal()
-        fetched = Signal.like(self.i.payload)
-        fetched_theta = Signal.like(self.theta)
+        fetched = Signal.like(self.i.payload, reset_less=True)
+        fetched_theta = Signal.like(self.theta, reset_less=True)
         m.d.sync += [
             fetched_valid.eq(self.i.valid),
             fetched.eq(self.i.payload),
@@ -118,9 +118,9 @@ class DeltaEncoder(wiring.Component):
         ]
 
         valid = Signal()
-        element = Signal.like(self.i.payload)
-        delta = Signal(signed(self._width + 1))
-        theta = Signal.like(self.theta)
+        element = Signal.like(self.i.payload, reset_less=True)
+        delta = Signal(signed(self._width + 1), reset_less=True)
+        theta = Signal.like(self.theta, reset_less=True)
         m.d.sync += [
             theta.eq(fetched_theta),
             valid.eq(fetched_valid),

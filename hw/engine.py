@@ -235,7 +235,7 @@ class Engine(wiring.Component):
 
         # Fetch: the event, then its weight word, then the lanes.
         slot_valid = Signal()
-        slot = Signal.like(sequencer.o.payload)
+        slot = Signal.like(sequencer.o.payload, reset_less=True)
         m.d.sync += [slot_valid.eq(sequencer.o.valid), slot.eq(sequencer.o.payload)]
         is_h = Signal()
         m.d.comb += is_h.eq(slot.segment ^ layout.x_last)
@@ -283,9 +283,9 @@ class Engine(wiring.Component):
             with m.If(~is_h & (x_layer != 0)):
                 m.d.comb += same_event(event, events_x.event)
 
-        address = Signal(range(layout.words))
-        lane_slot_valid, lane_slot = Signal(), Signal.like(slot)
-        lane_event = Signal.like(event)
+        address = Signal(range(layout.words), reset_less=True)
+        lane_slot_valid, lane_slot = Signal(), Signal.like(slot, reset_less=True)
+        lane_event = Signal.like(event, reset_less=True)
         taken = Signal.like(event)  # all zero without an event
         m.d.comb += taken.eq(Mux(slot_valid & slot.event, event.as_value(), 0))
         m.d.sync += [
@@ -298,9 +298,9 @@ class Engine(wiring.Component):
         for n in range(WeightMemory.latency):
             valid, along = (
                 Signal(name=f"fetch_valid_{n}"),
-                Signal.like(slot, name=f"fetch_slot_{n}"),
+                Signal.like(slot, name=f"fetch_slot_{n}", reset_less=True),
             )
-            along_event = Signal.like(event, name=f"fetch_event_{n}")
+            along_event = Signal.like(event, name=f"fetch_event_{n}", reset_less=True)
             m.d.sync += [
                 valid.eq(lane_slot_valid),
                 along.eq(lane_slot),

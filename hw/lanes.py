@@ -108,7 +108,7 @@ class Lanes(wiring.Component):
 
         # Multiply, while the row's old values are fetched. Without a slot the product is 0, so
         # that the accumulator needs no enable: that is what a DSP's own accumulator can do.
-        slot = Signal.like(self.i.payload)
+        slot = Signal.like(self.i.payload, reset_less=True)
         slot_valid = Signal()
         product_shape = signed(WEIGHT.width + self._delta_width)
         delta = Signal(signed(self._delta_width))
@@ -119,16 +119,16 @@ class Lanes(wiring.Component):
         ]
         m.d.sync += [slot.eq(self.i.payload), slot_valid.eq(self.i.valid)]
 
-        total = Signal(self._row)
+        total = Signal(self._row, reset_less=True)
         for n in range(self._lanes):
-            product = Signal(product_shape, name=f"product_{n}")
+            product = Signal(product_shape, name=f"product_{n}", reset_less=True)
             m.d.sync += [
                 product.eq(self.word[n] * delta),
                 total[n].eq(Mux(slot_valid & slot.first, read.data[n], total[n]) + product),
             ]
 
-        closed = Signal.like(slot.tag)
-        closed_row = Signal.like(slot.row)
+        closed = Signal.like(slot.tag, reset_less=True)
+        closed_row = Signal.like(slot.row, reset_less=True)
         closed_valid = Signal()
         m.d.sync += [
             closed.eq(slot.tag),

@@ -90,15 +90,15 @@ class Readout(wiring.Component):
         for n in range(lanes):
             m.d.comb += read_out[n].eq(self._read_out(self.i.payload.m[n], tag.layer))
 
-        kept = Signal(data.ArrayLayout(read_out.shape(), 3))
+        kept = Signal(data.ArrayLayout(read_out.shape(), 3), reset_less=True)
         for gate in range(3):
             with m.If(self.i.valid & (tag.gate == gate)):
                 m.d.sync += kept[gate].eq(read_out)
 
         # The shift register of a block: its head is the unit to send.
-        block = Signal(data.ArrayLayout(readout, lanes))
-        block_layer = Signal.like(tag.layer)
-        block_last = Signal()
+        block = Signal(data.ArrayLayout(readout, lanes), reset_less=True)
+        block_layer = Signal.like(tag.layer, reset_less=True)
+        block_last = Signal(reset_less=True)
         left = Signal.like(tag.units)
         valid = Signal()
         unit = Signal.like(self.o.payload.unit)
@@ -140,7 +140,7 @@ class Readout(wiring.Component):
         ]
 
         if self._has_linear:
-            results = Signal.like(self.i.payload.m)
+            results = Signal.like(self.i.payload.m, reset_less=True)
             m.d.sync += [
                 linear_valid.eq(linear_valid & (left != 0)),
                 Cat(results[n] for n in range(lanes)).eq(

@@ -77,7 +77,10 @@ class StateReset(wiring.Component):
         row = Signal(range(layout.rows))
         lane = Signal(range(lanes))
         filling = Signal()
-        fetched_row, fetched_lane = Signal.like(row), Signal.like(lane)
+        fetched_row, fetched_lane = (
+            Signal.like(row, reset_less=True),
+            Signal.like(lane, reset_less=True),
+        )
         m.d.comb += [
             read.addr.eq(step),
             read.en.eq(1),
