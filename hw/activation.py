@@ -41,7 +41,7 @@ class ActivationUnit(wiring.Component):
         A unit (hw.readout.unit_layout); ``last`` of the layer.
     o : Out, stream (never waits)
         ``latency`` cycles later: ``layer``, ``unit``, ``last``; ``h``, format state; ``a``, format
-        activation.
+        activation; ``moved``, h is not what it was.
     clear : In, stream (never waits)
         Sets h at an address to 0; only while nothing else is under way.
 
@@ -67,6 +67,7 @@ class ActivationUnit(wiring.Component):
                 **place,
                 "h": signed(formats.state.width),
                 "a": signed(formats.activation.width),
+                "moved": 1,
             }
         )
         super().__init__(
@@ -143,16 +144,19 @@ class ActivationUnit(wiring.Component):
         difference_4 = registered(h - c, "difference_4")
         c_4 = registered(c, "c_4")
         u_4 = registered(u_3, "u_4")
+        before_4 = registered(state_read.data, "before_4")
 
         # 4: u * (h' - c'), and the rounding of h.
         rounding = 1 << (f.update_shift - 1) if f.update_shift > 0 else 0
         product_5 = registered(u_4 * difference_4, "product_5")
         addend_5 = registered((c_4 << gate.f) + rounding, "addend_5")
+        before_5 = registered(before_4, "before_5")
 
         # 5: the one rounding of h_t.
         blend = addend_5 + product_5
         shifted = blend >> f.update_shift if f.update_shift > 0 else blend << -f.update_shift
         h_6 = registered(sat(shifted, f.state), "h_6")
+        before_6 = registered(before_5, "before_6")
 
         # 6: write h, show a.
         m.d.comb += [
@@ -161,6 +165,7 @@ class ActivationUnit(wiring.Component):
             state_write.en.eq(valids[6]),
             self.o.valid.eq(valids[6]),
             self.o.payload.h.eq(h_6),
+            self.o.payload.moved.eq(h_6 != before_6),
             self.o.payload.a.eq(sat(rshift(h_6, f.output_shift), f.activation)),
         ]
         m.d.comb += [self.o.payload[key].eq(places[6][key]) for key in keys]

@@ -116,6 +116,7 @@ class Core(wiring.Component):
                     for n, old in enumerate(_bytes(register))
                 )
                 with m.If(written(name)):
+                    m.d.comb += engine.theta_changes.eq(1)
                     over = merged[theta_width:].any()
                     m.d.sync += register.eq(merged[:theta_width] | over.replicate(theta_width))
 

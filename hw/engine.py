@@ -24,8 +24,9 @@ def monitor_signature(core: CoreParameters) -> wiring.Signature:
     """What a bench or a logic analyser may look at; left open it costs nothing.
 
     ``event`` (valid, layer, ``h`` or x, column, delta): every event once, in the order in which
-    the lanes first take it. ``state`` (valid, layer, unit, value): every new h. ``finish``: after
-    the frame's last event; ``cycle`` counts of two of them lie one frame interval apart.
+    the lanes first take it. ``state`` (valid, layer, unit, value): every new h. ``skip`` (valid,
+    layer): a layer that stands still in this frame, so that its states stay as they are.
+    ``finish``: the frame's last event is on its way; two of them lie one frame interval apart.
     """
     network = core.network
     columns = max(max(layer.inputs, layer.units) for layer in network.layers)
@@ -46,6 +47,8 @@ def monitor_signature(core: CoreParameters) -> wiring.Signature:
             "state_layer": Out(layer),
             "state_unit": Out(number(max(layer.units for layer in network.recurrent))),
             "state_value": Out(signed(network.formats.state.width)),
+            "skip_valid": Out(1),
+            "skip_layer": Out(layer),
             "finish": Out(1),
         }
     )
@@ -77,6 +80,9 @@ class Engine(wiring.Component):
         Thresholds by layer, in activation LSBs; the greatest value lets nothing fire. A frame's x
         of the first layer is compared as it comes in, h as it is made, at the end of the frame
         before.
+    theta_changes : In
+        In the cycle in which a threshold gets a new value: no layer counts as still until it has
+        been encoded with it.
     reset_request : In
         Resets the state once all frames that have begun are done. Also done after power-up.
     resetting : Out
@@ -113,6 +119,7 @@ class Engine(wiring.Component):
                 ),
                 "theta_x": theta.flip(),
                 "theta_h": theta.flip(),
+                "theta_changes": In(1),
                 "reset_request": In(1),
                 "resetting": Out(1),
                 "active": Out(1),
@@ -209,8 +216,26 @@ class Engine(wiring.Component):
             events_h.i.payload.last.eq(encoder_h.o.payload.last),
         ]
         frame_made = encoder_h.o.payload.last & (encoder_h.o.payload.vector == recurrent - 1)
-        with m.If(encoder_h.o.valid & frame_made):
+        skip_all = sequencer.skip & (sequencer.layer == recurrent - 1)
+        with m.If((encoder_h.o.valid & frame_made) | skip_all):
             m.d.sync += write_half.eq(~write_half)
+
+        # A layer stands still if its last update moved nothing and it was encoded with the
+        # thresholds of now. Results of a GRU layer go out frame by frame, so it is never skipped.
+        still = Signal(recurrent)
+        moving, stale = Signal(), Signal()
+        for k in range(min(recurrent, layers - 1)):
+            with m.If(made.valid & (made.payload.layer == k) & made.payload.last):
+                m.d.sync += still[k].eq(~(moving | made.payload.moved | stale))
+        with m.If(made.valid):
+            m.d.sync += moving.eq((moving | made.payload.moved) & ~made.payload.last)
+            with m.If(made.payload.last):
+                m.d.sync += stale.eq(0)
+        with m.If(self.theta_changes):
+            m.d.sync += [still.eq(0), stale.eq(1)]
+        with m.If(reset.active):
+            m.d.sync += still.eq(0)
+        m.d.comb += sequencer.still.eq(still.bit_select(sequencer.layer, 1))
 
         # The sequencer sees the lists of its layer.
         half_now = sequencer.parity
@@ -225,6 +250,8 @@ class Engine(wiring.Component):
             events_h.read_index.eq(sequencer.index),
             events_h.clear.valid.eq(sequencer.leave & (sequencer.layer < recurrent)),
             events_h.clear.payload.eq(h_list),
+            events_h.finish.valid.eq(sequencer.skip),
+            events_h.finish.payload.eq(Cat(~half_now, sequencer.layer)),
             sequencer.x.count.eq(Array(events_i.count)[half_now]),
             sequencer.x.complete.eq(events_i.complete.bit_select(half_now, 1)),
             sequencer.h.count.eq(Array(events_h.count)[h_list]),
@@ -274,6 +301,8 @@ class Engine(wiring.Component):
                 events_x.read_index.eq(sequencer.index),
                 events_x.clear.valid.eq(sequencer.leave & ~first_layer),
                 events_x.clear.payload.eq(x_list),
+                events_x.finish.valid.eq(sequencer.skip),
+                events_x.finish.payload.eq(sequencer.layer),
             ]
             with m.If(~first_layer):
                 m.d.comb += [
@@ -376,7 +405,11 @@ class Engine(wiring.Component):
             self.monitor.state_unit.eq(made.payload.unit),
             self.monitor.state_value.eq(made.payload.h),
         ]
-        m.d.sync += self.monitor.finish.eq(sequencer.finish)
+        m.d.sync += [
+            self.monitor.skip_valid.eq(sequencer.skip),
+            self.monitor.skip_layer.eq(sequencer.layer),
+            self.monitor.finish.eq(sequencer.finish),
+        ]
         return m
 
 

@@ -37,6 +37,8 @@ class EventBuffer(wiring.Component):
         Events in each list.
     complete : Out, a bit for each list
         Whether it is complete.
+    finish : In, stream (never waits)
+        Completes a list as it is, beside whatever ``i`` does to other lists.
     clear : In, stream (never waits)
         Empties a list.
     restart : In
@@ -67,6 +69,7 @@ class EventBuffer(wiring.Component):
                 "event": Out(self._event),
                 "count": Out(bits_for(size)).array(lists),
                 "complete": Out(lists, init=complete),
+                "finish": In(stream.Signature(unsigned(ceil_log2(lists)), always_ready=True)),
                 "clear": In(stream.Signature(unsigned(ceil_log2(lists)), always_ready=True)),
                 "restart": In(1),
             }
@@ -94,6 +97,8 @@ class EventBuffer(wiring.Component):
                 m.d.sync += end.eq(end + 1)
             with m.If(outcome.last):
                 m.d.sync += self.complete.bit_select(outcome.vector, 1).eq(1)
+        with m.If(self.finish.valid):
+            m.d.sync += self.complete.bit_select(self.finish.payload, 1).eq(1)
         with m.If(self.clear.valid):
             m.d.sync += [
                 count[self.clear.payload].eq(0),

@@ -36,6 +36,9 @@ class Sequencer(wiring.Component):
         The lists of the layer ``layer`` in this frame.
     start : In
         A frame may begin: its x has begun to come, and there is room for its results.
+    still : In
+        The last update of ``layer`` left every h as it was. Without an event its next update would
+        do the same, so the layer is skipped: it takes one cycle and no slot.
     layer : Out
         The layer under way.
     parity : Out
@@ -49,6 +52,8 @@ class Sequencer(wiring.Component):
         ``count_it`` (this is the first walk over the lists, so each event is seen once).
     leave : Out
         The lists of ``layer`` are not needed any more.
+    skip : Out
+        The layer that is left was skipped: nobody will make its states, which stay as they are.
     begin, finish : Out
         The frame's first cycle (it may be spent waiting for events), and its last slot.
     active : Out
@@ -79,11 +84,13 @@ class Sequencer(wiring.Component):
                 "x": In(list_status(columns)),
                 "h": In(list_status(columns)),
                 "start": In(1),
+                "still": In(1),
                 "layer": Out(ceil_log2(len(layers))),
                 "parity": Out(1),
                 "index": Out(ceil_log2(columns)),
                 "o": Out(stream.Signature(slot, always_ready=True)),
                 "leave": Out(1),
+                "skip": Out(1),
                 "begin": Out(1),
                 "finish": Out(1),
                 "active": Out(1),
@@ -147,10 +154,14 @@ class Sequencer(wiring.Component):
         frame, go = Signal(), Signal()
         m.d.comb += [
             frame.eq(started | self.start),
-            go.eq(frame & (have | (at_end & closes)) & ~(last_of_block & (busy != 0))),
+            # Only where a layer begins, which is where its first group has no slot yet.
+            self.skip.eq(
+                frame & self.still & first_empty & last_empty & (block == 0) & (gate == 0) & first
+            ),
+            go.eq(frame & (have | (at_end & closes)) & ~(last_of_block & (busy != 0)) & ~self.skip),
             self.begin.eq(self.start & ~started & ~self.restart),
             self.active.eq(started),
-            self.leave.eq(go & last_of_block & last_block),
+            self.leave.eq((go & last_of_block & last_block) | self.skip),
             self.finish.eq(self.leave & last_layer),
         ]
         units = Mux(last_block, of_layer("last_units") - 1, lanes - 1)
@@ -196,6 +207,12 @@ class Sequencer(wiring.Component):
                         ]
             with m.Elif(last_event):
                 m.d.sync += [index.eq(0), segment.eq(1)]
+        with m.Elif(self.skip):
+            m.d.sync += [
+                base.eq(base + of_layer("words")),
+                row.eq(row + of_layer("rows")),
+                index.eq(0),
+            ]
         with m.Elif(frame & at_end & ~closes):
             # Segment 0 of r or u ended before it was known to: on to segment 1.
             m.d.sync += [index.eq(0), segment.eq(1)]

@@ -28,6 +28,7 @@ CONTROL = 0x08
 RESET_STATE = 1
 MONITORED = ("event_valid", "event_layer", "event_h", "event_column", "event_delta")
 STATED = ("state_valid", "state_layer", "state_unit", "state_value")
+SKIPPED = ("skip_valid", "skip_layer")
 
 
 def _random_pauses(seed: int, fraction: float) -> Iterator[bool]:
@@ -42,13 +43,15 @@ class _Monitor:
     def __init__(self, dut, max_idle: int) -> None:
         self._dut, self._max_idle = dut, max_idle
         self._handles = {
-            name: getattr(dut, f"monitor_{name}") for name in (*MONITORED, *STATED, "finish")
+            name: getattr(dut, f"monitor_{name}")
+            for name in (*MONITORED, *STATED, *SKIPPED, "finish")
         }
         self.cycle = 0
         self.last_sign_of_life = 0
         self.frame = 0
         self.events: list[tuple[int, ...]] = []
         self.states: list[tuple[int, ...]] = []
+        self.skips: list[tuple[int, ...]] = []
         self.finishes: list[int] = []
         self.first_beats: list[int] = []
         self._in_frame = False
@@ -58,8 +61,8 @@ class _Monitor:
 
     async def run(self) -> None:
         edge = RisingEdge(self._dut.clk)
-        event, state, finish = (
-            self._handles[name] for name in ("event_valid", "state_valid", "finish")
+        event, state, skip, finish = (
+            self._handles[name] for name in ("event_valid", "state_valid", "skip_valid", "finish")
         )
         valid, ready, last = (
             getattr(self._dut, f"s_axis_t{name}") for name in ("valid", "ready", "last")
@@ -71,6 +74,8 @@ class _Monitor:
                 self.events.append((self.frame, *self._fields(MONITORED[1:])))
             if state.value:
                 self.states.append(self._fields(STATED[1:]))
+            if skip.value:
+                self.skips.append((self.frame, *self._fields(SKIPPED[1:])))
             if finish.value:
                 self.finishes.append(self.cycle)
                 self.frame += 1
@@ -152,6 +157,7 @@ async def play(dut) -> None:
         output_lengths=np.array(lengths, dtype=np.int64),
         events=np.array(monitor.events, dtype=np.int64).reshape(-1, 5),
         states=np.array(monitor.states, dtype=np.int64).reshape(-1, 3),
+        skips=np.array(monitor.skips, dtype=np.int64).reshape(-1, 2),
         finishes=np.array(monitor.finishes, dtype=np.int64),
         first_beats=np.array(monitor.first_beats, dtype=np.int64),
         replies=np.array(replies, dtype=np.int64).reshape(-1, 2),

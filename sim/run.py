@@ -80,6 +80,8 @@ class Record:
         Frame, layer, h or x, column, delta of every event, in the order of the lanes.
     states : int64 [n, 3]
         Layer, unit, value of every new h, in order.
+    skips : int64 [n, 2]
+        Frame and layer that stood still: its states stay as they are.
     finishes, first_beats : int64 [frames]
         Cycle in which a frame's last event went to the lanes; in which its first element came.
     replies : int64 [n, 2]
@@ -89,6 +91,7 @@ class Record:
     outputs: list[Integers]
     events: Integers
     states: Integers
+    skips: Integers
     finishes: Integers
     first_beats: Integers
     replies: Integers
@@ -178,6 +181,7 @@ def _read(path: Path, core: CoreParameters) -> Record:
             outputs=np.split(raw["outputs"], np.cumsum(lengths)[:-1]) if len(lengths) else [],
             events=events,
             states=states,
+            skips=raw["skips"],
             finishes=raw["finishes"],
             first_beats=raw["first_beats"],
             replies=raw["replies"],
@@ -200,13 +204,19 @@ def trace_of(record: Record, core: CoreParameters) -> Trace:
         (deltas_h if is_h else deltas_x)[layer][frame, column] = delta
     states = []
     for k, layer in enumerate(network.recurrent):
+        made = np.ones(frames, dtype=bool)
+        made[record.skips[record.skips[:, 1] == k, 0]] = False
         rows = record.states[record.states[:, 0] == k]
-        if not np.array_equal(rows[:, 1], np.tile(np.arange(layer.units), frames)):
+        if not np.array_equal(rows[:, 1], np.tile(np.arange(layer.units), made.sum())):
             raise refusal(
                 f"layer {k}: new states",
                 f"{len(rows)}",
-                f"{frames} frames of {layer.units} in order",
+                f"{made.sum()} frames of {layer.units} in order",
             )
-        states.append(rows[:, 2].reshape(frames, layer.units))
+        # Row n of all states made so far; row 0 is the state at reset.
+        history = np.concatenate(
+            [np.zeros((1, layer.units), int), rows[:, 2].reshape(-1, layer.units)]
+        )
+        states.append(history[np.cumsum(made)])
     outputs = np.array(record.outputs, dtype=np.int64).reshape(frames, network.outputs)
     return Trace(outputs, tuple(states), tuple(deltas_x), tuple(deltas_h))

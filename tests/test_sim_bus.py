@@ -136,6 +136,44 @@ def test_thresholds_at_run_time(simulation, job):
     assert first_mismatch(Trace.joined(parts), trace_of(record, CORE)) is None
 
 
+def test_a_layer_that_stands_still_is_skipped_until_something_changes(simulation, job):
+    """Constant input until nothing moves; then lower thresholds, new input, a reset."""
+    still, other = np.repeat(random_frames(MODEL, 2), 60, axis=0).reshape(2, 60, 5)
+    network = DeltaNetwork(MODEL)
+    parts = [network.run(still)]
+    job.frames(still).settle()
+    for k, layer in enumerate(MODEL.parameters.layers):
+        job.write(ADDRESS[f"THETA_X_{k}"], 0)
+        network.layers[k].theta_x = 0
+        if layer.recurrent:
+            job.write(ADDRESS[f"THETA_H_{k}"], 0)
+    job.frames(still).settle()
+    parts.append(network.run(still[:1]))
+    for layer in network.layers[:2]:
+        layer.theta_h = 0
+    parts.append(network.run(still[1:]))
+    job.frames(other).reset().frames(other)
+    parts.append(network.run(other))
+    network.reset()
+    parts.append(network.run(other))
+    record = play(simulation, CORE, job)
+    expected = Trace.joined(parts)
+    assert first_mismatch(expected, trace_of(record, CORE)) is None
+    skipped = np.zeros((240, 2), dtype=int)
+    skipped[tuple(record.skips.T)] = 1
+    assert skipped[:60].any()
+    # Where a threshold was lowered, held-back deltas fire a frame later, so nothing may be skipped.
+    assert not skipped[60].any()
+    assert expected.events_h[61].any()
+    assert not skipped[[120, 180]].any()
+    # Skipped exactly where that is allowed: no event now, and no state moved in the frame before.
+    events = expected.events_x + expected.events_h
+    for k in range(2):
+        for t in np.flatnonzero(skipped[:, k]):
+            assert events[t, k] == 0
+            assert np.array_equal(expected.states[k][t], expected.states[k][t - 1])
+
+
 def test_a_threshold_too_large_acts_as_the_largest(simulation):
     job = Job().write(ADDRESS["THETA_X_0"], 256).read(ADDRESS["THETA_X_0"])
     job.write(ADDRESS["THETA_X_0"], 7).read(ADDRESS["THETA_X_0"])

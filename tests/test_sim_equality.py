@@ -63,6 +63,7 @@ CONFIGURATIONS = {
     "thresholds large": Configuration((8, 12), 4, 8, (100, 20)),
     "thresholds above everything": Configuration((5, 6), 2, 4, (255, 1000)),
     "left shift of the readout": Configuration((5, 8), 3, 4, weight_frac=1),
+    "nothing moves for long": Configuration((6, 9, 7), 3, 4, (2, 2), moving=0.005),
     "hardly anything moves": Configuration((12, 16), 3, 8, (3, 3), moving=0.03),
 }
 
