@@ -270,6 +270,36 @@ def demo(lanes: int, simulator: str, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")
+@JSON
+def bench(output: Path, seed: int, simulator: str, as_json: bool) -> None:
+    """Measures cycles over occupancy; writes cycles.json and cycles.png into a folder."""
+    with _extra("sim"):
+        from deltarnn.bench import run_bench, write
+        from sim.simulators import find_simulator
+
+    chosen = find_simulator(simulator)
+    output.mkdir(parents=True, exist_ok=True)
+    with progress.status("bench") as status:
+        report = run_bench(chosen, seed, status.update)
+    files = write(report, output)
+    if as_json:
+        _print_json(report)
+        return
+    for name, rows in report["shapes"].items():
+        table = Table(title=name, title_justify="left")
+        keys = ("occupancy", "events", "ideal_cycles", "cycles", "utilisation")
+        for key in (*keys, "speedup_over_dense"):
+            table.add_column(key.replace("_", " "), justify="right")
+        for row in rows:
+            table.add_row(*(f"{row[key]:.4g}" for key in (*keys, "speedup_over_dense")))
+        out.print(table)
+    print(*files, sep="\n")
+
+
+@cli.command()
 @click.argument("task")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="MODEL")
 @click.option("--seed", type=int, default=0, show_default=True)

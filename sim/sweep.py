@@ -1,0 +1,122 @@
+"""Cycles over occupancy: one core, many thresholds, every bit compared on the way."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from golden.gru import GRUWeights
+from golden.linear import LinearWeights
+from golden.model import Model
+from golden.network import DeltaNetwork, Trace
+from golden.parameters import CoreParameters, Formats, LayerParameters
+from hw.registers import register_map
+from hw.verilog import emit
+from sim.build import build
+from sim.compare import first_mismatch
+from sim.run import Job, play, trace_of
+from sim.simulators import Simulator
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A network and core to measure: GRU sizes, results of the read-out if any, lanes."""
+
+    name: str
+    sizes: tuple[int, ...]
+    outputs: int | None
+    lanes: int
+
+    def model(self, seed: int) -> Model:
+        """Random weights of a size that keeps states moving; thresholds come at run time."""
+        rng = np.random.default_rng(seed)
+
+        def int8(*shape: int) -> np.ndarray:
+            return rng.integers(-20, 21, shape).astype(np.int8)
+
+        def bias(n: int) -> np.ndarray:
+            return rng.integers(-400, 401, n).astype(np.int32)
+
+        layers, weights = [], []
+        for inputs, units in zip(self.sizes[:-1], self.sizes[1:], strict=True):
+            layers.append(LayerParameters("gru", inputs, units, 6, 0, 0))
+            x, h = int8(3 * units, inputs), int8(3 * units, units)
+            weights.append(GRUWeights(x, h, bias(4 * units)))
+        if self.outputs is not None:
+            layers.append(LayerParameters("linear", self.sizes[-1], self.outputs, 6, 0))
+            weights.append(LinearWeights(int8(self.outputs, self.sizes[-1]), bias(self.outputs)))
+        return Model.of(self.name, Formats(), tuple(layers), tuple(weights))
+
+
+SHAPES = (
+    Shape("40 -> 128, 8 lanes", (40, 128), None, 8),
+    Shape("64 -> 256 -> 12, 32 lanes", (64, 256), 12, 32),
+    Shape("16 -> 16 -> 16, 8 lanes", (16, 16, 16), None, 8),
+)
+# Fraction of inputs that move in a frame, and the threshold of h: from all to nothing.
+POINTS = (
+    *((1.0, 0), (0.8, 2), (0.6, 4), (0.4, 8), (0.2, 11), (0.1, 12), (0.1, 14)),
+    *((0.05, 16), (0.02, 20), (0.01, 30), (0.005, 60), (0.0, 255)),
+)
+WARM_UP = 6  # frames until occupancy has settled
+
+
+def _frames(rng: np.random.Generator, length: int, inputs: int, moving: float) -> np.ndarray:
+    """int8 [length, inputs]: after the first frame a fraction of the elements moves, far."""
+    frames = np.zeros((length, inputs), dtype=np.int8)
+    frames[0] = rng.integers(-60, 61, inputs)
+    for t in range(1, length):
+        moves = rng.random(inputs) < moving
+        frames[t] = np.where(moves, rng.integers(-60, 61, inputs), frames[t - 1])
+    return frames
+
+
+def sweep(shape: Shape, simulator: Simulator, seed: int, length: int) -> list[dict[str, Any]]:
+    """One row for each of POINTS: occupancy, events, ideal and measured cycles a frame.
+
+    Raises RuntimeError where the RTL differs from golden in any bit.
+    """
+    model = shape.model(seed)
+    network = model.parameters
+    core = CoreParameters(network, shape.lanes)
+    address = {register.name: register.address for register in register_map(network)}
+    rng = np.random.default_rng(seed)
+    job, parts = Job(), []
+    for moving, theta in POINTS:
+        golden = DeltaNetwork(model)
+        for k, layer in enumerate(golden.layers):
+            # Behind the first layer x is a layer's h, and gets h's threshold.
+            layer.theta_x = theta if k else 0
+            job.write(address[f"THETA_X_{k}"], layer.theta_x)
+            if network.layers[k].recurrent:
+                layer.theta_h = theta  # type: ignore[union-attr]
+                job.write(address[f"THETA_H_{k}"], theta)
+        frames = _frames(rng, length, network.inputs, moving)
+        job.reset().frames(frames).settle()
+        parts.append(golden.run(frames))
+    record = play(build(emit(core, model), simulator), core, job)
+    found = trace_of(record, core)
+    mismatch = first_mismatch(Trace.joined(parts), found)
+    if mismatch is not None:
+        raise RuntimeError(f"{shape.name}: RTL and golden model differ: {mismatch}")
+    events = (found.events_x + found.events_h).reshape(len(POINTS), length, -1)[:, WARM_UP:]
+    cycles = record.intervals.reshape(len(POINTS), length)[:, WARM_UP:]
+    blocks = np.array([layer.row_blocks(shape.lanes) for layer in network.layers])
+    columns = sum(layer.columns for layer in network.layers)
+    rows = []
+    for n, (moving, theta) in enumerate(POINTS):
+        ideal, measured = float((events[n] @ blocks).mean()), float(cycles[n].mean())
+        rows.append(
+            {
+                "moving": moving,
+                "theta_h": theta,
+                "occupancy": float(events[n].sum(axis=1).mean()) / columns,
+                "events": float(events[n].sum(axis=1).mean()),
+                "ideal_cycles": ideal,
+                "cycles": measured,
+                "fewest_cycles": int(cycles[n].min()),
+                "utilisation": ideal / measured,
+                "speedup_over_dense": core.dense_cycles / measured,
+            }
+        )
+    return rows

@@ -1,0 +1,13 @@
+from sim.simulators import SIMULATORS
+from sim.sweep import POINTS, WARM_UP, Shape, sweep
+
+
+def test_a_small_sweep_goes_from_all_to_nothing():
+    shape = Shape("small", (6, 8), 3, 4)
+    rows = sweep(shape, SIMULATORS["icarus"], seed=1, length=WARM_UP + 2)
+    assert len(rows) == len(POINTS)
+    assert rows[0]["occupancy"] > 0.5
+    assert rows[-1]["events"] == 0
+    assert rows[-1]["cycles"] < rows[0]["cycles"]
+    assert all(row["ideal_cycles"] <= row["cycles"] for row in rows)
+    assert all(0 <= row["utilisation"] <= 1 for row in rows)
