@@ -5,13 +5,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --editable
 
-# make test has the training tests in it, and so PyTorch. With EXTRAS=sim,boards,dev they are skipped.
-EXTRAS ?= sim,boards,train,dev
-
 setup: .venv/ready-demo
 
 .venv/ready-demo: pyproject.toml tools/system-packages
-	tools/system-packages
+	PYTHON=$(PYTHON) tools/system-packages
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(INSTALL) '.[sim,boards]'
 	@echo "compiling Yosys for this machine, once"
@@ -20,7 +17,7 @@ setup: .venv/ready-demo
 	touch $@
 
 .venv/ready-test: .venv/ready-demo
-	$(INSTALL) '.[$(EXTRAS)]'
+	$(INSTALL) '.[sim,boards,bench,train,dev]'
 	touch $@
 
 demo: setup

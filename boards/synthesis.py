@@ -23,6 +23,7 @@ class Family:
     name: str
     synthesis: str
     cells: dict[str, str]
+    capacity: dict[str, int]
 
 
 ICE40 = Family(
@@ -35,6 +36,7 @@ ICE40 = Family(
         "EBR": r"SB_RAM\w*",
         "MAC16": r"SB_MAC16",
     },
+    {"LUT4": 5280, "FF": 5280, "EBR": 30, "MAC16": 8},
 )
 
 

@@ -54,7 +54,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     axes.grid(visible=True, which="major", color="0.9")
     axes.legend(frameon=False)
     with written_aside(path) as part:
-        figure.savefig(part, format="svg" if path.suffix == ".svg" else "png", dpi=150)
+        figure.savefig(part, format="png", dpi=150)
     pyplot.close(figure)
 
 

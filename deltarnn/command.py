@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from golden.errors import refusal
-from golden.files import written_aside
+from golden.files import aside_folder, make_folder, written_aside
 from golden.frames import load_frames
 from golden.model import load_model
 from golden.network import DeltaNetwork, Trace
@@ -65,8 +65,8 @@ def _require_writable(*paths: Path | None) -> None:
             continue
         if path.is_dir():
             raise refusal(str(path), "a folder", "a file that can be written")
-        if not path.parent.is_dir():
-            raise refusal(str(path.parent), "no folder", "a folder that can be written to")
+        with aside_folder(path.parent, path.name):
+            pass
 
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -276,12 +276,14 @@ def demo(lanes: int, simulator: str, as_json: bool) -> None:
 @JSON
 def bench(output: Path, seed: int, simulator: str, as_json: bool) -> None:
     """Measures cycles over occupancy; writes cycles.json and cycles.png into a folder."""
-    with _extra("sim"):
+    with _extra("sim,bench"):
+        import matplotlib  # noqa: F401  # missing is better known before the work than after
+
         from deltarnn.bench import run_bench, write
         from sim.simulators import find_simulator
 
     chosen = find_simulator(simulator)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     with progress.status("bench") as status:
         report = run_bench(chosen, seed, status.update)
     files = write(report, output)

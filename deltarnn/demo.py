@@ -63,7 +63,7 @@ def run_demo(
         "model_sha256": model.sha256,
         "utterances": len(utterances),
         "accuracy": right / len(utterances),
-        "float_accuracy_on_the_whole_test_set": model.extra.get("scores", {}).get("float"),
+        "whole_test_set": model.extra["scores"],
         "occupancy_x": of_x,
         "occupancy_h": of_h,
         "weight_fetches": fetched,
@@ -71,19 +71,26 @@ def run_demo(
         "cells": {ICE40.name: cells},
     }
     shape = " -> ".join(str(n) for n in [network.inputs, *(k.units for k in network.layers)])
+    scores = report["whole_test_set"]
     verdict = "all equal" if report["equal"] else report["mismatch"]
     rows = {
         "model": f"{model.name}: {shape}, {network.weights:,} weights, {lanes} lanes",
         "recordings": f"{len(utterances)} held-out utterances, {report['frames']:,} frames",
         "golden = RTL": f"{report['words_compared']:,} words compared in {simulator}: {verdict}",
         "right": f"{right} of {len(utterances)} ({100 * report['accuracy']:.1f} %)",
+        "right, whole test set": f"{100 * scores['delta']:.2f} % (float GRU "
+        f"{100 * scores['float']:.2f} %), as recorded in the model file",
         "columns that fired": f"{100 * of_x:.1f} % of x, {100 * of_h:.1f} % of h",
         "weights fetched": f"{fetched:,} of {fetched_dense:,} "
         f"({fetched_dense / fetched:.2f} times fewer)",
         "cycles a frame": f"{report['cycles_per_frame']:.1f} "
         f"(bound {report['ideal_cycles_per_frame']:.1f}, dense {report['dense_cycles_per_frame']})",
         "utilisation": f"{report['utilisation']:.3f}",
-        f"cells on {ICE40.name}": ", ".join(f"{n:,} {cell}" for cell, n in cells.items()),
+        f"cells, of an {ICE40.name}'s": ", ".join(
+            f"{n:,} of {ICE40.capacity[cell]:,} {cell}"
+            for cell, n in cells.items()
+            if cell in ICE40.capacity
+        ),
     }
     closing = (
         f"Every bit equal, {report['speedup_over_dense']:.1f} times fewer cycles than dense, "

@@ -25,6 +25,16 @@ def written_aside(path: Path) -> Iterator[Path]:
             raise refusal(str(path), reason, "a file that can be written") from None
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder that can be written to, unless it is there; ValueError where it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refusal(str(path), error.strerror, "a folder that can be written to") from None
+    with aside_folder(path, "probe"):
+        pass
+
+
 @contextmanager
 def aside_folder(parent: Path, name: str) -> Iterator[Path]:
     """A folder beside the final place, so that renaming out of it is atomic; gone at the end."""

@@ -40,6 +40,12 @@ class Formats:
             1,
             INTERMEDIATE_BITS_MAX,
         )
+        require_int(
+            f"bits of M in format readout {self.readout} with activation {self.activation}",
+            ACCUMULATOR_BITS_MAX + max(0, self.readout.f - self.activation.f),
+            1,
+            INTERMEDIATE_BITS_MAX,
+        )
         if self.gate.m < 1:
             raise refusal("format gate", str(self.gate), "at least Q1.f, so that 1.0 fits")
 

@@ -1,7 +1,8 @@
-"""The register map of a core: the one list that hardware, manifest, benches and C agree on."""
+"""The register map of a core: the one list that hardware, manifest and benches agree on."""
 
 from dataclasses import dataclass
 
+from golden.errors import refusal
 from golden.parameters import NetworkParameters
 
 IDENTITY = 0x44524E4E  # "DRNN"
@@ -10,6 +11,7 @@ LAYER_BASE = 0x100
 LAYER_STRIDE = 0x10
 ADDRESS_WIDTH = 12
 
+CONTROL = 0x08
 # Bits of CONTROL and STATUS.
 CONTROL_RESET_STATE, CONTROL_CLEAR_COUNTERS = 0, 1
 STATUS_ACTIVE, STATUS_RESETTING, STATUS_FRAME_SHORT, STATUS_FRAME_LONG = 0, 1, 8, 9
@@ -26,16 +28,22 @@ class Register:
 
 
 def register_map(network: NetworkParameters) -> tuple[Register, ...]:
-    """All registers of a core for ``network``, by address. Any other address answers SLVERR."""
+    """All registers of a core for ``network``, by address. Any other address answers SLVERR.
+
+    Raises ValueError for more layers than there are addresses.
+    """
+    most = ((1 << ADDRESS_WIDTH) - LAYER_BASE) // LAYER_STRIDE
+    if len(network.layers) > most:
+        raise refusal("layers", len(network.layers), f"at most {most} in one core")
     fixed = [
         ("ID", 0x00, "ro", "0x44524E4E, 'DRNN'"),
         ("VERSION", 0x04, "ro", "interface version: major, minor, patch in bits 23:16, 15:8, 7:0"),
         (
             "CONTROL",
-            0x08,
+            CONTROL,
             "wo",
             "write 1: bit 0 resets the state once the frames that have begun are done, "
-            "bit 1 clears the counters; reads 0",
+            "bit 1 clears the counters, which is for when no frame is under way; reads 0",
         ),
         (
             "STATUS",
@@ -47,16 +55,15 @@ def register_map(network: NetworkParameters) -> tuple[Register, ...]:
         ("LANES", 0x10, "ro", "lanes"),
         ("LAYERS", 0x14, "ro", "layers"),
         ("FRAMES", 0x18, "ro", "frames begun"),
-        ("CYCLES_LO", 0x20, "ro", "cycles with a frame under way; reading latches CYCLES_HI"),
+        ("CYCLES_LO", 0x20, "ro", "cycles with a frame under way; reading any _LO latches its _HI"),
         ("CYCLES_HI", 0x24, "ro", "bits 47:32 of the cycles"),
-        ("MACS_DONE_LO", 0x28, "ro", "multiplications done; reading latches MACS_DONE_HI"),
+        ("MACS_DONE_LO", 0x28, "ro", "multiplications done"),
         ("MACS_DONE_HI", 0x2C, "ro", "bits 47:32 of the multiplications done"),
         (
             "MACS_SKIPPED_LO",
             0x30,
             "ro",
-            "multiplications that a dense network would have done beside those of all frames "
-            "begun; reading latches MACS_SKIPPED_HI",
+            "multiplications that a dense network would have done beside those of all frames begun",
         ),
         ("MACS_SKIPPED_HI", 0x34, "ro", "bits 47:32 of the multiplications skipped"),
     ]

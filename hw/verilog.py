@@ -12,7 +12,7 @@ from amaranth.back import rtlil
 from amaranth.lib.wiring import Flow
 
 from golden.errors import refusal
-from golden.files import aside_folder
+from golden.files import aside_folder, make_folder
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.core import Core
@@ -51,10 +51,7 @@ class Emission:
 
         Raises ValueError where that cannot be done; then neither file is touched.
         """
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise refusal(str(folder), error.strerror, "a folder that can be written to") from None
+        make_folder(folder)
         files = {
             f"{TOP}.v": self.verilog,
             f"{TOP}.json": json.dumps(self.manifest, indent=2) + "\n",

@@ -24,8 +24,8 @@ from cocotbext.axi import (
     AxiStreamSource,
 )
 
-CONTROL = 0x08
-RESET_STATE = 1
+from hw.registers import CONTROL, CONTROL_RESET_STATE
+
 MONITORED = ("event_valid", "event_layer", "event_h", "event_column", "event_delta")
 STATED = ("state_valid", "state_layer", "state_unit", "state_value")
 SKIPPED = ("skip_valid", "skip_layer")
@@ -131,7 +131,7 @@ async def play(dut) -> None:
                 sent += 1
         elif step == "reset":
             await source.wait()
-            await registers.write_dword(CONTROL, RESET_STATE)
+            await registers.write_dword(CONTROL, 1 << CONTROL_RESET_STATE)
         elif step == "write":
             await source.wait()
             reply = await registers.write(arguments[0], arguments[1].to_bytes(4, "little"))
@@ -149,6 +149,7 @@ async def play(dut) -> None:
     for _ in range(64):  # results that nobody asked for would show
         await RisingEdge(dut.clk)
     assert sink.empty(), "more frames came out than went in"
+    assert not sink.active, "results came out after the last frame"
 
     lengths = [len(frame) for frame in outputs]
     np.savez(

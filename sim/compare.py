@@ -36,7 +36,7 @@ def first_mismatch(expected: Trace, found: Trace) -> Mismatch | None:
     candidates = []
     for order, (layer, what, a, b) in enumerate(_pairs(expected, found)):
         if a.shape != b.shape:
-            raise ValueError(f"layer {layer}, {what}: found {b.shape}, expected {a.shape}")
+            raise RuntimeError(f"layer {layer}, {what}: found {b.shape}, expected {a.shape}")
         places = np.argwhere(a != b)
         if len(places):
             frame, unit = (int(n) for n in places[0])

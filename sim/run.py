@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from golden.errors import refusal
+from golden.files import written_aside
 from golden.fixed import Integers
 from golden.network import Trace
 from golden.parameters import CoreParameters
@@ -140,14 +141,16 @@ def play(
                 results_xml=str(results),
                 seed=1,
                 waves=simulation.waves,
+                plusargs=[f"+dumpfile_path={folder / 'waves.fst'}"] if simulation.waves else [],
                 timescale=("1ns", "1ps"),
                 extra_env={"DELTARNN_JOB": str(folder), "COCOTB_LOG_LEVEL": "WARNING"},
                 log_file=folder / "log",
             )
         _require_passed(results, folder / "log")
         if waves is not None:
-            found = [*folder.glob("*.vcd"), *folder.glob("*.fst"), *simulation.folder.glob("*.fst")]
-            shutil.move(found[0], waves)
+            found = [*folder.glob("*.vcd"), *folder.glob("*.fst")]
+            with written_aside(waves) as part:
+                shutil.copyfile(found[0], part)
         return _read(folder / "record.npz", core)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -188,16 +191,30 @@ def _read(path: Path, core: CoreParameters) -> Record:
         )
 
 
+def _wrong(name: str, found: object, expected: str) -> RuntimeError:
+    """Not a refusal of input: the RTL did something wrong."""
+    return RuntimeError(str(refusal(name, found, expected)))
+
+
 def trace_of(record: Record, core: CoreParameters) -> Trace:
     """The record as the golden model would have written it.
 
-    Raises ValueError where the core did not even do the right number of things.
+    Raises RuntimeError where the core did not even do the right number of things: a frame of
+    another length, states missing, an event twice, or one for a column that did not move.
     """
     network = core.network
     frames = len(record.outputs)
     for n, outputs in enumerate(record.outputs):
         if len(outputs) != network.outputs:
-            raise refusal(f"frame {n}: results", len(outputs), str(network.outputs))
+            raise _wrong(f"frame {n}: results", len(outputs), str(network.outputs))
+    seen, counts = np.unique(record.events[:, :4], axis=0, return_counts=True)
+    for what, bad in (
+        ("an event twice", seen[counts > 1]),
+        ("an event without a change", record.events[record.events[:, 4] == 0]),
+        ("an event after the last frame", record.events[record.events[:, 0] >= frames]),
+    ):
+        if len(bad):
+            raise _wrong("event (frame, layer, h, column)", bad[0].tolist(), f"not {what}")
     deltas_x = [np.zeros((frames, layer.inputs), dtype=np.int64) for layer in network.layers]
     deltas_h = [np.zeros((frames, layer.units), dtype=np.int64) for layer in network.recurrent]
     for frame, layer, is_h, column, delta in record.events:
@@ -208,7 +225,7 @@ def trace_of(record: Record, core: CoreParameters) -> Trace:
         made[record.skips[record.skips[:, 1] == k, 0]] = False
         rows = record.states[record.states[:, 0] == k]
         if not np.array_equal(rows[:, 1], np.tile(np.arange(layer.units), made.sum())):
-            raise refusal(
+            raise _wrong(
                 f"layer {k}: new states",
                 f"{len(rows)}",
                 f"{made.sum()} frames of {layer.units} in order",

@@ -129,6 +129,13 @@ class Verilator(Simulator):
                     f"no {program} on PATH",
                     f"it installed: apt-get install {program}",
                 )
+        modules = ["perl", "-MFindBin", "-MPod::Usage", "-e", "1"]
+        if subprocess.run(modules, capture_output=True, check=False).returncode:
+            raise refusal(
+                "simulator verilator",
+                "a perl without its standard modules",
+                "all of it installed: apt-get install perl",
+            )
         root = Path(spec.origin).parent
         return {
             "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",

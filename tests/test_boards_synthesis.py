@@ -5,7 +5,7 @@ from golden.parameters import CoreParameters
 from hw.verilog import TOP, emit
 from tests.networks import random_model
 
-GENERIC = Family("generic", "synth", {"flip-flops": r"\$_S?DFF\w*_", "all": r".*"})
+GENERIC = Family("generic", "synth", {"flip-flops": r"\$_S?DFF\w*_", "all": r".*"}, {})
 MODEL = random_model((5, 9), 3)
 
 

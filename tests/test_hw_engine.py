@@ -88,3 +88,61 @@ def test_utilisation_at_ten_percent_occupancy():
     events = (trace.events_x + trace.events_h)[3:, 0]
     assert 0.08 < events.mean() / 168 < 0.12
     assert ideal_cycles(model, 8, trace)[3:].sum() / np.diff(finishes)[2:].sum() >= 0.90
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_networks_with_resets_gaps_and_pauses(seed):
+    """Shapes, lanes, thresholds and stream behaviour at random; a state reset now and then."""
+    rng = np.random.default_rng(seed)
+    sizes = tuple(int(n) for n in rng.integers(1, 9, int(rng.integers(2, 5))))
+    outputs = int(rng.integers(1, 6)) if rng.random() < 0.6 else None
+    theta = (int(rng.choice([0, 1, 5, 300])), int(rng.choice([0, 1, 3, 300])))
+    model = random_model(sizes, outputs, seed=seed, theta=theta)
+    core = CoreParameters(model.parameters, int(rng.integers(1, 12)))
+    frames = random_frames(model, 16, seed=seed, moving=float(rng.choice([0.05, 0.5, 1.0])))
+    resets = set(rng.choice(16, 3, replace=False).tolist())  # before these frames
+    gap, pause = rng.choice([0, 0.5, 0.9], 2)
+    dut = Engine(core, model)
+    golden = DeltaNetwork(model)
+    expected = []
+    for n, frame in enumerate(frames):
+        if n in resets:
+            golden.reset()
+        expected.append(golden.run(frame[None]).outputs[0].tolist())
+    found = []
+
+    async def send(ctx):
+        for k, layer in enumerate(model.parameters.layers):
+            ctx.set(dut.theta_x[k], min(layer.theta_x, 255))
+            ctx.set(dut.theta_h[k], min(layer.theta_h or 0, 255))
+        for n, frame in enumerate(frames):
+            if n in resets:
+                ctx.set(dut.reset_request, 1)
+                await ctx.tick()
+                ctx.set(dut.reset_request, 0)
+            for column, value in enumerate(frame):
+                while rng.random() < gap:
+                    await ctx.tick()
+                ctx.set(dut.i.payload.value, int(value))
+                ctx.set(dut.i.payload.last, column == len(frame) - 1)
+                ctx.set(dut.i.valid, 1)
+                await ctx.tick().until(dut.i.ready)
+                ctx.set(dut.i.valid, 0)
+
+    async def receive(ctx):
+        row, cycle = [], 0
+        while len(found) < len(frames):
+            ctx.set(dut.o.ready, int(rng.random() >= pause))
+            _, _, valid, ready, value, last = await ctx.tick().sample(
+                dut.o.valid, dut.o.ready, dut.o.payload.value, dut.o.payload.last
+            )
+            cycle += 1
+            if valid and ready:
+                row.append(value)
+                if last:
+                    found.append(row)
+                    row = []
+            assert cycle < 100_000, f"only {len(found)} of {len(frames)} frames came out"
+
+    run_bench(dut, receive, background=(send,))
+    assert found == expected

@@ -201,10 +201,10 @@ def test_a_broken_frame_is_flagged_and_the_next_is_whole(simulation, job, length
     assert record.replies[[0, 2], 1].tolist() == [flag, 0]
 
 
-def test_one_beat_frames_in_a_row(simulation):
+def test_one_beat_frames_in_a_row(simulation, job):
     """The shortest broken frames, back to back: the encoder must not meet itself."""
     broken = random_frames(MODEL, 30)[:, :1]
-    record = play(simulation, CORE, Job().frames(broken))
+    record = play(simulation, CORE, job.frames(broken))
     network = DeltaNetwork(MODEL)
     parts = []
     for frame in broken:

@@ -5,7 +5,7 @@ input, with back-pressure on the output, and with both. Events, states and resul
 frame by frame.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from golden.parameters import CoreParameters, Formats
 from hw.verilog import emit
 from sim.build import build
 from sim.compare import first_mismatch
-from sim.run import Job, play, trace_of
+from sim.run import Job, Record, play, trace_of
 from sim.simulators import SIMULATORS
 from tests.networks import random_frames, random_model
 
@@ -110,6 +110,27 @@ def test_a_mismatch_names_frame_layer_unit_expected_and_found():
         f"frame 2, layer 0, delta of x, column {column}: "
         f"expected {expected.deltas_x[0][2, column]}, found 0"
     )
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        ((1, 0, 0, 2, 5), "not an event twice"),
+        ((1, 0, 0, 3, 0), "not an event without a change"),
+        ((2, 0, 0, 3, 1), "not an event after the last frame"),
+    ],
+)
+def test_events_that_should_not_be_are_seen(event, text):
+    """A core that does not skip what did not change must not look like one that does."""
+    core = CoreParameters(random_model((4, 1)).parameters, 1)
+    none = np.zeros((0, 2), dtype=np.int64)
+    events = np.array([(1, 0, 0, 2, 5), event])
+    states = np.array([(0, 0, 7), (0, 0, 8)])
+    cycles = np.array([1, 2])
+    record = Record([cycles[:1], cycles[:1]], events[:1], states, none, cycles, cycles, none)
+    assert trace_of(record, core).events_x.sum() == 1
+    with pytest.raises(RuntimeError, match=text):
+        trace_of(replace(record, events=events), core)
 
 
 def test_a_wrong_weight_in_the_rtl_is_seen():
