@@ -5,8 +5,11 @@ Everything that can be derived is a property here, so that no two places derive 
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from golden.errors import refusal, require_int
-from golden.fixed import Q
+from golden.fixed import Integers, Q
 
 WEIGHT = Q(0, 7)  # weights are 8 bits; where their binary point lies is each layer's weight_frac
 WEIGHT_FRAC_MAX = 15  # a layer whose largest weight is below 2^-8 has nothing to say
@@ -232,17 +235,19 @@ class CoreParameters:
     def __post_init__(self) -> None:
         require_int("lanes", self.lanes, 1, 1024)
 
-    def ideal_cycles(self, events: list[int]) -> int:
+    @property
+    def row_blocks(self) -> tuple[int, ...]:
+        """Of each layer: the cycles that one of its events costs at the least."""
+        return tuple(layer.row_blocks(self.lanes) for layer in self.network.layers)
+
+    def ideal_cycles(self, events: ArrayLike) -> Integers:
         """sum over layers of events * row_blocks: the bound on a frame's cycles.
 
-        ``events`` holds, for each layer, the events of x and h together.
+        ``events`` [..., layers] holds, for each layer, the events of x and h together.
         """
-        layers = self.network.layers
-        return sum(
-            n * layer.row_blocks(self.lanes) for n, layer in zip(events, layers, strict=True)
-        )
+        return np.asarray(events) @ np.array(self.row_blocks)
 
     @property
     def dense_cycles(self) -> int:
         """The bound on a frame's cycles when every column fires: an ideal dense machine's."""
-        return self.ideal_cycles([layer.columns for layer in self.network.layers])
+        return int(self.ideal_cycles([layer.columns for layer in self.network.layers]))

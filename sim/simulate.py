@@ -45,9 +45,7 @@ class Result:
     @property
     def ideal(self) -> Integers:
         """int64 [frames]: the bound, sum over layers of events * row_blocks."""
-        events = self.found.events_x + self.found.events_h
-        blocks = [layer.row_blocks(self.core.lanes) for layer in self.core.network.layers]
-        return events @ np.array(blocks)
+        return self.core.ideal_cycles(self.found.events_x + self.found.events_h)
 
     def report(self) -> dict[str, Any]:
         """The figures, ready for JSON; ``mismatch`` is None where every bit is equal."""

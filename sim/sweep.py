@@ -101,11 +101,11 @@ def sweep(shape: Shape, simulator: Simulator, seed: int, length: int) -> list[di
         raise RuntimeError(f"{shape.name}: RTL and golden model differ: {mismatch}")
     events = (found.events_x + found.events_h).reshape(len(POINTS), length, -1)[:, WARM_UP:]
     cycles = record.intervals.reshape(len(POINTS), length)[:, WARM_UP:]
-    blocks = np.array([layer.row_blocks(shape.lanes) for layer in network.layers])
+    bound = core.ideal_cycles(events)
     columns = sum(layer.columns for layer in network.layers)
     rows = []
     for n, (moving, theta) in enumerate(POINTS):
-        ideal, measured = float((events[n] @ blocks).mean()), float(cycles[n].mean())
+        ideal, measured = float(bound[n].mean()), float(cycles[n].mean())
         rows.append(
             {
                 "moving": moving,

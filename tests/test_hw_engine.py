@@ -51,7 +51,7 @@ def run_engine(model, lanes, frames):
 
 def ideal_cycles(model, lanes, trace):
     core = CoreParameters(model.parameters, lanes)
-    return np.array([core.ideal_cycles(e.tolist()) for e in trace.events_x + trace.events_h])
+    return core.ideal_cycles(trace.events_x + trace.events_h)
 
 
 @pytest.mark.parametrize("lanes", [1, 3, 8])
