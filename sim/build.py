@@ -8,7 +8,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+
+import cocotb_tools.config
 
 from golden.errors import refusal
 from hw.verilog import TOP, Emission
@@ -55,8 +58,7 @@ def build(emission: Emission, simulator: Simulator, *, waves: bool = False) -> S
     Raises ValueError where the simulator is missing or cannot build.
     """
     environment = simulator.environment()
-    identity = [_RECIPE, simulator.name, simulator.version, waves, emission.verilog]
-    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+    key = _identity(emission, simulator, waves)
     cache = cache_folder()
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -74,6 +76,13 @@ def build(emission: Emission, simulator: Simulator, *, waves: bool = False) -> S
             (folder / "built").touch()
     ports = {port["name"]: port["width"] for port in emission.manifest["ports"]}
     return Simulation(simulator, folder, waves, ports["s_axis_tdata"], ports["m_axis_tdata"])
+
+
+def _identity(emission: Emission, simulator: Simulator, waves: bool) -> str:
+    """What a build depends on; also where cocotb lies, since it is linked by its full path."""
+    bindings = [version("cocotb"), str(cocotb_tools.config.libs_dir)]
+    parts = [_RECIPE, simulator.name, simulator.version, bindings, waves, emission.verilog]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _build(emission: Emission, simulator: Simulator, folder: Path, waves: bool) -> None:
