@@ -227,13 +227,31 @@ class CoreParameters:
         What is computed.
     lanes
         P, multiply-accumulate units; a weight word holds P weights.
+    activations
+        A, units that the activation unit takes in a cycle: a power of two that divides P.
     """
 
     network: NetworkParameters
     lanes: int = 8
+    activations: int = 1
 
     def __post_init__(self) -> None:
         require_int("lanes", self.lanes, 1, 1024)
+        require_int("activations", self.activations, 1, 64)
+        if self.activations & (self.activations - 1) or self.lanes % self.activations:
+            raise refusal(
+                "activations", self.activations, f"a power of two that divides {self.lanes} lanes"
+            )
+
+    @property
+    def results_per_beat(self) -> int:
+        """A of a GRU layer, which go out as they are made; 1 of a read-out."""
+        return self.activations if self.network.layers[-1].recurrent else 1
+
+    @property
+    def result_beats(self) -> int:
+        """Beats of a frame's results, the last one perhaps partly empty."""
+        return -(-self.network.outputs // self.results_per_beat)
 
     @property
     def row_blocks(self) -> tuple[int, ...]:

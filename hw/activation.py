@@ -1,29 +1,21 @@
-"""The activation unit: from accumulators to the new state, one unit a cycle."""
+"""The activation unit: from accumulators to the new state, A units a cycle."""
 
 from amaranth.hdl import Cat, Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
+from amaranth.utils import bits_for, ceil_log2
 
-from golden.fixed import Integers, Q
-from golden.parameters import Formats, NetworkParameters
+from golden.fixed import Integers
+from golden.parameters import CoreParameters
 from golden.tables import sigmoid_table, tanh_table
-from hw.fixed import rshift, sat
-from hw.readout import unit_layout
-
-
-def _rom(m: Module, name: str, table: Integers, gate: Q) -> memory.ReadPort:
-    """A read port on ``table``, addressed by the two's-complement preactivation."""
-    half = len(table) // 2
-    init = [int(v) for v in table[half:]] + [int(v) for v in table[:half]]
-    m.submodules[name] = rom = memory.Memory(shape=signed(gate.width), depth=len(init), init=init)
-    port = rom.read_port()
-    m.d.comb += port.en.eq(1)
-    return port
+from hw.fixed import rshift, sat, shift
+from hw.layout import half
+from hw.readout import groups, units_layout
+from hw.target import GENERIC, Target, delayed
 
 
 class ActivationUnit(wiring.Component):
-    """Step 3 and 4 of a GRU layer (docs/numerics.md) as a pipeline of one unit a cycle.
+    """Step 3 and 4 of a GRU layer (docs/numerics.md) as a pipeline of A units a cycle.
 
         r = sigmoid[R(M_r)]   u = sigmoid[R(M_u)]   c = tanh[R(M_xc) + r * R(M_hc)]
         h_t = c + u * (h_(t-1) - c)
@@ -32,16 +24,18 @@ class ActivationUnit(wiring.Component):
 
     Parameters
     ----------
-    network : NetworkParameters
-        Layers and formats.
+    core : CoreParameters
+        Layers, formats and A.
+    target : Target
+        Whose multipliers and memories.
 
     Members
     -------
     i : In, stream (never waits)
-        A unit (hw.readout.unit_layout); ``last`` of the layer.
+        A units (hw.readout.units_layout); ``last`` of the layer.
     o : Out, stream (never waits)
-        ``latency`` cycles later: ``layer``, ``unit``, ``last``; ``h``, format state; ``a``, format
-        activation; ``moved``, h is not what it was.
+        ``latency`` cycles later: ``layer``, ``group``, ``last``; ``h``, A of format state; ``a``, A
+        of format activation; ``moved``, some h is not what it was.
     clear : In, stream (never waits)
         Sets h at an address to 0; only while nothing else is under way.
 
@@ -50,29 +44,29 @@ class ActivationUnit(wiring.Component):
     latency : int
         Cycles from ``i`` to ``o``.
     depth : int
-        Addresses of the state memory; an address is unit and layer side by side.
+        Addresses of the state memory; an address is group and layer side by side.
     """
 
-    latency = 6
-
-    def __init__(self, network: NetworkParameters) -> None:
-        self._formats: Formats = network.formats
-        formats = network.formats
-        unit = unit_layout(network)
-        place = {key: unit[key].shape for key in ("layer", "unit", "last")}
+    def __init__(self, core: CoreParameters, target: Target = GENERIC) -> None:
+        self._core, self._target = core, target
+        formats = core.network.formats
+        units = units_layout(core)
+        place = {key: units[key].shape for key in ("layer", "group", "last")}
         self._place = data.StructLayout(place)
-        self.depth = len(network.recurrent) << unit["unit"].width
+        self.latency = 2 * target.read_latency + 4
+        self.depth = len(core.network.recurrent) << ceil_log2(groups(core))
+        self._states = data.ArrayLayout(signed(formats.state.width), core.activations)
         outputs = data.StructLayout(
             {
                 **place,
-                "h": signed(formats.state.width),
-                "a": signed(formats.activation.width),
+                "h": self._states,
+                "a": data.ArrayLayout(signed(formats.activation.width), core.activations),
                 "moved": 1,
             }
         )
         super().__init__(
             {
-                "i": In(stream.Signature(unit, always_ready=True)),
+                "i": In(stream.Signature(units, always_ready=True)),
                 "o": Out(stream.Signature(outputs, always_ready=True)),
                 "clear": In(stream.Signature(unsigned(ceil_log2(self.depth)), always_ready=True)),
             }
@@ -80,95 +74,48 @@ class ActivationUnit(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        f = self._formats
-        pre, gate = f.preactivation, f.gate
-        sigmoid_r = _rom(m, "sigmoid_r", sigmoid_table(pre, gate), gate)
-        sigmoid_u = _rom(m, "sigmoid_u", sigmoid_table(pre, gate), gate)
-        tanh = _rom(m, "tanh", tanh_table(pre, gate), gate)
-        m.submodules.state = state = memory.Memory(
-            shape=signed(f.state.width), depth=self.depth, init=[]
-        )
+        read = self._target.read_latency
+        m.submodules.state = state = memory.Memory(shape=self._states, depth=self.depth, init=[])
         state_read, state_write = state.read_port(), state.write_port()
-        m.d.comb += state_read.en.eq(1)
 
-        # What goes along with a unit, one register a stage.
-        place = self._place
-        keys = ("layer", "unit", "last")
-        now = Signal(place)
+        # What goes along with the units, one register a stage.
+        keys = ("layer", "group", "last")
+        now = Signal(self._place)
         m.d.comb += [now[key].eq(self.i.payload[key]) for key in keys]
         valids, places = [self.i.valid], [now]
         for n in range(1, self.latency + 1):
-            valid, along = (
-                Signal(name=f"valid_{n}"),
-                Signal(place, name=f"place_{n}", reset_less=True),
-            )
+            valid = Signal(name=f"valid_{n}")
+            along = Signal(self._place, name=f"place_{n}", reset_less=True)
             m.d.sync += [valid.eq(valids[-1]), along.eq(places[-1])]
             valids.append(valid)
             places.append(along)
 
-        def registered(value: Value, name: str) -> Signal:
-            register = Signal(value.shape(), name=name, reset_less=True)
-            m.d.sync += register.eq(value)
-            return register
-
-        def address(n: int) -> Value:
+        def address(place: data.View) -> Value:
             # A linear layer has no state; its number never comes here, so its bit may be cut off.
-            return Cat(places[n].unit, places[n].layer)[: ceil_log2(self.depth)]
+            return Cat(place.group, place.layer)[: ceil_log2(self.depth)]
 
-        # 0: look up r and u.
-        unit = self.i.payload.m
+        m.d.comb += [state_read.en.eq(1), state_read.addr.eq(address(places[1 + read]))]
+        before = data.View(
+            self._states, delayed(m, state_read.data.as_value(), read - 1, "state_read")
+        )
+
+        moved = []
+        for a in range(self._core.activations):
+            h, was = self._unit(m, f"unit_{a}", self.i.payload.units[a], before[a])
+            moved.append(h != was)
+            formats = self._core.network.formats
+            m.d.comb += [
+                state_write.data[a].eq(h),
+                self.o.payload.h[a].eq(h),
+                self.o.payload.a[a].eq(sat(rshift(h, formats.output_shift), formats.activation)),
+            ]
         m.d.comb += [
-            sigmoid_r.addr.eq(sat(rshift(unit.m_r, f.index_shift), pre)),
-            sigmoid_u.addr.eq(sat(rshift(unit.m_u, f.index_shift), pre)),
+            state_write.addr.eq(address(places[-1])),
+            state_write.en.eq(valids[-1]),
+            self.o.valid.eq(valids[-1]),
+            self.o.payload.moved.eq(Cat(moved).any()),
         ]
-        m_xc_1, m_hc_1 = registered(unit.m_xc, "m_xc_1"), registered(unit.m_hc, "m_hc_1")
-
-        # 1: r * R(M_hc). The rounding of the candidate goes in here, beside the shifted R(M_xc).
-        rounding = 1 << (f.candidate_shift - 1) if f.candidate_shift > 0 else 0
-        product_2 = registered(sigmoid_r.data * m_hc_1, "product_2")
-        addend_2 = registered((m_xc_1 << gate.f) + rounding, "addend_2")
-        u_2 = registered(sigmoid_u.data, "u_2")
-
-        # 2: look up c, fetch h.
-        candidate = addend_2 + product_2
-        if f.candidate_shift > 0:
-            index = candidate >> f.candidate_shift
-        else:
-            index = candidate << -f.candidate_shift
-        m.d.comb += [tanh.addr.eq(sat(index, pre)), state_read.addr.eq(address(2))]
-        u_3 = registered(u_2, "u_3")
-
-        # 3: h' - c', in the finer of the two formats.
-        c = tanh.data << (f.blend_frac - gate.f)
-        h = state_read.data << (f.blend_frac - f.state.f)
-        difference_4 = registered(h - c, "difference_4")
-        c_4 = registered(c, "c_4")
-        u_4 = registered(u_3, "u_4")
-        before_4 = registered(state_read.data, "before_4")
-
-        # 4: u * (h' - c'), and the rounding of h.
-        rounding = 1 << (f.update_shift - 1) if f.update_shift > 0 else 0
-        product_5 = registered(u_4 * difference_4, "product_5")
-        addend_5 = registered((c_4 << gate.f) + rounding, "addend_5")
-        before_5 = registered(before_4, "before_5")
-
-        # 5: the one rounding of h_t.
-        blend = addend_5 + product_5
-        shifted = blend >> f.update_shift if f.update_shift > 0 else blend << -f.update_shift
-        h_6 = registered(sat(shifted, f.state), "h_6")
-        before_6 = registered(before_5, "before_6")
-
-        # 6: write h, show a.
-        m.d.comb += [
-            state_write.addr.eq(address(6)),
-            state_write.data.eq(h_6),
-            state_write.en.eq(valids[6]),
-            self.o.valid.eq(valids[6]),
-            self.o.payload.h.eq(h_6),
-            self.o.payload.moved.eq(h_6 != before_6),
-            self.o.payload.a.eq(sat(rshift(h_6, f.output_shift), f.activation)),
-        ]
-        m.d.comb += [self.o.payload[key].eq(places[6][key]) for key in keys]
+        m.d.comb += [self.o.payload[key].eq(places[-1][key]) for key in keys]
         with m.If(self.clear.valid):
             m.d.comb += [
                 state_write.addr.eq(self.clear.payload),
@@ -176,3 +123,49 @@ class ActivationUnit(wiring.Component):
                 state_write.en.eq(1),
             ]
         return m
+
+    def _unit(self, m: Module, name: str, unit: data.View, before: Value) -> tuple[Value, Value]:
+        """h of a unit ``latency`` cycles after it, and what it was; ``before`` comes 3 earlier."""
+        f, read = self._core.network.formats, self._target.read_latency
+
+        def after(value: Value, cycles: int, what: str) -> Value:
+            return delayed(m, value, cycles, f"{name}_{what}")
+
+        def table(what: str, values: Integers, index: Value) -> Value:
+            """values[index], by the two's-complement preactivation, ``read`` cycles later."""
+            middle = len(values) // 2
+            init = [int(v) for v in [*values[middle:], *values[:middle]]]
+            sign = min(init) < 0  # a sigmoid has none
+            width = max(bits_for(v, require_sign_bit=sign) for v in init)
+            shape = signed(width) if sign else unsigned(width)
+            rom = memory.Memory(shape=shape, depth=len(init), init=init)
+            m.submodules[f"{name}_{what}"] = rom
+            port = rom.read_port()
+            m.d.comb += [port.en.eq(1), port.addr.eq(index)]
+            return after(port.data, read - 1, f"{what}_read")
+
+        sigmoid, tanh = (fn(f.preactivation, f.gate) for fn in (sigmoid_table, tanh_table))
+
+        # Look up r and u.
+        r = table("sigmoid_r", sigmoid, unit.r)
+        u = table("sigmoid_u", sigmoid, unit.u)
+        m_xc, m_hc = after(unit.m_xc, read, "m_xc"), after(unit.m_hc, read, "m_hc")
+
+        # r * R(M_hc). The rounding of the candidate goes in here, beside the shifted R(M_xc).
+        terms = self._target.product(m, r, m_hc, f"{name}_reset")
+        addend = after((m_xc << f.gate.f) + half(f.candidate_shift), 1, "addend")
+        candidate = sum(terms, addend)
+
+        # Look up c, while h comes.
+        index = sat(shift(candidate, f.candidate_shift), f.preactivation)
+        c = table("tanh", tanh, index)
+
+        # h' - c', in the finer of the two formats.
+        c = c << (f.blend_frac - f.gate.f)
+        difference = after((before << (f.blend_frac - f.state.f)) - c, 1, "difference")
+
+        # u * (h' - c'), and the rounding of h.
+        terms = self._target.product(m, after(u, 2 + read, "u"), difference, f"{name}_update")
+        addend = after((after(c, 1, "c") << f.gate.f) + half(f.update_shift), 1, "rest")
+        h = after(sat(shift(sum(terms, addend), f.update_shift), f.state), 1, "h")
+        return h, after(before, 3, "before")

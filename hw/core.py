@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import ceil_log2
 
 from golden.model import Model
@@ -21,6 +21,8 @@ from hw.registers import (
     STATUS_RESETTING,
     register_map,
 )
+from hw.skid import Skid
+from hw.target import GENERIC, Target
 
 COUNTER_WIDTH = 48
 
@@ -39,32 +41,39 @@ class Core(wiring.Component):
         Lanes and network.
     model : Model
         Weights, biases and the thresholds after power-up.
+    target : Target
+        Whose primitives it is made of.
 
     Members
     -------
     s_axis_* : AXI4-Stream in
         One element a beat, sign-extended to whole bytes; ``tlast`` at the end of a frame.
     m_axis_* : AXI4-Stream out
-        One result a beat, sign-extended to 8, 16 or 32 bits; ``tlast`` at the end of a frame.
+        One result a beat, sign-extended to 8, 16 or 32 bits; ``tlast`` at the end of a frame. A GRU
+        layer's come A a beat; for A > 1 there is a ``tkeep``.
     s_axil_* : AXI4-Lite in
         Registers (hw.registers). With all its inputs at 0 the core runs as the model says.
     monitor_* : Out
         What the engine does (hw.engine.monitor_signature); may be left open.
     """
 
-    def __init__(self, core: CoreParameters, model: Model) -> None:
-        self._core, self._model = core, model
+    def __init__(self, core: CoreParameters, model: Model, target: Target = GENERIC) -> None:
+        self._core, self._model, self._target = core, model, target
         network = core.network
         members = {
             "s_axis_tdata": In(bus_width(network.formats.activation.width)),
             "s_axis_tvalid": In(1),
             "s_axis_tready": Out(1),
             "s_axis_tlast": In(1),
-            "m_axis_tdata": Out(bus_width(network.output_width)),
+            "m_axis_tdata": Out(bus_width(network.output_width) * core.results_per_beat),
             "m_axis_tvalid": Out(1),
             "m_axis_tready": In(1),
             "m_axis_tlast": Out(1),
         }
+        if core.results_per_beat > 1:
+            members["m_axis_tkeep"] = Out(
+                bus_width(network.output_width) * core.results_per_beat // 8
+            )
         for name, member in axi_lite_signature(ADDRESS_WIDTH).flip().members.items():
             members[f"s_axil_{name}"] = member
         for name, member in monitor_signature(core).members.items():
@@ -74,19 +83,31 @@ class Core(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         core, network = self._core, self._core.network
-        m.submodules.engine = engine = Engine(core, self._model)
+        m.submodules.engine = engine = Engine(core, self._model, self._target)
         m.submodules.port = port = AxiLitePort(ADDRESS_WIDTH)
 
+        m.submodules.input = incoming = Skid(engine.i.payload.shape())
+        m.submodules.output = outgoing = Skid(engine.o.payload.shape())
+        connect(m, incoming.o, engine.i)
+        connect(m, engine.o, outgoing.i)
         m.d.comb += [
-            engine.i.valid.eq(self.s_axis_tvalid),
-            engine.i.payload.value.eq(self.s_axis_tdata),
-            engine.i.payload.last.eq(self.s_axis_tlast),
-            self.s_axis_tready.eq(engine.i.ready),
-            self.m_axis_tvalid.eq(engine.o.valid),
-            self.m_axis_tdata.eq(engine.o.payload.value),
-            self.m_axis_tlast.eq(engine.o.payload.last),
-            engine.o.ready.eq(self.m_axis_tready),
+            incoming.i.valid.eq(self.s_axis_tvalid),
+            incoming.i.payload.value.eq(self.s_axis_tdata),
+            incoming.i.payload.last.eq(self.s_axis_tlast),
+            self.s_axis_tready.eq(incoming.i.ready),
+            self.m_axis_tvalid.eq(outgoing.o.valid),
+            self.m_axis_tlast.eq(outgoing.o.payload.last),
+            outgoing.o.ready.eq(self.m_axis_tready),
         ]
+        beat = bus_width(network.output_width)
+        for n in range(core.results_per_beat):
+            field = self.m_axis_tdata.word_select(n, beat)
+            m.d.comb += field.eq(outgoing.o.payload.value[n])
+        if core.results_per_beat > 1:
+            used = network.outputs - (core.result_beats - 1) * core.results_per_beat
+            whole = (1 << (core.results_per_beat * beat // 8)) - 1
+            ends = (1 << (used * beat // 8)) - 1
+            m.d.comb += self.m_axis_tkeep.eq(Mux(outgoing.o.payload.last, ends, whole))
         for name in monitor_signature(core).members:
             m.d.comb += getattr(self, f"monitor_{name}").eq(getattr(engine.monitor, name))
         for name, member in axi_lite_signature(ADDRESS_WIDTH).members.items():

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from golden.errors import require_int
+from hw.target import delayed
 
 
 def event_layout(columns: int, activation_width: int) -> data.StructLayout:
@@ -15,13 +16,16 @@ def event_layout(columns: int, activation_width: int) -> data.StructLayout:
     )
 
 
-def outcome_layout(vectors: int, columns: int, activation_width: int) -> data.StructLayout:
-    """What became of one element: whether it ``fires``, and the ``event`` if so."""
+def outcome_layout(
+    vectors: int, groups: int, ways: int, activation_width: int
+) -> data.StructLayout:
+    """What became of ``ways`` elements side by side: which of them fire, and their deltas."""
     return data.StructLayout(
         {
             "vector": unsigned(ceil_log2(vectors)),
-            "event": event_layout(columns, activation_width),
-            "fires": 1,
+            "group": unsigned(ceil_log2(groups)),
+            "delta": data.ArrayLayout(signed(activation_width + 1), ways),
+            "fires": unsigned(ways),
             "last": 1,
         }
     )
@@ -30,27 +34,30 @@ def outcome_layout(vectors: int, columns: int, activation_width: int) -> data.St
 class DeltaEncoder(wiring.Component):
     """Sends d = v - v^ of the elements with |d| > theta (docs/numerics.md, "Delta encoder").
 
-    Serves several vectors with one memory v^. Takes one element a cycle, without gaps if need be.
-    The same element must not come again within ``latency`` cycles.
+    Serves several vectors with one memory v^. Takes ``ways`` elements a cycle, without gaps if
+    need be. The same element must not come again within ``latency`` cycles.
 
     Parameters
     ----------
     vectors : int
         How many vectors it serves.
-    size : int
-        Elements of the longest one.
+    groups : int
+        Groups of ``ways`` elements in the longest one.
     width : int
         Bits of an element (signed).
+    ways : int
+        Elements a cycle.
+    read_latency : int
+        Of its memory (hw.target.Target).
 
     Members
     -------
     i : In, stream (never waits)
-        ``vector``, ``column``, ``value``; ``last`` marks the vector's last element.
+        ``vector``, ``group``, ``value``, one for each way; ``last`` marks the vector's last group.
     theta : In, unsigned(width)
-        Threshold of the element's vector, together with it. At its greatest value nothing fires.
+        Threshold of the elements' vector, together with them. At its greatest value nothing fires.
     o : Out, stream (never waits)
-        Each element's outcome, ``latency`` cycles after it: ``fires``, the ``event`` if so, and
-        ``vector`` and ``last`` as they came.
+        The elements' outcome (outcome_layout), ``latency`` cycles after them.
     clear : In, stream (never waits)
         Sets v^ at an address to 0; only while nothing else is under way.
 
@@ -60,7 +67,7 @@ class DeltaEncoder(wiring.Component):
         Cycles from ``i`` to ``o``.
     depth : int
         Addresses of the memory. A vector's part of it starts at a power of two, so that an
-        address is vector and column side by side.
+        address is vector and group side by side.
 
     Raises
     ------
@@ -68,25 +75,26 @@ class DeltaEncoder(wiring.Component):
         Where a parameter is below 1.
     """
 
-    latency = 2
-
-    def __init__(self, *, vectors: int, size: int, width: int) -> None:
+    def __init__(
+        self, *, vectors: int, groups: int, width: int, ways: int = 1, read_latency: int = 1
+    ) -> None:
         require_int("vectors", vectors, 1)
-        require_int("size", size, 1)
+        require_int("groups", groups, 1)
         require_int("width", width, 1)
-        self._width = width
-        self._column_width = ceil_log2(size)
-        vector_width = ceil_log2(vectors)
-        self.depth = vectors << self._column_width
+        require_int("ways", ways, 1)
+        self._read_latency = read_latency
+        self.latency = 1 + read_latency
+        self.depth = vectors << ceil_log2(groups)
+        self._values = data.ArrayLayout(signed(width), ways)
+        outcome = outcome_layout(vectors, groups, ways, width)
         element = data.StructLayout(
             {
-                "vector": unsigned(vector_width),
-                "column": unsigned(self._column_width),
-                "value": signed(width),
+                "vector": outcome["vector"].shape,
+                "group": outcome["group"].shape,
+                "value": self._values,
                 "last": 1,
             }
         )
-        outcome = outcome_layout(vectors, size, width)
         super().__init__(
             {
                 "i": In(stream.Signature(element, always_ready=True)),
@@ -98,54 +106,49 @@ class DeltaEncoder(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.memory = sent = memory.Memory(
-            shape=signed(self._width), depth=self.depth, init=[]
-        )
-        read, write = sent.read_port(), sent.write_port()
+        ways = self._values.length
+        m.submodules.memory = sent = memory.Memory(shape=self._values, depth=self.depth, init=[])
+        read, write = sent.read_port(), sent.write_port(granularity=1)
 
         m.d.comb += [
-            read.addr.eq(Cat(self.i.payload.column, self.i.payload.vector)),
+            read.addr.eq(Cat(self.i.payload.group, self.i.payload.vector)),
             read.en.eq(1),
         ]
+        latency = self._read_latency
+        before = data.View(self._values, delayed(m, read.data.as_value(), latency - 1, "before"))
 
-        fetched_valid = Signal()
-        fetched = Signal.like(self.i.payload, reset_less=True)
-        fetched_theta = Signal.like(self.theta, reset_less=True)
-        m.d.sync += [
-            fetched_valid.eq(self.i.valid),
-            fetched.eq(self.i.payload),
-            fetched_theta.eq(self.theta),
-        ]
+        elements, valids, thetas = [self.i.payload], [self.i.valid], [self.theta]
+        for n in range(1, self.latency + 1):
+            element = Signal.like(self.i.payload, name=f"element_{n}", reset_less=True)
+            valid = Signal(name=f"valid_{n}")
+            theta = Signal.like(self.theta, name=f"theta_{n}", reset_less=True)
+            m.d.sync += [element.eq(elements[-1]), valid.eq(valids[-1]), theta.eq(thetas[-1])]
+            elements.append(element)
+            valids.append(valid)
+            thetas.append(theta)
+        element, valid, theta = elements[-1], valids[-1], thetas[-1]
 
-        valid = Signal()
-        element = Signal.like(self.i.payload, reset_less=True)
-        delta = Signal(signed(self._width + 1), reset_less=True)
-        theta = Signal.like(self.theta, reset_less=True)
-        m.d.sync += [
-            theta.eq(fetched_theta),
-            valid.eq(fetched_valid),
-            element.eq(fetched),
-            delta.eq(fetched.value - read.data),
-        ]
-
-        fires = Signal()
         outcome = self.o.payload
+        for n in range(ways):
+            delta = Signal.like(outcome.delta[n], name=f"delta_{n}", reset_less=True)
+            m.d.sync += delta.eq(elements[-2].value[n] - before[n])
+            m.d.comb += [
+                outcome.delta[n].eq(delta),
+                outcome.fires[n].eq((delta > theta) | (delta + theta < 0)),
+            ]
         m.d.comb += [
-            fires.eq((delta > theta) | (delta + theta < 0)),
             self.o.valid.eq(valid),
             outcome.vector.eq(element.vector),
-            outcome.event.column.eq(element.column),
-            outcome.event.delta.eq(delta),
-            outcome.fires.eq(fires),
+            outcome.group.eq(element.group),
             outcome.last.eq(element.last),
-            write.addr.eq(Cat(element.column, element.vector)),
+            write.addr.eq(Cat(element.group, element.vector)),
             write.data.eq(element.value),
-            write.en.eq(valid & fires),
+            write.en.eq(outcome.fires & valid.replicate(ways)),
         ]
         with m.If(self.clear.valid):
             m.d.comb += [
                 write.addr.eq(self.clear.payload),
                 write.data.eq(0),
-                write.en.eq(1),
+                write.en.eq(~0),
             ]
         return m

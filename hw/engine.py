@@ -1,6 +1,6 @@
 """The delta engine: frames in, results out, at one event a cycle and P rows an event."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import ceil_log2
@@ -12,12 +12,13 @@ from hw.delta import DeltaEncoder, event_layout
 from hw.events import EventBuffer
 from hw.lanes import Lanes
 from hw.layout import CoreLayout
+from hw.merge import EventMerge
 from hw.output import OutputBuffer
 from hw.reader import FrameReader
-from hw.readout import Readout
+from hw.readout import Readout, groups
 from hw.reset import StateReset
 from hw.sequencer import Sequencer
-from hw.weights import WeightMemory
+from hw.target import GENERIC, Target
 
 
 def monitor_signature(core: CoreParameters) -> wiring.Signature:
@@ -45,8 +46,8 @@ def monitor_signature(core: CoreParameters) -> wiring.Signature:
             "event_delta": Out(event["delta"].shape),
             "state_valid": Out(1),
             "state_layer": Out(layer),
-            "state_unit": Out(number(max(layer.units for layer in network.recurrent))),
-            "state_value": Out(signed(network.formats.state.width)),
+            "state_unit": Out(number(groups(core) * core.activations)),
+            "state_value": Out(network.formats.state.width * core.activations),
             "skip_valid": Out(1),
             "skip_layer": Out(layer),
             "finish": Out(1),
@@ -69,13 +70,15 @@ class Engine(wiring.Component):
         Lanes and network.
     model : Model
         Where weights and biases come from; its network is ``core.network``.
+    target : Target
+        Whose primitives it is made of.
 
     Members
     -------
     i : In, stream
         Frames: ``value`` (format activation), ``last``.
     o : Out, stream
-        Results: ``value`` (format activation, or M of a read-out), ``last``.
+        Results: ``value`` (format activation, A a beat; or M of a read-out, one a beat), ``last``.
     theta_x, theta_h : In, arrays
         Thresholds by layer, in activation LSBs; the greatest value lets nothing fire. A frame's x
         of the first layer is compared as it comes in, h as it is made, at the end of the frame
@@ -99,10 +102,10 @@ class Engine(wiring.Component):
         See ``monitor_signature``.
     """
 
-    def __init__(self, core: CoreParameters, model: Model) -> None:
+    def __init__(self, core: CoreParameters, model: Model, target: Target = GENERIC) -> None:
         if model.parameters != core.network:
             raise ValueError("model: its parameters are not those of the core")
-        self._core, self._model = core, model
+        self._core, self._model, self._target = core, model, target
         network = core.network
         layers = len(network.layers)
         activation = network.formats.activation.width
@@ -114,7 +117,14 @@ class Engine(wiring.Component):
                 ),
                 "o": Out(
                     stream.Signature(
-                        data.StructLayout({"value": signed(network.output_width), "last": 1})
+                        data.StructLayout(
+                            {
+                                "value": data.ArrayLayout(
+                                    signed(network.output_width), core.results_per_beat
+                                ),
+                                "last": 1,
+                            }
+                        )
                     )
                 ),
                 "theta_x": theta.flip(),
@@ -134,36 +144,47 @@ class Engine(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        core = self._core
+        core, target = self._core, self._target
         network = core.network
         layout = CoreLayout(core)
         width = network.formats.activation.width
-        recurrent = len(network.recurrent)
-        layers = len(network.layers)
-        units = max(layer.units for layer in network.recurrent)
+        recurrent, layers = len(network.recurrent), len(network.layers)
+        ways, longest = core.activations, groups(core)
+        latency = target.read_latency
 
-        m.submodules.reader = reader = FrameReader(columns=network.inputs, width=width)
         m.submodules.encoder_i = encoder_i = DeltaEncoder(
-            vectors=1, size=network.inputs, width=width
+            vectors=1, groups=network.inputs, width=width, read_latency=latency
+        )
+        m.submodules.reader = reader = FrameReader(
+            columns=network.inputs, width=width, latency=encoder_i.latency
+        )
+        m.submodules.merge_i = merge_i = EventMerge(
+            vectors=1, groups=network.inputs, width=width, ways=1
+        )
+        m.submodules.events_i = events_i = EventBuffer(
+            lists=2, size=network.inputs, width=width, read_latency=latency
         )
         m.submodules.encoder_h = encoder_h = DeltaEncoder(
-            vectors=recurrent, size=units, width=width
+            vectors=recurrent, groups=longest, width=width, ways=ways, read_latency=latency
         )
-        m.submodules.events_i = events_i = EventBuffer(lists=2, size=network.inputs, width=width)
+        m.submodules.merge_h = merge_h = EventMerge(
+            vectors=recurrent, groups=longest, width=width, ways=ways
+        )
         # A layer's list of h for this frame is read while that for the next one grows.
         m.submodules.events_h = events_h = EventBuffer(
             lists=2 * recurrent,
-            size=units,
+            size=longest * ways,
             width=width,
+            read_latency=latency,
             complete_at_reset=tuple(2 * k for k in range(recurrent)),
         )
         m.submodules.sequencer = sequencer = Sequencer(core)
-        m.submodules.weights = weights = WeightMemory(layout.weight_words(self._model).tolist())
-        m.submodules.lanes = lanes = Lanes(core, rows=layout.rows)
-        m.submodules.readout = readout = Readout(core, x_last=layout.x_last)
-        m.submodules.activation = activation = ActivationUnit(network)
+        m.submodules.weights = weights = target.weights(layout.weight_words(self._model).tolist())
+        m.submodules.lanes = lanes = Lanes(core, target)
+        m.submodules.readout = readout = Readout(core)
+        m.submodules.activation = activation = ActivationUnit(core, target)
         m.submodules.output = output = OutputBuffer(
-            results=network.outputs, shape=signed(network.output_width)
+            beats=core.result_beats, shape=self.o.payload.value.shape(), read_latency=latency
         )
         m.submodules.reset = reset = StateReset(layout, self._model)
 
@@ -172,27 +193,23 @@ class Engine(wiring.Component):
         connect(m, reset.fill, lanes.fill)
         connect(m, lanes.o, readout.i)
         connect(m, readout.o, activation.i)
+        connect(m, encoder_i.o, merge_i.i)
+        connect(m, encoder_h.o, merge_h.i)
 
         # Input: elements to events, into the half that is not being read.
         opened = Signal(2)
+        half = Signal()  # of the element at the encoder's end
         m.d.comb += [
             encoder_i.i.valid.eq(reader.o.valid),
-            encoder_i.i.payload.column.eq(reader.o.payload.column),
-            encoder_i.i.payload.value.eq(reader.o.payload.value),
+            encoder_i.i.payload.group.eq(reader.o.payload.column),
+            encoder_i.i.payload.value[0].eq(reader.o.payload.value),
             encoder_i.i.payload.last.eq(reader.o.payload.last),
             encoder_i.theta.eq(self.theta_x[0]),
             reader.free.eq(~events_i.complete.bit_select(reader.o.payload.vector, 1)),
             reader.hold.eq(reset.pending),
+            *append(events_i.i, merge_i.o, half),
         ]
-        half = Signal()  # of the element at the encoder's end
-        m.d.comb += [
-            events_i.i.valid.eq(encoder_i.o.valid),
-            events_i.i.payload.vector.eq(half),
-            events_i.i.payload.event.eq(encoder_i.o.payload.event),
-            events_i.i.payload.fires.eq(encoder_i.o.payload.fires),
-            events_i.i.payload.last.eq(encoder_i.o.payload.last),
-        ]
-        with m.If(encoder_i.o.valid & encoder_i.o.payload.last):
+        with m.If(merge_i.o.valid & merge_i.o.payload.last):
             m.d.sync += half.eq(~half)
         with m.If(sequencer.leave & (sequencer.layer == 0)):
             m.d.sync += opened.bit_select(sequencer.parity, 1).eq(0)
@@ -205,112 +222,136 @@ class Engine(wiring.Component):
         m.d.comb += [
             encoder_h.i.valid.eq(made.valid),
             encoder_h.i.payload.vector.eq(made.payload.layer),
-            encoder_h.i.payload.column.eq(made.payload.unit),
+            encoder_h.i.payload.group.eq(made.payload.group),
             encoder_h.i.payload.value.eq(made.payload.a),
             encoder_h.i.payload.last.eq(made.payload.last),
             encoder_h.theta.eq(Array(self.theta_h)[made.payload.layer]),
-            events_h.i.valid.eq(encoder_h.o.valid),
-            events_h.i.payload.vector.eq(Cat(write_half, encoder_h.o.payload.vector)),
-            events_h.i.payload.event.eq(encoder_h.o.payload.event),
-            events_h.i.payload.fires.eq(encoder_h.o.payload.fires),
-            events_h.i.payload.last.eq(encoder_h.o.payload.last),
+            *append(events_h.i, merge_h.o, Cat(write_half, merge_h.o.payload.vector)),
         ]
-        frame_made = encoder_h.o.payload.last & (encoder_h.o.payload.vector == recurrent - 1)
-        skip_all = sequencer.skip & (sequencer.layer == recurrent - 1)
-        with m.If((encoder_h.o.valid & frame_made) | skip_all):
+        frame_made = (
+            merge_h.o.valid & merge_h.o.payload.last & (merge_h.o.payload.vector == recurrent - 1)
+        )
+        skips_last_h = sequencer.skip & (sequencer.layer == recurrent - 1)
+        with m.If(frame_made | skips_last_h):
             m.d.sync += write_half.eq(~write_half)
 
-        # A layer stands still if its last update moved nothing and it was encoded with the
-        # thresholds of now. Results of a GRU layer go out frame by frame, so it is never skipped.
-        still = Signal(recurrent)
-        moving, stale = Signal(), Signal()
-        for k in range(min(recurrent, layers - 1)):
-            with m.If(made.valid & (made.payload.layer == k) & made.payload.last):
-                m.d.sync += still[k].eq(~(moving | made.payload.moved | stale))
-        with m.If(made.valid):
-            m.d.sync += moving.eq((moving | made.payload.moved) & ~made.payload.last)
-            with m.If(made.payload.last):
-                m.d.sync += stale.eq(0)
-        with m.If(self.theta_changes):
-            m.d.sync += [still.eq(0), stale.eq(1)]
-        with m.If(reset.active):
-            m.d.sync += still.eq(0)
-        m.d.comb += sequencer.still.eq(still.bit_select(sequencer.layer, 1))
-
-        # The sequencer sees the lists of its layer.
-        half_now = sequencer.parity
-        h_list = Cat(half_now, sequencer.layer)
-        first_layer = sequencer.layer == 0
-        m.d.comb += [
-            events_i.read_list.eq(half_now),
-            events_i.read_index.eq(sequencer.index),
-            events_i.clear.valid.eq(sequencer.leave & first_layer),
-            events_i.clear.payload.eq(half_now),
-            events_h.read_list.eq(h_list),
-            events_h.read_index.eq(sequencer.index),
-            events_h.clear.valid.eq(sequencer.leave & (sequencer.layer < recurrent)),
-            events_h.clear.payload.eq(h_list),
-            events_h.finish.valid.eq(sequencer.skip),
-            events_h.finish.payload.eq(Cat(~half_now, sequencer.layer)),
-            sequencer.x.count.eq(Array(events_i.count)[half_now]),
-            sequencer.x.complete.eq(events_i.complete.bit_select(half_now, 1)),
-            sequencer.h.count.eq(Array(events_h.count)[h_list]),
-            sequencer.h.complete.eq(events_h.complete.bit_select(h_list, 1)),
-            sequencer.start.eq(opened.bit_select(half_now, 1) & output.room & ~reset.active),
-            output.reserve.eq(sequencer.begin),
-        ]
-
         # Fetch: the event, then its weight word, then the lanes.
-        slot_valid = Signal()
-        slot = Signal.like(sequencer.o.payload, reset_less=True)
-        m.d.sync += [slot_valid.eq(sequencer.o.valid), slot.eq(sequencer.o.payload)]
+        slot_valid, slot = sequencer.o.valid, sequencer.o.payload
+        for n in range(latency):
+            valid_next = Signal(name=f"slot_valid_{n}")
+            slot_next = Signal.like(slot, name=f"slot_{n}", reset_less=True)
+            m.d.sync += [valid_next.eq(slot_valid), slot_next.eq(slot)]
+            slot_valid, slot = valid_next, slot_next
         is_h = Signal()
         m.d.comb += is_h.eq(slot.segment ^ layout.x_last)
-        event = Signal(event_layout(max(units, network.inputs), width))
+        event = Signal(event_layout(max(longest * ways, network.inputs), width))
         with m.If(is_h):
             m.d.comb += same_event(event, events_h.event)
         with m.Else():
             m.d.comb += same_event(event, events_i.event)
 
+        # The lists, as the sequencer sees those of its layer and of the next one.
+        m.d.comb += [
+            events_i.read_list.eq(sequencer.parity),
+            events_i.read_index.eq(sequencer.index),
+            events_i.clear.valid.eq(sequencer.leave & (sequencer.layer == 0)),
+            events_i.clear.payload.eq(sequencer.parity),
+            events_h.read_list.eq(Cat(sequencer.parity, sequencer.layer)),
+            events_h.read_index.eq(sequencer.index),
+            events_h.clear.valid.eq(sequencer.leave & (sequencer.layer < recurrent)),
+            events_h.clear.payload.eq(Cat(sequencer.parity, sequencer.layer)),
+            events_h.finish.valid.eq(sequencer.skip & (sequencer.layer < recurrent)),
+            events_h.finish.payload.eq(Cat(~sequencer.parity, sequencer.layer)),
+        ]
+        x_counts, x_complete = [], []
         if layers > 1:
             m.submodules.encoder_x = encoder_x = DeltaEncoder(
-                vectors=layers - 1, size=units, width=width
+                vectors=layers - 1, groups=longest, width=width, ways=ways, read_latency=latency
+            )
+            m.submodules.merge_x = merge_x = EventMerge(
+                vectors=layers - 1, groups=longest, width=width, ways=ways
             )
             m.submodules.events_x = events_x = EventBuffer(
-                lists=layers - 1, size=units, width=width
+                lists=layers - 1, size=longest * ways, width=width, read_latency=latency
             )
-            above = Signal(range(layers))
+            connect(m, encoder_x.o, merge_x.i)
+            connect_clear(m, reset, encoder_x)
+            above, below = Signal(range(layers)), Signal(range(layers - 1))
             m.d.comb += [
                 above.eq(made.payload.layer + 1),
                 encoder_x.i.valid.eq(made.valid & (made.payload.layer != layers - 1)),
                 encoder_x.i.payload.vector.eq(made.payload.layer),
-                encoder_x.i.payload.column.eq(made.payload.unit),
+                encoder_x.i.payload.group.eq(made.payload.group),
                 encoder_x.i.payload.value.eq(made.payload.a),
                 encoder_x.i.payload.last.eq(made.payload.last),
                 encoder_x.theta.eq(Array(self.theta_x)[above]),
+                *append(events_x.i, merge_x.o, merge_x.o.payload.vector),
                 events_x.restart.eq(reset.active),
-            ]
-            connect(m, encoder_x.o, events_x.i)
-            connect_clear(m, reset, encoder_x)
-            x_list = Signal(range(layers - 1))
-            x_layer = Signal(range(layers))
-            m.d.sync += x_layer.eq(sequencer.layer)
-            m.d.comb += [
-                x_list.eq(sequencer.layer - 1),
-                events_x.read_list.eq(x_list),
+                below.eq(sequencer.layer - 1),
+                events_x.read_list.eq(below),
                 events_x.read_index.eq(sequencer.index),
-                events_x.clear.valid.eq(sequencer.leave & ~first_layer),
-                events_x.clear.payload.eq(x_list),
-                events_x.finish.valid.eq(sequencer.skip),
+                events_x.clear.valid.eq(sequencer.leave & (sequencer.layer != 0)),
+                events_x.clear.payload.eq(below),
+                events_x.finish.valid.eq(sequencer.skip & (sequencer.layer != layers - 1)),
                 events_x.finish.payload.eq(sequencer.layer),
             ]
-            with m.If(~first_layer):
-                m.d.comb += [
-                    sequencer.x.count.eq(Array(events_x.count)[x_list]),
-                    sequencer.x.complete.eq(events_x.complete.bit_select(x_list, 1)),
-                ]
-            with m.If(~is_h & (x_layer != 0)):
+            with m.If(~is_h & (slot.tag.layer != 0)):
                 m.d.comb += same_event(event, events_x.event)
+            x_counts, x_complete = list(events_x.count), list(events_x.complete)
+
+        still, steady = Signal(layers), Signal(layers)
+        m.d.comb += steady.eq(Mux(self.theta_changes, 0, still))
+        next_parity = sequencer.parity ^ (sequencer.layer == layers - 1)
+        for status, layer, parity in (
+            (sequencer.now, sequencer.layer, sequencer.parity),
+            (sequencer.next, sequencer.next_layer, next_parity),
+        ):
+            h_list = Cat(parity, layer)
+            m.d.comb += [
+                status.x.count.eq(Array([Array(events_i.count)[parity], *x_counts])[layer]),
+                status.x.complete.eq(
+                    Array([events_i.complete.bit_select(parity, 1), *x_complete])[layer]
+                ),
+                status.h.count.eq(Array(events_h.count)[h_list]),
+                status.h.complete.eq(events_h.complete.bit_select(h_list, 1)),
+                status.still.eq(steady.bit_select(layer, 1)),
+            ]
+        m.d.comb += [
+            *(sequencer.start[n].eq(opened[n] & output.room) for n in range(2)),
+            output.reserve.eq(sequencer.begin),
+        ]
+
+        # A layer stands still if its last update moved nothing. For that to last, h must have been
+        # encoded with the thresholds of now; and for its results to lie in both halves of the
+        # output, the update must not be its first.
+        moving, unsettled = Signal(), Signal(init=1)
+        for k in range(recurrent):
+            with m.If(made.valid & (made.payload.layer == k) & made.payload.last):
+                m.d.sync += still[k].eq(~(moving | made.payload.moved | unsettled))
+        with m.If(made.valid):
+            m.d.sync += moving.eq((moving | made.payload.moved) & ~made.payload.last)
+            with m.If(made.payload.last & (made.payload.layer == recurrent - 1)):
+                m.d.sync += unsettled.eq(0)
+        if layers > recurrent:
+            # M of the linear layer moves with every event; and a result must be out before the
+            # layer may be skipped, or the skipped frame would overtake it.
+            moved, first, walks = Signal(), Signal(init=1), Signal(range(4))
+            walked = sequencer.leave & (sequencer.layer == layers - 1) & ~sequencer.skip
+            out = readout.linear.valid & readout.linear.payload.last
+            m.d.sync += walks.eq(walks + walked - out)
+            with m.If(sequencer.o.valid & (sequencer.layer == layers - 1)):
+                m.d.sync += moved.eq((moved | sequencer.o.payload.event) & ~walked)
+            with m.If(walked):
+                m.d.sync += [
+                    still[-1].eq(~(moved | sequencer.o.payload.event | first)),
+                    first.eq(0),
+                ]
+            with m.If(reset.active):
+                m.d.sync += first.eq(1)
+            with m.If(walks != 0):
+                m.d.comb += steady[-1].eq(0)
+        with m.If(self.theta_changes | reset.active):
+            m.d.sync += [still.eq(0), unsettled.eq(1)]
 
         address = Signal(range(layout.words), reset_less=True)
         lane_slot_valid, lane_slot = Signal(), Signal.like(slot, reset_less=True)
@@ -324,7 +365,7 @@ class Engine(wiring.Component):
             lane_slot_valid.eq(slot_valid),
         ]
         m.d.comb += weights.address.eq(address)
-        for n in range(WeightMemory.latency):
+        for n in range(weights.latency):
             valid, along = (
                 Signal(name=f"fetch_valid_{n}"),
                 Signal.like(slot, name=f"fetch_slot_{n}", reset_less=True),
@@ -347,28 +388,32 @@ class Engine(wiring.Component):
         ]
 
         # Results.
+        skips_results = sequencer.skip & (sequencer.layer == layers - 1)
         if network.layers[-1].recurrent:
+            results = made.valid & (made.payload.layer == layers - 1)
             m.d.comb += [
-                output.i.valid.eq(made.valid & (made.payload.layer == layers - 1)),
-                output.i.payload.value.eq(made.payload.a),
-                output.i.payload.last.eq(made.payload.last),
+                output.i.valid.eq(results),
+                output.i.payload.eq(made.payload.a),
+                output.done.eq((results & made.payload.last) | skips_results),
             ]
         else:
             m.d.comb += [
                 output.i.valid.eq(readout.linear.valid),
-                output.i.payload.value.eq(readout.linear.payload.m),
-                output.i.payload.last.eq(readout.linear.payload.last),
+                output.i.payload.eq(readout.linear.payload.m),
+                output.done.eq(
+                    (readout.linear.valid & readout.linear.payload.last) | skips_results
+                ),
             ]
 
         # Reset: when no frame is under way, neither here nor further down.
-        drain = 2 + WeightMemory.latency + Lanes.latency
+        drain = 2 + latency + weights.latency + lanes.latency
         quiet = Signal(range(drain + 1))
         with m.If(sequencer.o.valid):
             m.d.sync += quiet.eq(drain)
         with m.Elif(quiet != 0):
             m.d.sync += quiet.eq(quiet - 1)
         h_done = Cat(
-            events_h.complete.bit_select(Cat(half_now, Const(k, ceil_log2(recurrent))), 1)
+            events_h.complete.bit_select(Cat(sequencer.parity, Const(k, ceil_log2(recurrent))), 1)
             for k in range(recurrent)
         )
         under_way = ~reader.between | opened.any() | sequencer.active | (quiet != 0)
@@ -402,7 +447,7 @@ class Engine(wiring.Component):
             self.monitor.event_delta.eq(event.delta),
             self.monitor.state_valid.eq(made.valid),
             self.monitor.state_layer.eq(made.payload.layer),
-            self.monitor.state_unit.eq(made.payload.unit),
+            self.monitor.state_unit.eq(made.payload.group * ways),
             self.monitor.state_value.eq(made.payload.h),
         ]
         m.d.sync += [
@@ -418,6 +463,17 @@ def connect_clear(m: Module, reset: StateReset, block) -> None:
     m.d.comb += [
         block.clear.valid.eq(reset.clear.valid & (reset.clear.payload < block.depth)),
         block.clear.payload.eq(reset.clear.payload),
+    ]
+
+
+def append(events: stream.Interface, merged: stream.Interface, into: Value) -> list:
+    """Sends what an EventMerge has to the list ``into``."""
+    return [
+        events.valid.eq(merged.valid),
+        events.payload.vector.eq(into),
+        events.payload.event.eq(merged.payload.event),
+        events.payload.fires.eq(merged.payload.fires),
+        events.payload.last.eq(merged.payload.last),
     ]
 
 

@@ -6,7 +6,9 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, ceil_log2
 
 from golden.errors import require_int
-from hw.delta import event_layout, outcome_layout
+from hw.delta import event_layout
+from hw.merge import append_layout
+from hw.target import delayed
 
 
 class EventBuffer(wiring.Component):
@@ -23,16 +25,18 @@ class EventBuffer(wiring.Component):
         Events that the longest one can hold: one for each column.
     width : int
         Bits of an activation; a delta has one more.
+    read_latency : int
+        Of its memory (hw.target.Target).
 
     Members
     -------
     i : In, stream (never waits)
-        What a DeltaEncoder sends: appends ``event`` to the list ``vector`` where it ``fires``;
+        hw.merge.append_layout: appends ``event`` to the list ``vector`` where it ``fires``;
         ``last`` completes that list.
     read_list, read_index : In
         What to read.
     event : Out
-        The event there, one cycle later.
+        The event there, ``read_latency`` cycles later.
     count : Out, array over the lists
         Events in each list.
     complete : Out, a bit for each list
@@ -51,19 +55,26 @@ class EventBuffer(wiring.Component):
     """
 
     def __init__(
-        self, *, lists: int, size: int, width: int, complete_at_reset: tuple[int, ...] = ()
+        self,
+        *,
+        lists: int,
+        size: int,
+        width: int,
+        read_latency: int = 1,
+        complete_at_reset: tuple[int, ...] = (),
     ) -> None:
         require_int("lists", lists, 1)
         require_int("size", size, 1)
         require_int("width", width, 1)
         self._lists = lists
+        self._read_latency = read_latency
         self._index_width = ceil_log2(size)
         complete = sum(1 << n for n in complete_at_reset)
         self._event = event_layout(size, width)
-        outcome = outcome_layout(lists, size, width)
+        append = append_layout(lists, size, width)
         super().__init__(
             {
-                "i": In(stream.Signature(outcome, always_ready=True)),
+                "i": In(stream.Signature(append, always_ready=True)),
                 "read_list": In(ceil_log2(lists)),
                 "read_index": In(self._index_width),
                 "event": Out(self._event),
@@ -81,22 +92,22 @@ class EventBuffer(wiring.Component):
             shape=self._event, depth=self._lists << self._index_width, init=[]
         )
         read, write = events.read_port(), events.write_port()
-        outcome = self.i.payload
+        append = self.i.payload
         count = Array(self.count)
-        end = count[outcome.vector]
+        end = count[append.vector]
         m.d.comb += [
             read.en.eq(1),
             read.addr.eq(Cat(self.read_index, self.read_list)),
-            self.event.eq(read.data),
-            write.en.eq(self.i.valid & outcome.fires),
-            write.addr.eq(Cat(end[: self._index_width], outcome.vector)),
-            write.data.eq(outcome.event),
+            self.event.eq(delayed(m, read.data.as_value(), self._read_latency - 1, "event_read")),
+            write.en.eq(self.i.valid & append.fires),
+            write.addr.eq(Cat(end[: self._index_width], append.vector)),
+            write.data.eq(append.event),
         ]
         with m.If(self.i.valid):
-            with m.If(outcome.fires):
+            with m.If(append.fires):
                 m.d.sync += end.eq(end + 1)
-            with m.If(outcome.last):
-                m.d.sync += self.complete.bit_select(outcome.vector, 1).eq(1)
+            with m.If(append.last):
+                m.d.sync += self.complete.bit_select(append.vector, 1).eq(1)
         with m.If(self.finish.valid):
             m.d.sync += self.complete.bit_select(self.finish.payload, 1).eq(1)
         with m.If(self.clear.valid):

@@ -1,8 +1,14 @@
 """Fixed point in gates: the only two lossy operations (docs/numerics.md, "Formats")."""
 
-from amaranth.hdl import Cat, Mux, Value
+from amaranth.hdl import Cat, Const, Mux, Value, signed
+from amaranth.utils import bits_for
 
 from golden.fixed import Q
+
+
+def shift(v: Value, n: int) -> Value:
+    """floor(v / 2^n) for n > 0, v * 2^-n for n <= 0: what is left of rshift once its half is in."""
+    return v >> n if n > 0 else v << -n
 
 
 def rshift(v: Value, n: int) -> Value:
@@ -10,18 +16,24 @@ def rshift(v: Value, n: int) -> Value:
 
     ``v`` is signed; the result is wide enough for every value of it. One adder for n > 0.
     """
-    return (v + (1 << (n - 1))) >> n if n > 0 else v << -n
+    return shift(v + (1 << (n - 1)), n) if n > 0 else shift(v, n)
 
 
-def sat(v: Value, q: Q) -> Value:
-    """Signed ``v`` clipped to the range of ``q``, ``q.width`` bits. No comparison, one multiplexer.
-
-    ``v`` fits exactly when all bits from the sign bit of ``q`` upwards are equal.
-    """
-    width = q.width
+def clip(v: Value, low: int, high: int) -> Value:
+    """Signed ``v`` held between two bounds."""
+    width = max(bits_for(low, require_sign_bit=True), bits_for(high, require_sign_bit=True))
+    if (low, high) != (-1 << (width - 1), (1 << (width - 1)) - 1):
+        return Mux(v < low, Const(low, signed(width)), Mux(v > high, high, v))[:width].as_signed()
+    # The whole range of a width takes no comparison: ``v`` fits exactly when all its bits from the
+    # sign bit of the result upwards are equal.
     if len(v) <= width:
         return v
     top = v[width - 1 :]
     fits = top.all() | ~top.any()
     limit = Cat((~v[-1]).replicate(width - 1), v[-1])
     return Mux(fits, v[:width], limit).as_signed()
+
+
+def sat(v: Value, q: Q) -> Value:
+    """Signed ``v`` clipped to the range of ``q``."""
+    return clip(v, q.min, q.max)

@@ -1,12 +1,13 @@
 """P multiply-accumulate lanes and the accumulators M."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from golden.errors import require_int
 from golden.parameters import WEIGHT, CoreParameters
+from hw.layout import CoreLayout
+from hw.target import GENERIC, Target, delayed
 
 
 def tag_layout(core: CoreParameters) -> data.StructLayout:
@@ -28,7 +29,7 @@ def tag_layout(core: CoreParameters) -> data.StructLayout:
 
 def closed_row_layout(core: CoreParameters) -> data.StructLayout:
     """A row of accumulators as it leaves the lanes: ``m``, P of them, and ``tag``."""
-    row = data.ArrayLayout(signed(core.network.accumulator_width), core.lanes)
+    row = data.ArrayLayout(signed(CoreLayout(core).row_width), core.lanes)
     return data.StructLayout({"m": row, "tag": tag_layout(core)})
 
 
@@ -38,20 +39,20 @@ class Lanes(wiring.Component):
     A group is a run of slots for one row of accumulators: its ``first`` slot loads the row from
     the accumulator memory, its ``close`` slot writes it back, so a row is read once and written
     once however many events it takes. Slots may be apart by any number of cycles. A row must not
-    be opened again within 3 cycles of the slot that closed it.
+    be opened again within ``reopen`` cycles of the slot that closed it.
 
     Parameters
     ----------
     core : CoreParameters
         Lanes and network.
-    rows : int
-        Rows of accumulators (hw.layout.CoreLayout.rows).
+    target : Target
+        Whose lanes.
 
     Members
     -------
     i : In, stream (never waits)
-        Slots: ``delta``, ``row``, ``first``, ``close``, ``tag``. A slot without an event has
-        delta 0.
+        Slots: ``delta``, ``row``, ``first``, ``close``, ``tag``. Where there is no event, or no
+        slot at all, delta is 0.
     word : In, array of P signed(8)
         The weights of the slot, together with it.
     o : Out, stream (never waits)
@@ -63,15 +64,16 @@ class Lanes(wiring.Component):
     ----------
     latency : int
         Cycles from the slot that closes a row to the row.
+    reopen : int
+        Cycles after which a closed row may be opened again.
     """
 
-    latency = 2
-
-    def __init__(self, core: CoreParameters, *, rows: int) -> None:
-        require_int("rows", rows, 1)
-        lanes = core.lanes
+    def __init__(self, core: CoreParameters, target: Target = GENERIC) -> None:
+        lanes, rows = core.lanes, CoreLayout(core).rows
         closed = closed_row_layout(core)
-        self._lanes, self._rows = lanes, rows
+        self._lanes, self._rows, self._target = lanes, rows, target
+        self.latency = target.lane.latency
+        self.reopen = 2 + target.read_latency
         self._delta_width = core.network.formats.activation.width + 1
         self._row = closed["m"].shape
         slot = data.StructLayout(
@@ -87,7 +89,7 @@ class Lanes(wiring.Component):
             {
                 "row": unsigned(ceil_log2(rows)),
                 "lane": unsigned(ceil_log2(lanes)),
-                "value": signed(core.network.accumulator_width),
+                "value": signed(CoreLayout(core).row_width),
             }
         )
         super().__init__(
@@ -106,40 +108,42 @@ class Lanes(wiring.Component):
         )
         read, write = stored.read_port(), stored.write_port(granularity=1)
 
-        # Multiply, while the row's old values are fetched. Without a slot the product is 0, so
-        # that the accumulator needs no enable: that is what a DSP's own accumulator can do.
-        slot = Signal.like(self.i.payload, reset_less=True)
-        slot_valid = Signal()
-        product_shape = signed(WEIGHT.width + self._delta_width)
-        delta = Signal(signed(self._delta_width))
-        m.d.comb += [
-            read.addr.eq(self.i.payload.row),
-            read.en.eq(1),
-            delta.eq(Mux(self.i.valid, self.i.payload.delta, 0)),
-        ]
-        m.d.sync += [slot.eq(self.i.payload), slot_valid.eq(self.i.valid)]
+        # What goes along with a slot, until the lanes have its sum.
+        slots, valids = [self.i.payload], [self.i.valid]
+        for n in range(1, self.latency + 1):
+            slot = Signal.like(self.i.payload, name=f"slot_{n}", reset_less=True)
+            valid = Signal(name=f"valid_{n}")
+            m.d.sync += [slot.eq(slots[-1]), valid.eq(valids[-1])]
+            slots.append(slot)
+            valids.append(valid)
 
-        total = Signal(self._row, reset_less=True)
+        # The row's old values are there when its first product is.
+        adds = self.latency - 1
+        fetch = adds - self._target.read_latency
+        m.d.comb += [read.addr.eq(slots[fetch].row), read.en.eq(1)]
+        old = data.View(self._row, delayed(m, read.data.as_value(), adds - fetch - 1, "old"))
+        first = Signal()
+        m.d.comb += first.eq(valids[adds] & slots[adds].first)
+        total = Signal(self._row)
         for n in range(self._lanes):
-            product = Signal(product_shape, name=f"product_{n}", reset_less=True)
-            m.d.sync += [
-                product.eq(self.word[n] * delta),
-                total[n].eq(Mux(slot_valid & slot.first, read.data[n], total[n]) + product),
+            m.submodules[f"lane_{n}"] = lane = self._target.lane(
+                delta_width=self._delta_width, width=self._row.elem_shape.width
+            )
+            m.d.comb += [
+                lane.weight.eq(self.word[n]),
+                lane.delta.eq(self.i.payload.delta),
+                lane.first.eq(first),
+                lane.m.eq(old[n]),
+                total[n].eq(lane.total),
             ]
 
-        closed = Signal.like(slot.tag, reset_less=True)
-        closed_row = Signal.like(slot.row, reset_less=True)
         closed_valid = Signal()
-        m.d.sync += [
-            closed.eq(slot.tag),
-            closed_row.eq(slot.row),
-            closed_valid.eq(slot_valid & slot.close),
-        ]
         m.d.comb += [
+            closed_valid.eq(valids[-1] & slots[-1].close),
             self.o.valid.eq(closed_valid),
             self.o.payload.m.eq(total),
-            self.o.payload.tag.eq(closed),
-            write.addr.eq(closed_row),
+            self.o.payload.tag.eq(slots[-1].tag),
+            write.addr.eq(slots[-1].row),
             write.data.eq(total),
             write.en.eq(closed_valid.replicate(self._lanes)),
         ]

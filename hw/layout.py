@@ -8,18 +8,26 @@ Weight words   [layer][block][gate][segment][column], P weights each (lane 0 in 
 Accumulator rows   [layer][block][r, u, c of segment 0, c of segment 1], P accumulators each
 
 Empty lanes of a layer's last block hold zeros.
+
+What the accumulators of a GRU layer hold is M and the halves that its readout rounds with, so that
+rounding takes no adders: R(M) and the table index of r and u are shifts of what is there.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from amaranth.utils import ceil_log2
+from amaranth.utils import bits_for, ceil_log2
 
 from golden.fixed import Integers
 from golden.gru import GRUWeights
 from golden.model import Model
-from golden.parameters import CoreParameters
+from golden.parameters import CoreParameters, LayerParameters
+
+
+def half(n: int) -> int:
+    """2^(n-1), what rshift by ``n`` adds before it shifts; 0 where it adds nothing."""
+    return 1 << (n - 1) if n > 0 else 0
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,28 @@ class CoreLayout:
         """Cycles of a state reset: one for each accumulator, or for each address to clear."""
         return max(self.rows * self.core.lanes + 1, self.clears)
 
+    def rounding(self, layer: LayerParameters) -> tuple[int, ...]:
+        """What is added to each of a layer's accumulators (r, u, xc, hc, or M of a linear layer).
+
+        R(M) = sat(rshift(M, n)) is then sat(M' >> n). The index of r and u is rshift(R(M), s), and
+        floor((floor((M + 2^(n-1)) / 2^n) + 2^(s-1)) / 2^s) = floor(M' / 2^(n+s)) with both halves
+        in M'.
+        """
+        if not layer.recurrent:
+            return (0,)
+        formats = self.core.network.formats
+        n, s = formats.readout_shift(layer.weight_frac), formats.index_shift
+        candidate = half(n)
+        gate = candidate + (half(n + s) if s > 0 else 0)
+        return gate, gate, candidate, candidate
+
+    @property
+    def row_width(self) -> int:
+        """Bits of an accumulator, sign included: M and what it is rounded with."""
+        width = self.core.network.accumulator_width
+        most = max(max(self.rounding(layer)) for layer in self.core.network.layers)
+        return 1 + bits_for((1 << (width - 1)) - 1 + most)
+
     def weight_words(self, model: Model) -> Integers:
         """int64 [words, P]: the weight memory's contents."""
         parts = []
@@ -144,12 +174,13 @@ class CoreLayout:
         return np.concatenate(parts)
 
     def bias_rows(self, model: Model) -> Integers:
-        """int64 [rows, P]: what the accumulators hold at reset."""
+        """int64 [rows, P]: what the accumulators hold at reset, ``rounding`` included."""
         parts = []
-        for layout, weights in zip(self.layers, model.weights, strict=True):
-            rows = self._blocked(
-                weights.bias.astype(np.int64)[:, None], layout, layout.accumulators
-            )[..., 0]
+        network = self.core.network
+        for layer, layout, weights in zip(network.layers, self.layers, model.weights, strict=True):
+            bias = weights.bias.astype(np.int64)[:, None]
+            rows = self._blocked(bias, layout, layout.accumulators)[..., 0]
+            rows += np.array(self.rounding(layer))[:, None, None]
             if layout.recurrent and self.x_last:
                 rows = rows[[0, 1, 3, 2]]  # c of h before c of x
             parts.append(rows.transpose(1, 0, 2).reshape(-1, self.core.lanes))

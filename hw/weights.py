@@ -26,6 +26,11 @@ class WeightMemory(wiring.Component):
     word : Out, array of P signed(8)
         The word, ``latency`` cycles later.
 
+    Attributes
+    ----------
+    latency : int
+        Cycles from an address to its word.
+
     Raises
     ------
     ValueError

@@ -1,23 +1,31 @@
 """The whole engine in Amaranth's simulator, for what is easiest to see without Verilog."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from amaranth.hdl import Module
 
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
 from hw.engine import Engine
+from hw.lane import Lane
+from hw.target import GENERIC, Target, one_product, split_product
 from tests.bench import run_bench
 from tests.networks import random_frames, random_model
 
 
-def run_engine(model, lanes, frames, *, resets=(), gap=0.0, pause=0.0, seed=1):
+def run_engine(
+    model, lanes, frames, *, activations=1, resets=(), gap=0.0, pause=0.0, seed=1, target=GENERIC
+):
     """Outputs int [T, O], and the cycle in which each frame's last event went to the lanes.
 
     A state reset is asked for before each frame of ``resets``; ``gap`` and ``pause`` are the
     fractions of cycles in which the input offers and the output takes nothing.
     """
     rng = np.random.default_rng(seed)
-    dut = Engine(CoreParameters(model.parameters, lanes), model)
+    core = CoreParameters(model.parameters, lanes, activations)
+    dut = Engine(core, model, target)
     outputs, finishes = [], []
 
     async def send(ctx):
@@ -42,20 +50,20 @@ def run_engine(model, lanes, frames, *, resets=(), gap=0.0, pause=0.0, seed=1):
         row, cycle = [], 0
         while len(outputs) < len(frames):
             ctx.set(dut.o.ready, int(rng.random() >= pause))
-            _, _, valid, ready, value, last, finish = await ctx.tick().sample(
+            _, _, valid, ready, last, finish, *values = await ctx.tick().sample(
                 dut.o.valid,
                 dut.o.ready,
-                dut.o.payload.value,
                 dut.o.payload.last,
                 dut.monitor.finish,
+                *dut.o.payload.value,
             )
             cycle += 1
             if finish:
                 finishes.append(cycle)
             if valid and ready:
-                row.append(value)
+                row += values
                 if last:
-                    outputs.append(row)
+                    outputs.append(row[: core.network.outputs])
                     row = []
             assert cycle < 200_000, f"only {len(outputs)} of {len(frames)} frames came out"
 
@@ -68,15 +76,15 @@ def ideal_cycles(model, lanes, trace):
     return core.ideal_cycles(trace.events_x + trace.events_h)
 
 
-@pytest.mark.parametrize("lanes", [1, 3, 8])
+@pytest.mark.parametrize(("lanes", "activations"), [(1, 1), (3, 1), (8, 1), (2, 2), (8, 2), (8, 4)])
 @pytest.mark.parametrize(
     ("sizes", "outputs", "theta"),
     [((1, 1), None, (0, 0)), ((5, 7), 3, (2, 1)), ((4, 9, 5), 2, (0, 6)), ((3, 4), None, (300, 0))],
 )
-def test_equals_golden(sizes, outputs, theta, lanes):
+def test_equals_golden(sizes, outputs, theta, lanes, activations):
     model = random_model(sizes, outputs, theta=theta)
     frames = random_frames(model, 25)
-    found, _ = run_engine(model, lanes, frames)
+    found, _ = run_engine(model, lanes, frames, activations=activations)
     assert np.array_equal(found, DeltaNetwork(model).run(frames).outputs)
 
 
@@ -104,19 +112,50 @@ def test_utilisation_at_ten_percent_occupancy():
     assert ideal_cycles(model, 8, trace)[3:].sum() / np.diff(finishes)[2:].sum() >= 0.90
 
 
-@pytest.mark.parametrize("seed", range(24))
+class SlowLane(Lane):
+    """A lane with a register on its factors."""
+
+    latency = 3
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.lane = lane = Lane(delta_width=len(self.delta), width=len(self.total))
+        m.d.sync += [lane.weight.eq(self.weight), lane.delta.eq(self.delta)]
+        m.d.comb += [lane.first.eq(self.first), lane.m.eq(self.m), self.total.eq(lane.total)]
+        return m
+
+
+@pytest.mark.parametrize("seed", range(40))
 def test_random_networks_with_resets_gaps_and_pauses(seed):
-    """Shapes, lanes, thresholds and stream behaviour at random; a state reset now and then."""
+    """Shapes, lanes, latencies, thresholds and streams at random; a state reset now and then."""
     rng = np.random.default_rng(seed)
     sizes = tuple(int(n) for n in rng.integers(1, 9, int(rng.integers(2, 5))))
     outputs = int(rng.integers(1, 6)) if rng.random() < 0.6 else None
     theta = (int(rng.choice([0, 1, 5, 300])), int(rng.choice([0, 1, 3, 300])))
     model = random_model(sizes, outputs, seed=seed, theta=theta)
-    lanes = int(rng.integers(1, 12))
+    activations = int(rng.choice([1, 1, 2, 4]))
+    lanes = int(rng.integers(1, 5)) * activations
+    target = Target(
+        read_latency=int(rng.integers(1, 3)),
+        lane=SlowLane if rng.random() < 0.5 else Lane,
+        product=split_product if rng.random() < 0.5 else one_product,
+    )
+    if target.lane.latency <= target.read_latency:
+        target = replace(target, lane=SlowLane)
     frames = random_frames(model, 16, seed=seed, moving=float(rng.choice([0.05, 0.5, 1.0])))
     resets = set(rng.choice(16, 3, replace=False).tolist())
     gap, pause = rng.choice([0, 0.5, 0.9], 2)
-    found, _ = run_engine(model, lanes, frames, resets=resets, gap=gap, pause=pause, seed=seed)
+    found, _ = run_engine(
+        model,
+        lanes,
+        frames,
+        activations=activations,
+        resets=resets,
+        gap=gap,
+        pause=pause,
+        seed=seed,
+        target=target,
+    )
     golden = DeltaNetwork(model)
     for n, frame in enumerate(frames):
         if n in resets:

@@ -1,0 +1,60 @@
+"""What differs from one family of chips to the next: the primitives a core is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from amaranth.hdl import Module, Signal, Value
+
+from hw.lane import Lane
+from hw.weights import WeightMemory
+
+
+def delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
+    """``value``, ``cycles`` later."""
+    for n in range(cycles):
+        register = Signal(value.shape(), name=f"{name}_{n}", reset_less=True)
+        m.d.sync += register.eq(value)
+        value = register
+    return value
+
+
+def one_product(m: Module, a: Value, b: Value, name: str) -> list[Value]:
+    """a * b a cycle later, as a list of terms to add: here one."""
+    return [delayed(m, a * b, 1, name)]
+
+
+def split_product(m: Module, a: Value, b: Value, name: str) -> list[Value]:
+    """a * b a cycle later, for unsigned ``a``: the products of its two halves, to be added."""
+    half = len(a) // 2
+    low, high = a[:half], a[half:]
+    return [
+        delayed(m, low * b, 1, f"{name}_low"),
+        delayed(m, high * b, 1, f"{name}_high") << half,
+    ]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A family's primitives. The defaults, which are any family's, use no vendor cells.
+
+    Attributes
+    ----------
+    weights : callable
+        Makes the weight memory from its words (hw.weights.WeightMemory).
+    lane : type
+        A lane (hw.lane.Lane).
+    product : callable
+        Multiplies in the activation unit.
+    read_latency : int
+        Cycles from an address to a memory's data: 1, or 2 where the data want a register before
+        anything is done with them.
+    """
+
+    name: str = "generic"
+    weights: Callable[..., WeightMemory] = WeightMemory
+    lane: type[Lane] = Lane
+    product: Callable[[Module, Value, Value, str], list[Value]] = one_product
+    read_latency: int = 1
+
+
+GENERIC = Target()
