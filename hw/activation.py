@@ -11,7 +11,7 @@ from golden.tables import sigmoid_table, tanh_table
 from hw.fixed import rshift, sat, shift
 from hw.layout import half
 from hw.readout import groups, units_layout
-from hw.target import GENERIC, Target, delayed
+from hw.target import GENERIC, UNCHECKED, Target, delayed
 
 
 class ActivationUnit(wiring.Component):
@@ -75,7 +75,9 @@ class ActivationUnit(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         read = self._target.read_latency
-        m.submodules.state = state = memory.Memory(shape=self._states, depth=self.depth, init=[])
+        m.submodules.state = state = memory.Memory(
+            shape=self._states, depth=self.depth, init=[], attrs=UNCHECKED
+        )
         state_read, state_write = state.read_port(), state.write_port()
 
         # What goes along with the units, one register a stage.

@@ -18,7 +18,9 @@ from hw.registers import (
     STATUS_ACTIVE,
     STATUS_FRAME_LONG,
     STATUS_FRAME_SHORT,
+    STATUS_LOAD_BROKEN,
     STATUS_RESETTING,
+    STATUS_UNLOADED,
     register_map,
 )
 from hw.skid import Skid
@@ -51,6 +53,9 @@ class Core(wiring.Component):
     m_axis_* : AXI4-Stream out
         One result a beat, sign-extended to 8, 16 or 32 bits; ``tlast`` at the end of a frame. A GRU
         layer's come A a beat; for A > 1 there is a ``tkeep``.
+    s_weights_* : AXI4-Stream in
+        Where the target's weights must be loaded: their bytes (hw.verilog.Emission.weights), one a
+        beat, ``tlast`` with the last. Until then no frame is taken.
     s_axil_* : AXI4-Lite in
         Registers (hw.registers). With all its inputs at 0 the core runs as the model says.
     monitor_* : Out
@@ -58,7 +63,9 @@ class Core(wiring.Component):
     """
 
     def __init__(self, core: CoreParameters, model: Model, target: Target = GENERIC) -> None:
-        self._core, self._model, self._target = core, model, target
+        self._core = core
+        self._engine = Engine(core, model, target)
+        self.loads = self._engine.loads
         network = core.network
         members = {
             "s_axis_tdata": In(bus_width(network.formats.activation.width)),
@@ -74,6 +81,13 @@ class Core(wiring.Component):
             members["m_axis_tkeep"] = Out(
                 bus_width(network.output_width) * core.results_per_beat // 8
             )
+        if self._engine.loads:
+            members |= {
+                "s_weights_tdata": In(8),
+                "s_weights_tvalid": In(1),
+                "s_weights_tready": Out(1),
+                "s_weights_tlast": In(1),
+            }
         for name, member in axi_lite_signature(ADDRESS_WIDTH).flip().members.items():
             members[f"s_axil_{name}"] = member
         for name, member in monitor_signature(core).members.items():
@@ -83,7 +97,7 @@ class Core(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         core, network = self._core, self._core.network
-        m.submodules.engine = engine = Engine(core, self._model, self._target)
+        m.submodules.engine = engine = self._engine
         m.submodules.port = port = AxiLitePort(ADDRESS_WIDTH)
 
         m.submodules.input = incoming = Skid(engine.i.payload.shape())
@@ -148,18 +162,30 @@ class Core(wiring.Component):
             engine.reset_request.eq(written("CONTROL") & command[CONTROL_RESET_STATE]),
             clear.eq(written("CONTROL") & command[CONTROL_CLEAR_COUNTERS]),
         ]
-        flags = Signal(2)
-        acknowledged = Mux(
-            written("STATUS") & port.write_strobe[1],
-            port.write_data[STATUS_FRAME_SHORT : STATUS_FRAME_LONG + 1],
-            0,
-        )
-        m.d.sync += flags.eq((flags & ~acknowledged) | Cat(engine.short, engine.long))
+        flags = {
+            STATUS_FRAME_SHORT: engine.short,
+            STATUS_FRAME_LONG: engine.long,
+        }
         status = Signal(32)
+        if engine.loads:
+            m.submodules.weights = weights = Skid(engine.load.payload.shape())
+            connect(m, weights.o, engine.load)
+            m.d.comb += [
+                weights.i.valid.eq(self.s_weights_tvalid),
+                weights.i.payload.byte.eq(self.s_weights_tdata),
+                weights.i.payload.last.eq(self.s_weights_tlast),
+                self.s_weights_tready.eq(weights.i.ready),
+                status[STATUS_UNLOADED].eq(~engine.loaded),
+            ]
+            flags[STATUS_LOAD_BROKEN] = engine.load_broken
+        acknowledged = Mux(written("STATUS") & port.write_strobe[1], port.write_data, 0)
+        for bit, strobe in flags.items():
+            flag = Signal(name=f"flag_{bit}")
+            m.d.sync += flag.eq((flag & ~acknowledged[bit]) | strobe)
+            m.d.comb += status[bit].eq(flag)
         m.d.comb += [
             status[STATUS_ACTIVE].eq(engine.active),
             status[STATUS_RESETTING].eq(engine.resetting),
-            status[STATUS_FRAME_SHORT : STATUS_FRAME_LONG + 1].eq(flags),
         ]
         major, minor, patch = INTERFACE_VERSION
         values |= {

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from golden.errors import require_int
-from hw.target import delayed
+from hw.target import UNCHECKED, delayed
 
 
 def event_layout(columns: int, activation_width: int) -> data.StructLayout:
@@ -107,7 +107,9 @@ class DeltaEncoder(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         ways = self._values.length
-        m.submodules.memory = sent = memory.Memory(shape=self._values, depth=self.depth, init=[])
+        m.submodules.memory = sent = memory.Memory(
+            shape=self._values, depth=self.depth, init=[], attrs=UNCHECKED
+        )
         read, write = sent.read_port(), sent.write_port(granularity=1)
 
         m.d.comb += [

@@ -79,6 +79,11 @@ class Engine(wiring.Component):
         Frames: ``value`` (format activation), ``last``.
     o : Out, stream
         Results: ``value`` (format activation, A a beat; or M of a read-out, one a beat), ``last``.
+    load : In, stream
+        The weights, where the target's memory must be loaded (hw.weights.LoadedWeights): no frame
+        is taken before that. A load waits for the frames that have begun, and resets the state.
+    loaded, load_broken : Out
+        Beside ``load``: the weights are there; a strobe: a load had another length.
     theta_x, theta_h : In, arrays
         Thresholds by layer, in activation LSBs; the greatest value lets nothing fire. A frame's x
         of the first layer is compared as it comes in, h as it is made, at the end of the frame
@@ -110,8 +115,18 @@ class Engine(wiring.Component):
         layers = len(network.layers)
         activation = network.formats.activation.width
         theta = Out(activation).array(layers)
+        self._weights = target.weights(CoreLayout(core).weight_words(model).tolist())
+        load = {}
+        if self._weights.loads:
+            load = {
+                "load": In(self._weights.load.signature.flip()),
+                "loaded": Out(1),
+                "load_broken": Out(1),
+            }
+        self.loads = self._weights.loads
         super().__init__(
             {
+                **load,
                 "i": In(
                     stream.Signature(data.StructLayout({"value": signed(activation), "last": 1}))
                 ),
@@ -179,7 +194,7 @@ class Engine(wiring.Component):
             complete_at_reset=tuple(2 * k for k in range(recurrent)),
         )
         m.submodules.sequencer = sequencer = Sequencer(core)
-        m.submodules.weights = weights = target.weights(layout.weight_words(self._model).tolist())
+        m.submodules.weights = weights = self._weights
         m.submodules.lanes = lanes = Lanes(core, target)
         m.submodules.readout = readout = Readout(core)
         m.submodules.activation = activation = ActivationUnit(core, target)
@@ -206,7 +221,6 @@ class Engine(wiring.Component):
             encoder_i.i.payload.last.eq(reader.o.payload.last),
             encoder_i.theta.eq(self.theta_x[0]),
             reader.free.eq(~events_i.complete.bit_select(reader.o.payload.vector, 1)),
-            reader.hold.eq(reset.pending),
             *append(events_i.i, merge_i.o, half),
         ]
         with m.If(merge_i.o.valid & merge_i.o.payload.last):
@@ -417,8 +431,24 @@ class Engine(wiring.Component):
             for k in range(recurrent)
         )
         under_way = ~reader.between | opened.any() | sequencer.active | (quiet != 0)
+        if weights.loads:
+            # No frame begins while weights come or wait to come. M is of the old ones: start over.
+            connect(m, wiring.flipped(self.load), weights.load)
+            was_loaded = Signal()
+            m.d.sync += was_loaded.eq(weights.loaded)
+            m.d.comb += [
+                weights.free.eq(~under_way & ~reset.pending & h_done.all()),
+                self.loaded.eq(weights.loaded),
+                self.load_broken.eq(weights.broken),
+                reader.hold.eq(reset.pending | self.load.valid | ~weights.loaded),
+                reset.request.eq(self.reset_request | (weights.loaded & ~was_loaded)),
+            ]
+        else:
+            m.d.comb += [
+                reader.hold.eq(reset.pending),
+                reset.request.eq(self.reset_request),
+            ]
         m.d.comb += [
-            reset.request.eq(self.reset_request),
             reset.idle.eq(~under_way & h_done.all()),
             sequencer.restart.eq(reset.active),
             events_i.restart.eq(reset.active),

@@ -8,7 +8,7 @@ from amaranth.utils import bits_for, ceil_log2
 from golden.errors import require_int
 from hw.delta import event_layout
 from hw.merge import append_layout
-from hw.target import delayed
+from hw.target import UNCHECKED, delayed
 
 
 class EventBuffer(wiring.Component):
@@ -89,7 +89,7 @@ class EventBuffer(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.memory = events = memory.Memory(
-            shape=self._event, depth=self._lists << self._index_width, init=[]
+            shape=self._event, depth=self._lists << self._index_width, init=[], attrs=UNCHECKED
         )
         read, write = events.read_port(), events.write_port()
         append = self.i.payload

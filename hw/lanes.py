@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 
 from golden.parameters import WEIGHT, CoreParameters
 from hw.layout import CoreLayout
-from hw.target import GENERIC, Target, delayed
+from hw.target import GENERIC, UNCHECKED, Target, delayed
 
 
 def tag_layout(core: CoreParameters) -> data.StructLayout:
@@ -104,7 +104,7 @@ class Lanes(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.accumulators = stored = memory.Memory(
-            shape=self._row, depth=self._rows, init=[]
+            shape=self._row, depth=self._rows, init=[], attrs=UNCHECKED
         )
         read, write = stored.read_port(), stored.write_port(granularity=1)
 

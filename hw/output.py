@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from golden.errors import require_int
+from hw.target import UNCHECKED
 
 
 class OutputBuffer(wiring.Component):
@@ -54,7 +55,9 @@ class OutputBuffer(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         width = ceil_log2(self._beats)
-        m.submodules.memory = stored = memory.Memory(shape=self._shape, depth=2 << width, init=[])
+        m.submodules.memory = stored = memory.Memory(
+            shape=self._shape, depth=2 << width, init=[], attrs=UNCHECKED
+        )
         read, write = stored.read_port(), stored.write_port()
         last = self._beats - 1
 

@@ -14,7 +14,8 @@ ADDRESS_WIDTH = 12
 CONTROL = 0x08
 # Bits of CONTROL and STATUS.
 CONTROL_RESET_STATE, CONTROL_CLEAR_COUNTERS = 0, 1
-STATUS_ACTIVE, STATUS_RESETTING, STATUS_FRAME_SHORT, STATUS_FRAME_LONG = 0, 1, 8, 9
+STATUS_ACTIVE, STATUS_RESETTING, STATUS_UNLOADED = 0, 1, 2
+STATUS_FRAME_SHORT, STATUS_FRAME_LONG, STATUS_LOAD_BROKEN = 8, 9, 10
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ def register_map(network: NetworkParameters) -> tuple[Register, ...]:
             "STATUS",
             0x0C,
             "rw1c",
-            "bit 0 a frame is under way, bit 1 a state reset is asked for or under way; write 1 "
-            "to clear: bit 8 a frame ended early, bit 9 a frame ended late",
+            "bit 0 a frame is under way, bit 1 a state reset is asked for or under way, bit 2 the "
+            "weights are yet to be loaded; write 1 to clear: bit 8 a frame ended early, bit 9 a "
+            "frame ended late, bit 10 a load of weights had another length",
         ),
         ("LANES", 0x10, "ro", "lanes"),
         ("LAYERS", 0x14, "ro", "layers"),

@@ -8,6 +8,10 @@ from amaranth.hdl import Module, Signal, Value
 from hw.lane import Lane
 from hw.weights import WeightMemory
 
+# For Yosys, on a memory: nobody uses what is read from an address in the cycle in which it is
+# written, so that it need not be what the simulators say, which would take a bypass to keep.
+UNCHECKED = {"no_rw_check": 1}
+
 
 def delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
     """``value``, ``cycles`` later."""

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from amaranth.back import rtlil
 from amaranth.lib.wiring import Flow
 
@@ -42,10 +43,21 @@ write_verilog
 
 @dataclass(frozen=True)
 class Emission:
-    """What one model and one number of lanes become; the same bytes on every machine."""
+    """What one model on one core becomes; the same bytes on every machine.
+
+    Attributes
+    ----------
+    verilog
+        The core, without the definitions of the vendor's cells that its target may use.
+    manifest
+        What a user of the core needs to know, ready for JSON.
+    weights
+        What to send to ``s_weights``, where the target's weights must be loaded.
+    """
 
     verilog: str
     manifest: dict[str, Any]
+    weights: bytes | None = None
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Writes ``deltarnn_core.v`` and ``deltarnn_core.json`` into ``folder``, made if need be.
@@ -54,15 +66,17 @@ class Emission:
         """
         make_folder(folder)
         files = {
-            f"{TOP}.v": self.verilog,
-            f"{TOP}.json": json.dumps(self.manifest, indent=2) + "\n",
+            f"{TOP}.v": self.verilog.encode(),
+            f"{TOP}.json": (json.dumps(self.manifest, indent=2) + "\n").encode(),
         }
+        if self.weights is not None:
+            files["weights.bin"] = self.weights
         for name in files:
             if (folder / name).is_dir():
                 raise refusal(str(folder / name), "a folder", "a file, or nothing yet")
         with aside_folder(folder, TOP) as aside:
-            for name, text in files.items():
-                (aside / name).write_text(text)
+            for name, content in files.items():
+                (aside / name).write_bytes(content)
             for name in files:
                 (aside / name).replace(folder / name)
         return folder / f"{TOP}.v", folder / f"{TOP}.json"
@@ -87,7 +101,9 @@ def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emissi
         "// Generated, do not edit.\n"
         f"// deltarnn {manifest['tools']['deltarnn']}, model sha256 {model.sha256 or 'none'}\n"
     )
-    return Emission(header + done.stdout, manifest)
+    words = CoreLayout(core).weight_words(model)
+    weights = words.astype(np.int8).tobytes() if top.loads else None
+    return Emission(header + done.stdout, manifest, weights)
 
 
 def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> dict[str, Any]:
@@ -138,7 +154,7 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
             for layer in network.layers
         ],
         "memories": {
-            "weights": {"words": layout.words, "width": 8 * core.lanes},
+            "weights": {"words": layout.words, "width": 8 * core.lanes, "loaded": top.loads},
             "accumulators": {
                 "words": layout.rows,
                 "width": layout.row_width * core.lanes,

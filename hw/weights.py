@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, signed
-from amaranth.lib import data, memory, wiring
+from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -30,6 +30,8 @@ class WeightMemory(wiring.Component):
     ----------
     latency : int
         Cycles from an address to its word.
+    loads : bool
+        The words are not in the bitstream, but come at run time (LoadedWeights).
 
     Raises
     ------
@@ -38,12 +40,19 @@ class WeightMemory(wiring.Component):
     """
 
     latency = 1
+    loads = False
 
-    def __init__(self, words: Sequence[Sequence[int]]) -> None:
+    def __init__(self, words: Sequence[Sequence[int]], members: dict | None = None) -> None:
         require_int("words", len(words), 1)
         self._words = words
         self._shape = data.ArrayLayout(signed(WEIGHT.width), len(words[0]))
-        super().__init__({"address": In(ceil_log2(len(words))), "word": Out(self._shape)})
+        super().__init__(
+            {
+                "address": In(ceil_log2(len(words))),
+                "word": Out(self._shape),
+                **(members or {}),
+            }
+        )
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -52,4 +61,78 @@ class WeightMemory(wiring.Component):
         )
         read = rom.read_port()
         m.d.comb += [read.addr.eq(self.address), read.en.eq(1), self.word.eq(read.data)]
+        return m
+
+
+class LoadedWeights(WeightMemory):
+    """A weight memory that is written at run time, byte by byte.
+
+    The bytes are the words in order, each with lane 0 first. The first one of a load makes the
+    memory unloaded, and only a last one in its right place makes it loaded again.
+
+    Members
+    -------
+    load : In, stream
+        ``byte``; ``last`` with the last one. Waits while the memory is in use.
+    free : In
+        Nobody reads: a byte may be written.
+    loaded : Out
+        The memory holds a whole load.
+    broken : Out
+        Strobe: a load ended too early or too late; the next byte is again the first one.
+    write
+        Inside, of ``store``: ``byte`` goes into the lanes of ``lanes`` (a bit each) of ``word``.
+    """
+
+    loads = True
+
+    def __init__(self, words: Sequence[Sequence[int]]) -> None:
+        byte = data.StructLayout({"byte": unsigned(WEIGHT.width), "last": 1})
+        super().__init__(
+            words,
+            {
+                "load": In(stream.Signature(byte)),
+                "free": In(1),
+                "loaded": Out(1),
+                "broken": Out(1),
+            },
+        )
+        place = data.StructLayout(
+            {
+                "byte": unsigned(WEIGHT.width),
+                "lanes": unsigned(len(words[0])),
+                "word": unsigned(ceil_log2(len(words))),
+            }
+        )
+        self.write = stream.Signature(place, always_ready=True).create(path=("write",))
+
+    def store(self, m: Module) -> None:
+        """Adds the memory itself: writes what ``write`` says, else reads ``word``."""
+        raise NotImplementedError
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        lanes, words = self._shape.length, len(self._words)
+        lane = Signal(lanes, init=1)
+        word = Signal(range(words))
+        ends = Signal()
+        m.d.comb += [
+            self.load.ready.eq(self.free),
+            ends.eq(lane[-1] & (word == words - 1)),
+            self.broken.eq(self.load.valid & self.load.ready & (self.load.payload.last != ends)),
+            self.write.valid.eq(self.load.valid & self.load.ready),
+            self.write.payload.byte.eq(self.load.payload.byte),
+            self.write.payload.lanes.eq(lane),
+            self.write.payload.word.eq(word),
+        ]
+        with m.If(self.write.valid):
+            m.d.sync += [
+                self.loaded.eq(self.load.payload.last & ends),
+                lane.eq(lane.rotate_left(1)),
+            ]
+            with m.If(lane[-1]):
+                m.d.sync += word.eq(word + 1)
+            with m.If(self.load.payload.last | ends):
+                m.d.sync += [lane.eq(1), word.eq(0)]
+        self.store(m)
         return m

@@ -1,0 +1,130 @@
+"""iCE40 UP5K: weights in SPRAM, one SB_MAC16 a lane."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Array, Cat, ClockSignal, Const, Instance, Module, Mux, Signal, signed
+from amaranth.utils import ceil_log2
+
+from golden.errors import refusal
+from golden.parameters import WEIGHT
+from hw.lane import Lane
+from hw.target import Target, delayed, split_product
+from hw.weights import LoadedWeights
+
+SPRAM_COUNT, SPRAM_DEPTH = 4, 1 << 14  # of 16 bits each
+MAC16_ACCUMULATOR = 32
+
+
+class SpramWeights(LoadedWeights):
+    """Weights in SB_SPRAM256KA, two lanes side by side in each: they must be loaded.
+
+    Raises
+    ------
+    ValueError
+        Where they do not fit in the four of a UP5K.
+    """
+
+    latency = 1
+
+    def __init__(self, words: Sequence[Sequence[int]]) -> None:
+        super().__init__(words)
+        lanes = len(words[0])
+        self._wide, self._deep = -(-lanes // 2), -(-len(words) // SPRAM_DEPTH)
+        if self._wide * self._deep > SPRAM_COUNT:
+            raise refusal(
+                "weights in SPRAM",
+                f"{len(words)} words for {lanes} lanes, {self._wide * self._deep} SPRAM",
+                f"at most {SPRAM_COUNT} SPRAM of {SPRAM_DEPTH} words for 2 lanes",
+            )
+
+    def store(self, m: Module) -> None:
+        width = ceil_log2(SPRAM_DEPTH)
+        address = Signal(range(self._deep << width))
+        m.d.comb += address.eq(Mux(self.write.valid, self.write.payload.word, self.address))
+        bank = delayed(m, address[width:], 1, "bank")
+        banks = []
+        for deep in range(self._deep):
+            here = (address[width:] == deep) if self._deep > 1 else Const(1)
+            outs = []
+            for wide in range(self._wide):
+                lanes = self.write.payload.lanes.bit_select(2 * wide, 2)
+                out = Signal(16, name=f"out_{deep}_{wide}")
+                m.submodules[f"spram_{deep}_{wide}"] = Instance(
+                    "SB_SPRAM256KA",
+                    i_CLOCK=ClockSignal(),
+                    i_ADDRESS=address[:width],
+                    i_DATAIN=self.write.payload.byte.replicate(2),
+                    i_MASKWREN=Cat(lanes[0], lanes[0], lanes[1], lanes[1]),
+                    i_WREN=self.write.valid & here,
+                    i_CHIPSELECT=Const(1),
+                    i_STANDBY=Const(0),
+                    i_SLEEP=Const(0),
+                    i_POWEROFF=Const(1),  # low would be off
+                    o_DATAOUT=out,
+                )
+                outs.append(out)
+            banks.append(Cat(outs)[: self.word.shape().size])
+        m.d.comb += self.word.as_value().eq(Array(banks)[bank])
+
+
+class Mac16Lane(Lane):
+    """A lane whose multiplier, product register, adder and sum are one SB_MAC16.
+
+    Its factors are registered on the way in, so that the way from the SPRAM has a cycle.
+    """
+
+    latency = 3
+
+    def __init__(self, *, delta_width: int, width: int) -> None:
+        super().__init__(delta_width=delta_width, width=width)
+        if width > MAC16_ACCUMULATOR:
+            raise refusal(
+                "accumulators", f"{width} bits", f"at most {MAC16_ACCUMULATOR} in SB_MAC16"
+            )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        weight, delta = Signal(signed(16)), Signal(signed(16))
+        addend, total = Signal(signed(32)), Signal(signed(32))
+        m.d.comb += [
+            weight.eq(self.weight),
+            delta.eq(self.delta),
+            addend.eq(Mux(self.first, self.m, total[: len(self.total)].as_signed())),
+            self.total.eq(total),
+        ]
+        off = Const(0)
+        m.submodules.mac = Instance(
+            "SB_MAC16",
+            p_A_SIGNED=Const(1, 1),
+            p_B_SIGNED=Const(1, 1),
+            p_A_REG=Const(1, 1),
+            p_B_REG=Const(1, 1),
+            p_PIPELINE_16x16_MULT_REG2=Const(1, 1),
+            p_TOPADDSUB_LOWERINPUT=Const(2, 2),  # the product
+            p_BOTADDSUB_LOWERINPUT=Const(2, 2),
+            p_TOPADDSUB_UPPERINPUT=Const(1, 1),  # C and D
+            p_BOTADDSUB_UPPERINPUT=Const(1, 1),
+            p_TOPADDSUB_CARRYSELECT=Const(3, 2),  # from the lower half
+            p_TOPOUTPUT_SELECT=Const(1, 2),  # registered
+            p_BOTOUTPUT_SELECT=Const(1, 2),
+            i_CLK=ClockSignal(),
+            i_CE=Const(1),
+            i_A=weight,
+            i_B=delta,
+            i_C=addend[16:],
+            i_D=addend[:16],
+            **{
+                f"i_{name}": off
+                for name in (
+                    *("AHOLD", "BHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP"),
+                    *("ORSTBOT", "OLOADTOP", "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT"),
+                    *("OHOLDTOP", "OHOLDBOT", "CI", "ACCUMCI", "SIGNEXTIN"),
+                )
+            },
+            o_O=total,
+        )
+        return m
+
+
+UP5K = Target(name="up5k", weights=SpramWeights, lane=Mac16Lane, product=split_product)
+assert WEIGHT.width == 8  # two of them fill an SPRAM's word
