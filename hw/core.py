@@ -26,7 +26,7 @@ from hw.registers import (
 from hw.skid import Skid
 from hw.target import GENERIC, Target
 
-COUNTER_WIDTH = 48
+CYCLES_WIDTH = 48
 
 
 def bus_width(bits: int) -> int:
@@ -214,19 +214,11 @@ class Core(wiring.Component):
                 name = f"EVENTS_{vector.upper()}_{k}"
                 values[name] = counter(name.lower(), 32, seen)
         values["FRAMES"] = counter("frames", 32, engine.begin)
-        dense = counter("macs_dense", COUNTER_WIDTH, Mux(engine.begin, network.weights, 0))
-        done = counter("macs_done", COUNTER_WIDTH, engine.macs)
-        cycles = counter("cycles", COUNTER_WIDTH, engine.active | engine.begin)
-        latched = Signal(COUNTER_WIDTH - 32)
-        for name, value in (
-            ("CYCLES", cycles),
-            ("MACS_DONE", done),
-            ("MACS_SKIPPED", (dense - done)[:COUNTER_WIDTH]),
-        ):
-            values[f"{name}_LO"] = value[:32]
-            values[f"{name}_HI"] = latched
-            with m.If(port.read & (port.read_word == address[f"{name}_LO"])):
-                m.d.sync += latched.eq(value[32:])
+        cycles = counter("cycles", CYCLES_WIDTH, engine.active | engine.begin)
+        latched = Signal(CYCLES_WIDTH - 32)
+        values["CYCLES_LO"], values["CYCLES_HI"] = cycles[:32], latched
+        with m.If(port.read & (port.read_word == address["CYCLES_LO"])):
+            m.d.sync += latched.eq(cycles[32:])
 
         # The map.
         with m.Switch(port.read_word):

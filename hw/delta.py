@@ -1,6 +1,6 @@
 """Finds the elements of a vector that moved by more than a threshold."""
 
-from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from amaranth.hdl import Array, Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -54,8 +54,8 @@ class DeltaEncoder(wiring.Component):
     -------
     i : In, stream (never waits)
         ``vector``, ``group``, ``value``, one for each way; ``last`` marks the vector's last group.
-    theta : In, unsigned(width)
-        Threshold of the elements' vector, together with them. At its greatest value nothing fires.
+    theta : In, array over the vectors
+        Thresholds, unsigned(width). At its greatest value nothing fires.
     o : Out, stream (never waits)
         The elements' outcome (outcome_layout), ``latency`` cycles after them.
     clear : In, stream (never waits)
@@ -98,7 +98,7 @@ class DeltaEncoder(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(element, always_ready=True)),
-                "theta": In(width),
+                "theta": In(width).array(vectors),
                 "o": Out(stream.Signature(outcome, always_ready=True)),
                 "clear": In(stream.Signature(unsigned(ceil_log2(self.depth)), always_ready=True)),
             }
@@ -119,16 +119,15 @@ class DeltaEncoder(wiring.Component):
         latency = self._read_latency
         before = data.View(self._values, delayed(m, read.data.as_value(), latency - 1, "before"))
 
-        elements, valids, thetas = [self.i.payload], [self.i.valid], [self.theta]
+        elements, valids = [self.i.payload], [self.i.valid]
         for n in range(1, self.latency + 1):
             element = Signal.like(self.i.payload, name=f"element_{n}", reset_less=True)
             valid = Signal(name=f"valid_{n}")
-            theta = Signal.like(self.theta, name=f"theta_{n}", reset_less=True)
-            m.d.sync += [element.eq(elements[-1]), valid.eq(valids[-1]), theta.eq(thetas[-1])]
+            m.d.sync += [element.eq(elements[-1]), valid.eq(valids[-1])]
             elements.append(element)
             valids.append(valid)
-            thetas.append(theta)
-        element, valid, theta = elements[-1], valids[-1], thetas[-1]
+        element, valid = elements[-1], valids[-1]
+        theta = Array(self.theta)[element.vector]
 
         outcome = self.o.payload
         for n in range(ways):

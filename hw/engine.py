@@ -101,8 +101,6 @@ class Engine(wiring.Component):
         Strobes: a frame begins; its last event is on its way.
     short, long : Out
         Strobes: a frame came that was too short, or too long (hw.reader.FrameReader).
-    macs : Out
-        Multiplications in this cycle for units that exist.
     monitor : Out
         See ``monitor_signature``.
     """
@@ -152,7 +150,6 @@ class Engine(wiring.Component):
                 "finish": Out(1),
                 "short": Out(1),
                 "long": Out(1),
-                "macs": Out(range(core.lanes + 1)),
                 "monitor": Out(monitor_signature(core)),
             }
         )
@@ -195,17 +192,16 @@ class Engine(wiring.Component):
         )
         m.submodules.sequencer = sequencer = Sequencer(core)
         m.submodules.weights = weights = self._weights
-        m.submodules.lanes = lanes = Lanes(core, target)
+        m.submodules.lanes = lanes = Lanes(core, layout.bias_rows(self._model).tolist(), target)
         m.submodules.readout = readout = Readout(core)
         m.submodules.activation = activation = ActivationUnit(core, target)
         m.submodules.output = output = OutputBuffer(
             beats=core.result_beats, shape=self.o.payload.value.shape(), read_latency=latency
         )
-        m.submodules.reset = reset = StateReset(layout, self._model)
+        m.submodules.reset = reset = StateReset(layout)
 
         connect(m, wiring.flipped(self.i), reader.i)
         connect(m, output.o, wiring.flipped(self.o))
-        connect(m, reset.fill, lanes.fill)
         connect(m, lanes.o, readout.i)
         connect(m, readout.o, activation.i)
         connect(m, encoder_i.o, merge_i.i)
@@ -219,7 +215,7 @@ class Engine(wiring.Component):
             encoder_i.i.payload.group.eq(reader.o.payload.column),
             encoder_i.i.payload.value[0].eq(reader.o.payload.value),
             encoder_i.i.payload.last.eq(reader.o.payload.last),
-            encoder_i.theta.eq(self.theta_x[0]),
+            encoder_i.theta[0].eq(self.theta_x[0]),
             reader.free.eq(~events_i.complete.bit_select(reader.o.payload.vector, 1)),
             *append(events_i.i, merge_i.o, half),
         ]
@@ -239,7 +235,7 @@ class Engine(wiring.Component):
             encoder_h.i.payload.group.eq(made.payload.group),
             encoder_h.i.payload.value.eq(made.payload.a),
             encoder_h.i.payload.last.eq(made.payload.last),
-            encoder_h.theta.eq(Array(self.theta_h)[made.payload.layer]),
+            *(encoder_h.theta[k].eq(self.theta_h[k]) for k in range(recurrent)),
             *append(events_h.i, merge_h.o, Cat(write_half, merge_h.o.payload.vector)),
         ]
         frame_made = (
@@ -290,15 +286,14 @@ class Engine(wiring.Component):
             )
             connect(m, encoder_x.o, merge_x.i)
             connect_clear(m, reset, encoder_x)
-            above, below = Signal(range(layers)), Signal(range(layers - 1))
+            below = Signal(range(layers - 1))
             m.d.comb += [
-                above.eq(made.payload.layer + 1),
                 encoder_x.i.valid.eq(made.valid & (made.payload.layer != layers - 1)),
                 encoder_x.i.payload.vector.eq(made.payload.layer),
                 encoder_x.i.payload.group.eq(made.payload.group),
                 encoder_x.i.payload.value.eq(made.payload.a),
                 encoder_x.i.payload.last.eq(made.payload.last),
-                encoder_x.theta.eq(Array(self.theta_x)[above]),
+                *(encoder_x.theta[k].eq(self.theta_x[k + 1]) for k in range(layers - 1)),
                 *append(events_x.i, merge_x.o, merge_x.o.payload.vector),
                 events_x.restart.eq(reset.active),
                 below.eq(sequencer.layer - 1),
@@ -400,6 +395,14 @@ class Engine(wiring.Component):
             lanes.i.payload.close.eq(lane_slot.close),
             lanes.i.payload.tag.eq(lane_slot.tag),
         ]
+        with m.If(reset.active):
+            m.d.comb += [
+                lanes.i.valid.eq(reset.begin.valid),
+                lanes.i.payload.row.eq(reset.begin.payload),
+                lanes.i.payload.begin.eq(1),
+                lanes.i.payload.first.eq(1),
+                lanes.i.payload.close.eq(1),
+            ]
 
         # Results.
         skips_results = sequencer.skip & (sequencer.layer == layers - 1)
@@ -469,7 +472,6 @@ class Engine(wiring.Component):
             self.finish.eq(sequencer.finish),
             self.short.eq(reader.short),
             self.long.eq(reader.long),
-            self.macs.eq(Mux(slot_valid & slot.event, slot.tag.units + 1, 0)),
             self.monitor.event_valid.eq(slot_valid & slot.event & slot.count_it),
             self.monitor.event_layer.eq(slot.tag.layer),
             self.monitor.event_h.eq(is_h),

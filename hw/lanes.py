@@ -1,6 +1,8 @@
 """P multiply-accumulate lanes and the accumulators M."""
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -41,24 +43,27 @@ class Lanes(wiring.Component):
     once however many events it takes. Slots may be apart by any number of cycles. A row must not
     be opened again within ``reopen`` cycles of the slot that closed it.
 
+    The upper half of the memory holds what the rows begin with, from the bitstream on. A slot with
+    ``begin`` loads a row from there: without an event, and closed at once, it starts the row over.
+
     Parameters
     ----------
     core : CoreParameters
         Lanes and network.
+    bias : sequence of sequences of int
+        What the rows begin with, P values each (hw.layout.CoreLayout.bias_rows).
     target : Target
         Whose lanes.
 
     Members
     -------
     i : In, stream (never waits)
-        Slots: ``delta``, ``row``, ``first``, ``close``, ``tag``. Where there is no event, or no
-        slot at all, delta is 0.
+        Slots: ``delta``, ``row``, ``begin``, ``first``, ``close``, ``tag``. Where there is no
+        event, or no slot at all, delta is 0.
     word : In, array of P signed(8)
         The weights of the slot, together with it.
     o : Out, stream (never waits)
-        Closed rows (closed_row_layout), ``latency`` cycles after the slot.
-    fill : In, stream (never waits)
-        Sets lane ``lane`` of ``row`` to ``value``; only while nothing else is under way.
+        Closed rows (closed_row_layout), ``latency`` cycles after the slot; not those that begin.
 
     Attributes
     ----------
@@ -68,10 +73,12 @@ class Lanes(wiring.Component):
         Cycles after which a closed row may be opened again.
     """
 
-    def __init__(self, core: CoreParameters, target: Target = GENERIC) -> None:
+    def __init__(
+        self, core: CoreParameters, bias: Sequence[Sequence[int]], target: Target = GENERIC
+    ) -> None:
         lanes, rows = core.lanes, CoreLayout(core).rows
         closed = closed_row_layout(core)
-        self._lanes, self._rows, self._target = lanes, rows, target
+        self._lanes, self._bias, self._target = lanes, bias, target
         self.latency = target.lane.latency
         self.reopen = 2 + target.read_latency
         self._delta_width = core.network.formats.activation.width + 1
@@ -80,16 +87,10 @@ class Lanes(wiring.Component):
             {
                 "delta": signed(self._delta_width),
                 "row": unsigned(ceil_log2(rows)),
+                "begin": 1,
                 "first": 1,
                 "close": 1,
                 "tag": closed["tag"].shape,
-            }
-        )
-        fill = data.StructLayout(
-            {
-                "row": unsigned(ceil_log2(rows)),
-                "lane": unsigned(ceil_log2(lanes)),
-                "value": signed(CoreLayout(core).row_width),
             }
         )
         super().__init__(
@@ -97,16 +98,20 @@ class Lanes(wiring.Component):
                 "i": In(stream.Signature(slot, always_ready=True)),
                 "word": In(data.ArrayLayout(signed(WEIGHT.width), lanes)),
                 "o": Out(stream.Signature(closed, always_ready=True)),
-                "fill": In(stream.Signature(fill, always_ready=True)),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        upper = 1 << len(self.i.payload.row)
+        empty = [[0] * self._lanes] * (upper - len(self._bias))
         m.submodules.accumulators = stored = memory.Memory(
-            shape=self._row, depth=self._rows, init=[], attrs=UNCHECKED
+            shape=self._row,
+            depth=2 * upper,
+            init=[[0] * self._lanes] * upper + list(self._bias) + empty,
+            attrs=UNCHECKED,
         )
-        read, write = stored.read_port(), stored.write_port(granularity=1)
+        read, write = stored.read_port(), stored.write_port()
 
         # What goes along with a slot, until the lanes have its sum.
         slots, valids = [self.i.payload], [self.i.valid]
@@ -120,7 +125,7 @@ class Lanes(wiring.Component):
         # The row's old values are there when its first product is.
         adds = self.latency - 1
         fetch = adds - self._target.read_latency
-        m.d.comb += [read.addr.eq(slots[fetch].row), read.en.eq(1)]
+        m.d.comb += [read.addr.eq(Cat(slots[fetch].row, slots[fetch].begin)), read.en.eq(1)]
         old = data.View(self._row, delayed(m, read.data.as_value(), adds - fetch - 1, "old"))
         first = Signal()
         m.d.comb += first.eq(valids[adds] & slots[adds].first)
@@ -140,18 +145,11 @@ class Lanes(wiring.Component):
         closed_valid = Signal()
         m.d.comb += [
             closed_valid.eq(valids[-1] & slots[-1].close),
-            self.o.valid.eq(closed_valid),
+            self.o.valid.eq(closed_valid & ~slots[-1].begin),
             self.o.payload.m.eq(total),
             self.o.payload.tag.eq(slots[-1].tag),
             write.addr.eq(slots[-1].row),
             write.data.eq(total),
-            write.en.eq(closed_valid.replicate(self._lanes)),
+            write.en.eq(closed_valid),
         ]
-        with m.If(self.fill.valid):
-            m.d.comb += write.addr.eq(self.fill.payload.row)
-            for n in range(self._lanes):
-                m.d.comb += [
-                    write.data[n].eq(self.fill.payload.value),
-                    write.en[n].eq(self.fill.payload.lane == n),
-                ]
         return m

@@ -134,8 +134,8 @@ class CoreLayout:
 
     @property
     def reset_cycles(self) -> int:
-        """Cycles of a state reset: one for each accumulator, or for each address to clear."""
-        return max(self.rows * self.core.lanes + 1, self.clears)
+        """Cycles of a state reset: one for each row, or for each address to clear."""
+        return max(self.rows, self.clears)
 
     def rounding(self, layer: LayerParameters) -> tuple[int, ...]:
         """What is added to each of a layer's accumulators (r, u, xc, hc, or M of a linear layer).

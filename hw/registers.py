@@ -6,7 +6,7 @@ from golden.errors import refusal
 from golden.parameters import NetworkParameters
 
 IDENTITY = 0x44524E4E  # "DRNN"
-INTERFACE_VERSION = (0, 1, 0)
+INTERFACE_VERSION = (0, 2, 0)
 LAYER_BASE = 0x100
 LAYER_STRIDE = 0x10
 ADDRESS_WIDTH = 12
@@ -57,17 +57,8 @@ def register_map(network: NetworkParameters) -> tuple[Register, ...]:
         ("LANES", 0x10, "ro", "lanes"),
         ("LAYERS", 0x14, "ro", "layers"),
         ("FRAMES", 0x18, "ro", "frames begun"),
-        ("CYCLES_LO", 0x20, "ro", "cycles with a frame under way; reading any _LO latches its _HI"),
+        ("CYCLES_LO", 0x20, "ro", "cycles with a frame under way; reading them latches CYCLES_HI"),
         ("CYCLES_HI", 0x24, "ro", "bits 47:32 of the cycles"),
-        ("MACS_DONE_LO", 0x28, "ro", "multiplications done"),
-        ("MACS_DONE_HI", 0x2C, "ro", "bits 47:32 of the multiplications done"),
-        (
-            "MACS_SKIPPED_LO",
-            0x30,
-            "ro",
-            "multiplications that a dense network would have done beside those of all frames begun",
-        ),
-        ("MACS_SKIPPED_HI", 0x34, "ro", "bits 47:32 of the multiplications skipped"),
     ]
     registers = [Register(*entry) for entry in fixed]
     for k, layer in enumerate(network.layers):

@@ -1,6 +1,6 @@
 """Walks layers, blocks, gates and events: one slot for the lanes a cycle."""
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, ceil_log2, exact_log2
@@ -126,74 +126,80 @@ class Sequencer(wiring.Component):
         block = Signal(range(max(layer.blocks for layer in layers)))
         gate = Signal(2)
         segment = Signal()
-        index = Signal(range(max(max(layer.segment_columns) for layer in layers)))
+        columns = max(max(layer.segment_columns) for layer in layers)
+        index = Signal(range(columns))
+        ahead = Signal(range(columns + 1), init=1)  # index + 1, kept so that nobody has to add
+        beyond = Signal(range(columns + 2), init=2)  # index + 2
         first = Signal(init=1)
         base = Signal(range(layout.words + 1))
         row = Signal(range(layout.rows))
-        busy = Signal(range(lanes))
+        at_start = Signal(init=1)  # no slot of this layer yet
 
-        # What is known of the layer: a register away, so that nothing long hangs on the lists.
+        # What is known of the layer's lists, a register away from them, and what follows from it
+        # for their first elements; also of the next layer's, for when this one is left.
         known = Signal.like(self.now, reset_less=True)
-        coming = Signal.like(self.now)
-        may_start = Signal()
-        m.d.comb += coming.eq(Mux(self.leave, self.next, self.now))
-        m.d.sync += [
-            known.eq(coming),
-            may_start.eq(
-                Mux(self.parity ^ self.finish, self.start[1], self.start[0]) & ~self.begin
-            ),
-        ]
+        heads = [Signal(place_layout, name=f"head_{n}") for n in range(2)]
+        next_heads = [Signal(place_layout, name=f"next_head_{n}") for n in range(2)]
+        next_still = Signal()
 
         def lists(status: data.View) -> list[data.View]:
             return [status.h, status.x] if layout.x_last else [status.x, status.h]
 
-        def empty(status: data.View) -> Value:
-            return status.complete & (status.count == 0)
+        m.d.sync += [known.eq(Mux(self.leave, self.next, self.now)), next_still.eq(self.next.still)]
+        for n in range(2):
+            now, following = head_of(lists(self.now)[n]), head_of(lists(self.next)[n])
+            m.d.sync += [
+                heads[n].eq(Mux(self.leave, following, now)),
+                next_heads[n].eq(following),
+            ]
 
-        # The list it is in.
-        both = lists(known)
-        current = Signal.like(known.x)
-        first_empty, last_empty = Signal(), Signal()
-        m.d.comb += [
-            current.eq(Mux(segment, both[1], both[0])),
-            first_empty.eq(empty(both[0])),
-            last_empty.eq(empty(both[1])),
-        ]
-        have, last_event, at_end = Signal(), Signal(), Signal()
-        m.d.comb += [
-            have.eq(index != current.count),
-            last_event.eq(current.complete & (index + 1 == current.count)),
-            at_end.eq(current.complete & ~have),
-        ]
+        # The element the walk is at, if it stays there and if it goes on.
+        here = Signal(place_layout)
+        current = data.View(self.now.x.shape(), Mux(segment, lists(known)[1], lists(known)[0]))
+        stays = place(current, index, ahead)
+        steps = place(current, ahead, beyond)
 
-        # What this slot ends.
-        split, closes, last_of_block, last_block, last_layer = (Signal() for _ in range(5))
+        # What a slot here would end. ``closing``: a group that ends here is closed. ``final``: it
+        # is the block's last.
+        split, closing, final = Signal(), Signal(), Signal()
         m.d.comb += [
-            split.eq(recurrent & (gate == 2)),
-            closes.eq((last_event | at_end) & (segment | split | last_empty)),
-            last_of_block.eq(closes & (~recurrent | (split & segment))),
-            last_block.eq(block == of_layer("blocks") - 1),
+            closing.eq(segment | split | heads[1].end),
+            final.eq(~recurrent | (split & segment)),
+        ]
+        blocks = [layer.blocks for layer in layers]
+        next_single = constant([n == 1 for n in [*blocks[1:], blocks[0]]], self.layer)
+        last_block, last_layer = Signal(init=blocks[0] == 1), Signal()
+        m.d.comb += [
             last_layer.eq(self.layer == len(layers) - 1),
             self.next_layer.eq(Mux(last_layer, 0, self.layer + 1)),
         ]
-        frame, go = Signal(), Signal()
+
+        # Reasons to wait, all of them registers: ``holds`` a block's last slot, until the units of
+        # the block before have left. In a layer's first cycle (``fresh``) what is known of the next
+        # layer is of this one, so that it cannot be left yet. ``rests``: the layer is to be
+        # skipped.
+        holds, fresh, rests = Signal(), Signal(), Signal()
+        busy = Signal(range(lanes))
+
+        may_start = Signal()
+        frame, works, closes, go, ends_block = (Signal() for _ in range(5))
         m.d.comb += [
             frame.eq(started | may_start),
-            # Only where a layer begins, which is where its first group has no slot yet.
-            self.skip.eq(
-                frame & known.still & first_empty & last_empty & (block == 0) & (gate == 0) & first
-            ),
-            go.eq(frame & (have | (at_end & closes)) & ~(last_of_block & (busy != 0)) & ~self.skip),
+            works.eq(frame & ~rests),
+            closes.eq(here.ends & closing),
+            ends_block.eq(works & closes & final & ~holds),
+            go.eq(works & (here.have | closes) & ~(closes & final & holds)),
+            self.skip.eq(frame & rests & ~fresh),
             self.begin.eq(may_start & ~started & ~self.restart),
             self.active.eq(started),
-            self.leave.eq((go & last_of_block & last_block) | self.skip),
+            self.leave.eq((ends_block & last_block) | self.skip),
             self.finish.eq(self.leave & last_layer),
         ]
         units = Mux(last_block, of_layer("last_units") - 1, lanes - 1)
         m.d.comb += [
             self.index.eq(index),
             self.o.valid.eq(go),
-            slot.event.eq(have),
+            slot.event.eq(here.have),
             slot.segment.eq(segment),
             slot.base.eq(base + Mux(segment, first_columns, 0)),
             slot.row.eq(row),
@@ -201,67 +207,126 @@ class Sequencer(wiring.Component):
             slot.close.eq(closes),
             slot.count_it.eq((block == 0) & (gate == 0)),
             slot.tag.layer.eq(self.layer),
-            slot.tag.gate.eq(Mux(last_of_block, 3, gate)),
+            slot.tag.gate.eq(Mux(final, 3, gate)),
             slot.tag.units.eq(units),
             slot.tag.last.eq(last_block),
         ]
 
-        m.d.sync += started.eq((frame & ~self.finish) & ~self.restart)
-        with m.If(busy != 0):
-            m.d.sync += busy.eq(busy - 1)
-        skip_first = first_empty | ~recurrent
-        with m.If(go):
-            m.d.sync += [first.eq(closes), index.eq(index + 1)]
-            with m.If(closes):
-                m.d.sync += [index.eq(0), row.eq(row + 1)]
-                with m.If(split & ~segment):
-                    m.d.sync += segment.eq(1)
-                with m.Else():
-                    m.d.sync += base.eq(base + of_layer("columns"))
-                    with m.If(last_of_block):
-                        m.d.sync += [
-                            gate.eq(0),
-                            segment.eq(skip_first),
-                            block.eq(block + 1),
-                            busy.eq(Mux(recurrent, units >> exact_log2(self._activations), units)),
-                        ]
-                    with m.Else():
-                        m.d.sync += [
-                            gate.eq(gate + 1),
-                            segment.eq((gate == 0) & skip_first),
-                        ]
-            with m.Elif(last_event):
-                m.d.sync += [index.eq(0), segment.eq(1)]
-        with m.Elif(self.skip):
+        # The next position: the same, the next element, or the first of a list.
+        begins_with_last = heads[0].end | ~recurrent  # r, u: nothing in segment 0
+        linear = constant(
+            [int(not layer.recurrent) for layer in [*layers[1:], layers[0]]], self.layer
+        )
+        next_begins_with_last = next_heads[0].end | linear
+        goes_on, to_other = Signal(), Signal()
+        m.d.comb += [
+            goes_on.eq(works & here.have & ~here.ends),
+            # Segment 0 is over and its group is not, or c has its own group for segment 1.
+            to_other.eq(works & here.ends & ~segment & (split | ~closing)),
+        ]
+        m.d.sync += here.eq(stays)
+        with m.If(goes_on):
             m.d.sync += [
-                base.eq(base + of_layer("words")),
-                row.eq(row + of_layer("rows")),
-                index.eq(0),
+                here.eq(steps),
+                index.eq(ahead),
+                ahead.eq(beyond),
+                beyond.eq(beyond + 1),
             ]
-        with m.Elif(frame & at_end & ~closes):
-            # Segment 0 of r or u ended before it was known to: on to segment 1.
-            m.d.sync += [index.eq(0), segment.eq(1)]
+        with m.Elif(go | to_other | self.skip):
+            m.d.sync += [index.eq(0), ahead.eq(1), beyond.eq(2)]
+            with m.If(self.leave):
+                m.d.sync += [
+                    here.eq(Mux(next_begins_with_last, next_heads[1], next_heads[0])),
+                    segment.eq(next_begins_with_last),
+                ]
+            with m.Elif(to_other):
+                m.d.sync += [here.eq(heads[1]), segment.eq(1)]
+            with m.Elif(gate == 1):
+                m.d.sync += [here.eq(heads[0]), segment.eq(0)]
+            with m.Else():
+                m.d.sync += [
+                    here.eq(Mux(begins_with_last, heads[1], heads[0])),
+                    segment.eq(begins_with_last),
+                ]
+
+        with m.If(go):
+            m.d.sync += [first.eq(closes), at_start.eq(0)]
+            with m.If(closes):
+                m.d.sync += row.eq(row + 1)
+                with m.If(~split | segment):
+                    m.d.sync += [gate.eq(gate + 1), split.eq((gate == 1) & recurrent)]
+        with m.If((go & closes & (~split | segment)) | self.skip):
+            m.d.sync += base.eq(base + Mux(rests, of_layer("words"), of_layer("columns")))
+        with m.If(ends_block):
+            m.d.sync += [
+                gate.eq(0),
+                split.eq(0),
+                block.eq(block + 1),
+                last_block.eq(block + 2 == of_layer("blocks")),
+            ]
         with m.If(self.leave):
-            # A linear layer has no segment 0, and an empty one is not worth a cycle.
-            linear = [int(not layer.recurrent) for layer in [*layers[1:], layers[0]]]
             m.d.sync += [
                 block.eq(0),
-                segment.eq(constant(linear, self.layer) | empty(lists(self.next)[0])),
+                last_block.eq(next_single),
                 self.layer.eq(self.next_layer),
+                at_start.eq(1),
             ]
+        with m.If(self.skip):
+            m.d.sync += row.eq(row + of_layer("rows"))
         with m.If(self.finish):
             m.d.sync += [base.eq(0), row.eq(0), self.parity.eq(~self.parity)]
+
+        sends = Mux(recurrent, units >> exact_log2(self._activations), units)
+        m.d.sync += [
+            fresh.eq(self.leave),
+            started.eq((frame & ~self.finish) & ~self.restart),
+            may_start.eq(Array(self.start)[self.parity ^ self.finish] & ~self.begin),
+            holds.eq(busy > 1),
+            rests.eq(at_start & ~go & known.still & heads[0].end & heads[1].end),
+        ]
+        with m.If(busy != 0):
+            m.d.sync += busy.eq(busy - 1)
+        with m.If(ends_block):
+            m.d.sync += [busy.eq(sends), holds.eq(sends != 0)]
+        with m.If(self.leave):
+            m.d.sync += rests.eq(next_still & next_heads[0].end & next_heads[1].end)
+            with m.If(next_single):
+                m.d.sync += holds.eq(1)
         with m.If(self.restart):
             m.d.sync += [
                 may_start.eq(0),
                 self.parity.eq(0),
                 self.layer.eq(0),
                 block.eq(0),
+                last_block.eq(last_block.init),
                 gate.eq(0),
                 segment.eq(0),
+                here.eq(0),
                 index.eq(0),
+                ahead.eq(1),
+                beyond.eq(2),
                 first.eq(1),
+                at_start.eq(1),
+                split.eq(0),
+                fresh.eq(1),
+                rests.eq(0),
                 base.eq(0),
                 row.eq(0),
             ]
         return m
+
+
+# Of a place in a list: it has an element; the list ends, with it or, if there is none, before it;
+# the list ends before it.
+place_layout = data.StructLayout({"have": 1, "ends": 1, "end": 1})
+
+
+def place(status: data.View, index: Value, ahead: Value) -> Value:
+    """place_layout at ``index``; ``ahead`` is index + 1."""
+    behind, last = index == status.count, ahead == status.count
+    return Cat(~behind, status.complete & (behind | last), status.complete & behind)
+
+
+def head_of(status: data.View) -> Value:
+    """place_layout of a list's first element."""
+    return place(status, Const(0), Const(1))

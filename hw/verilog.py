@@ -150,6 +150,7 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
                 "theta_x": layer.theta_x,
                 "theta_h": layer.theta_h,
                 "row_blocks": layer.row_blocks(core.lanes),
+                "macs_per_event": layer.gates * layer.units,
             }
             for layer in network.layers
         ],
