@@ -2,15 +2,18 @@
 
 from golden.errors import refusal
 from sim.cocotb_simulators import Icarus, Verilator
+from sim.harness import Harness
 from sim.simulator import Simulator
 
 # The judges: all with the same bench and cocotbext-axi on the buses.
 SIMULATORS: dict[str, Simulator] = {s.name: s for s in (Icarus(), Verilator())}
+# What the commands use: of each, the fastest that gives the same record.
+FASTEST: dict[str, Simulator] = {**SIMULATORS, "verilator": Harness()}
 
 
 def find_simulator(name: str) -> Simulator:
-    """The simulator called ``name``, made sure to be installed; ValueError otherwise."""
-    if name not in SIMULATORS:
-        raise refusal("simulator", repr(name), " or ".join(SIMULATORS))
-    SIMULATORS[name].environment()
-    return SIMULATORS[name]
+    """The fastest simulator called ``name``, made sure to be installed; ValueError otherwise."""
+    if name not in FASTEST:
+        raise refusal("simulator", repr(name), " or ".join(FASTEST))
+    FASTEST[name].environment()
+    return FASTEST[name]
