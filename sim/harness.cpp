@@ -2,8 +2,8 @@
 //
 // The fast twin of sim/bench.py: the same steps at the same pace on the same ports, and the same
 // record, cycle for cycle; there cocotbext-axi is on the buses, here a few lines of C++ are. The job
-// and every table of the record are files of 64-bit integers in the machine's own byte order;
-// sim/harness.py writes the one and reads the others.
+// and the tables of the record are files of 64-bit integers in the machine's own byte order, the
+// results one of bytes; sim/harness.py writes the one and reads the others.
 
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +37,30 @@ std::vector<Word> read_words(const std::string& path) {
     return words;
 }
 
-// A file of rows of integers.
+// Byte n of a port of any width: of what one integer holds...
+template <class Port>
+unsigned byte_of(Port port, std::size_t n) {
+    return std::uint64_t{port} >> 8 * n & 0xff;
+}
+
+// ...and of what takes an array.
+template <std::size_t N>
+unsigned byte_of(const VlWide<N>& port, std::size_t n) {
+    return port[n / 4] >> 8 * (n % 4) & 0xff;
+}
+
+// Whether byte n of a beat of results counts: not all cores have a tkeep, then all bytes do.
+template <class Core>
+auto kept(const Core& core, std::size_t n, int) -> decltype(core.m_axis_tkeep, true) {
+    return byte_of(core.m_axis_tkeep, n / 8) >> n % 8 & 1;
+}
+
+template <class Core>
+bool kept(const Core&, std::size_t, long) {
+    return true;
+}
+
+// A file of rows of integers, or of bytes.
 class Table {
 public:
     explicit Table(const std::string& path) : path_(path), file_(path, std::ios::binary) {}
@@ -47,17 +70,18 @@ public:
         (put(ports), ...);
     }
 
-    // A port of any width as words of 32 bits, lowest first: what one integer holds...
+    // A port of any width as words of 32 bits, lowest first.
     template <class Port>
-    void put_wide(Port port) {
-        for (std::size_t bit = 0; bit < 8 * sizeof(Port); bit += 32) put(port >> bit & 0xffffffff);
+    void put_wide(const Port& port) {
+        for (std::size_t n = 0; n < sizeof(Port); n += 4) {
+            Word word = 0;
+            for (std::size_t k = 0; k < 4 && n + k < sizeof(Port); ++k)
+                word |= Word{byte_of(port, n + k)} << 8 * k;
+            put(word);
+        }
     }
 
-    // ...and what takes an array.
-    template <std::size_t N>
-    void put_wide(const VlWide<N>& port) {
-        for (std::size_t n = 0; n < N; ++n) put(port[n]);
-    }
+    void put_byte(unsigned byte) { file_.put(static_cast<char>(byte)); }
 
     // Throws where the rows could not all be written, which a destructor would keep to itself.
     void close() {
@@ -128,14 +152,18 @@ public:
     }
 
     Word frames() const { return frames_; }
-    bool in_frame() const { return length_ != 0; }
+    bool in_frame() const { return in_frame_; }
 
     // Before the edge, since the beat may be gone behind it.
     void take() {
         if (!core_.m_axis_tvalid || !core_.m_axis_tready) return;
-        outputs_.row(core_.m_axis_tdata);
-        ++length_;
-        if (!core_.m_axis_tlast) return;
+        in_frame_ = !core_.m_axis_tlast;
+        for (std::size_t n = 0; n < sizeof core_.m_axis_tdata; ++n) {
+            if (!kept(core_, n, 0)) continue;
+            outputs_.put_byte(byte_of(core_.m_axis_tdata, n));
+            ++length_;
+        }
+        if (in_frame_) return;
         lengths_.row(length_);
         length_ = 0;
         ++frames_;
@@ -153,6 +181,7 @@ private:
     Pauses pauses_;
     Table outputs_, lengths_;
     Word frames_ = 0, length_ = 0;
+    bool in_frame_ = false;
 };
 
 // One register access at a time.

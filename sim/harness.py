@@ -74,11 +74,11 @@ class Harness(VerilatorBase):
         }
         tables = {
             name: np.fromfile(folder / name, dtype=np.int64)
-            for name in ("outputs", "output_lengths", "finishes", "first_beats", *columns)
+            for name in ("output_lengths", "finishes", "first_beats", *columns)
         }
         for name, n in columns.items():
             tables[name] = tables[name].reshape(-1, n)
-        return tables
+        return tables | {"outputs": np.fromfile(folder / "outputs", dtype=np.uint8)}
 
 
 def harness_source() -> str:

@@ -12,6 +12,7 @@ from golden.files import written_aside
 from golden.fixed import Integers
 from golden.network import Trace
 from golden.parameters import CoreParameters
+from hw.core import bus_width
 from hw.layout import CoreLayout
 from sim.job import Job
 from sim.simulator import Simulation
@@ -75,10 +76,13 @@ def play(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _record(tables: dict[str, Integers], simulation: Simulation, core: CoreParameters) -> Record:
+def _record(tables: dict[str, np.ndarray], simulation: Simulation, core: CoreParameters) -> Record:
     """The record of what sim.simulator.Simulator.play returned."""
-    lengths = tables["output_lengths"]
-    outputs = _signed(tables["outputs"], simulation.ports["m_axis_tdata"])
+    result = np.dtype(f"<i{bus_width(core.network.output_width) // 8}")
+    lengths, rest = np.divmod(tables["output_lengths"], result.itemsize)
+    if rest.any():
+        raise _wrong("bytes of a frame's results", tables["output_lengths"][rest != 0][0], "whole")
+    outputs = tables["outputs"].view(result).astype(np.int64)
     events = tables["events"].copy()
     events[:, 4] = _signed(events[:, 4], core.network.formats.activation.width + 1)
     return Record(

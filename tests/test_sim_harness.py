@@ -83,9 +83,15 @@ def test_commands_use_the_harness_except_for_waves():
 
 
 def stub(core: CoreParameters, model, body: str, **widths: int) -> Emission:
-    """A core's ports with ``body`` in it, and 0 at each output that ``body`` does not assign."""
+    """A core's ports with ``body`` in it, and 0 at each output that ``body`` does not assign.
+
+    ``widths`` are those of ports that are to be wider than the core's, or that it has not.
+    """
     manifest = emit(core, model).manifest
-    ports = [{**p, "width": widths.get(p["name"], p["width"])} for p in manifest["ports"]]
+    ports = {p["name"]: p for p in manifest["ports"]}
+    for name, width in widths.items():
+        ports[name] = {"name": name, "direction": "out", "width": width}
+    ports = list(ports.values())
     lines = [f"{p['direction']}put [{p['width'] - 1}:0] {p['name']}" for p in ports]
     zeros = [
         f"assign {p['name']} = 0;"
@@ -171,6 +177,29 @@ def test_states_that_come_several_at_once(player, state, slots):
     record = play(simulation, core, Job().frames(np.zeros((1, 1), dtype=np.int8)))
     expected = [(0, n, values[n]) for n in range(units)]
     assert record.states.tolist() == [list(row) for row in expected]
+
+
+@pytest.mark.parametrize("player", [Harness(), *SIMULATORS.values()], ids=["harness", *SIMULATORS])
+@pytest.mark.parametrize(("slots", "wide"), [(4, 32), (16, 128)], ids=["32 bits", "128 bits"])
+def test_results_that_come_several_in_a_beat(player, slots, wide):
+    """Two beats of bytes, of which the second has three that count."""
+    model = random_model((1, slots + 3))
+    core = CoreParameters(model.parameters, 1)
+    results = np.random.default_rng(slots).integers(-128, 128, 2 * slots)
+    first, second = (half.astype("i1").tobytes()[::-1].hex() for half in results.reshape(2, -1))
+    body = f"""
+        reg [1:0] left = 0;
+        always @(posedge clk) left <= monitor_finish ? 2 : left - (left != 0);
+        assign s_axis_tready = 1;
+        assign monitor_finish = s_axis_tvalid & s_axis_tlast;
+        assign m_axis_tvalid = left != 0;
+        assign m_axis_tdata = left == 2 ? {wide}'h{first} : {wide}'h{second};
+        assign m_axis_tkeep = left == 2 ? {slots}'d{2**slots - 1} : {slots}'d7;
+        assign m_axis_tlast = left == 1;
+    """
+    simulation = build(stub(core, model, body, m_axis_tdata=wide, m_axis_tkeep=slots), player)
+    record = play(simulation, core, Job().frames(np.zeros((1, 1), dtype=np.int8)))
+    assert [frame.tolist() for frame in record.outputs] == [results[: slots + 3].tolist()]
 
 
 @pytest.mark.parametrize("address", [-4, 2, 0x1000])
