@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.files import written_aside
-from sim.simulators import Simulator
+from sim.simulator import Simulator
 from sim.sweep import SHAPES, WARM_UP, sweep
 
 FRAMES = 16  # a point

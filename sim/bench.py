@@ -26,9 +26,10 @@ from cocotbext.axi import (
 
 from hw.registers import CONTROL, CONTROL_RESET_STATE
 
-MONITORED = ("event_valid", "event_layer", "event_h", "event_column", "event_delta")
-STATED = ("state_valid", "state_layer", "state_unit", "state_value")
-SKIPPED = ("skip_valid", "skip_layer")
+EVENT = ("event_layer", "event_h", "event_column", "event_delta")
+STATE = ("state_layer", "state_unit")
+SKIP = ("skip_layer",)
+OTHERS = ("event_valid", "state_valid", "state_value", "skip_valid", "finish")
 
 
 def _random_pauses(seed: int, fraction: float) -> Iterator[bool]:
@@ -43,8 +44,7 @@ class _Monitor:
     def __init__(self, dut, max_idle: int) -> None:
         self._dut, self._max_idle = dut, max_idle
         self._handles = {
-            name: getattr(dut, f"monitor_{name}")
-            for name in (*MONITORED, *STATED, *SKIPPED, "finish")
+            name: getattr(dut, f"monitor_{name}") for name in (*EVENT, *STATE, *SKIP, *OTHERS)
         }
         self.cycle = 0
         self.last_sign_of_life = 0
@@ -55,6 +55,12 @@ class _Monitor:
         self.finishes: list[int] = []
         self.first_beats: list[int] = []
         self._in_frame = False
+
+    def _state(self) -> tuple[int, ...]:
+        """Layer, unit and the values of its slots, as words of 32 bits, lowest first."""
+        value = int(self._handles["state_value"].value)
+        words = range(0, len(self._handles["state_value"]), 32)
+        return (*self._fields(STATE), *(value >> bit & 0xFFFFFFFF for bit in words))
 
     def _fields(self, names: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(int(self._handles[name].value) for name in names)
@@ -71,11 +77,11 @@ class _Monitor:
             await edge
             self.cycle += 1
             if event.value:
-                self.events.append((self.frame, *self._fields(MONITORED[1:])))
+                self.events.append((self.frame, *self._fields(EVENT)))
             if state.value:
-                self.states.append(self._fields(STATED[1:]))
+                self.states.append(self._state())
             if skip.value:
-                self.skips.append((self.frame, *self._fields(SKIPPED[1:])))
+                self.skips.append((self.frame, *self._fields(SKIP)))
             if finish.value:
                 self.finishes.append(self.cycle)
                 self.frame += 1
@@ -95,7 +101,7 @@ async def play(dut) -> None:
     folder = Path(os.environ["DELTARNN_JOB"])
     job = json.loads((folder / "job.json").read_text())
     arrays = np.load(folder / "frames.npz", allow_pickle=False)
-    beat_in, beat_out = (np.dtype(f"<i{len(p) // 8}") for p in (dut.s_axis_tdata, dut.m_axis_tdata))
+    beat = np.dtype(f"<u{len(dut.s_axis_tdata) // 8}")
 
     dut.rst.value = 1
     source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.rst)
@@ -115,19 +121,19 @@ async def play(dut) -> None:
     monitor = _Monitor(dut, job["max_idle"])
     cocotb.start_soon(monitor.run())
 
-    outputs: list[np.ndarray] = []
+    outputs: list[bytes] = []
     replies: list[tuple[int, int]] = []
     sent = 0
 
     async def receive() -> None:
         while len(outputs) < sent:
-            frame = await sink.recv(compact=False)
-            outputs.append(np.frombuffer(bytes(frame.tdata), beat_out))
+            frame = await sink.recv()  # less the bytes that tkeep, where there is one, leaves out
+            outputs.append(bytes(frame.tdata))
 
     for step, *arguments in job["steps"]:
         if step == "frames":
             for frame in arrays[arguments[0]]:
-                await source.send(AxiStreamFrame(frame.astype(beat_in).tobytes()))
+                await source.send(AxiStreamFrame(frame.astype(beat).tobytes()))
                 sent += 1
         elif step == "reset":
             await source.wait()
@@ -152,12 +158,13 @@ async def play(dut) -> None:
     assert not sink.active, "results came out after the last frame"
 
     lengths = [len(frame) for frame in outputs]
+    words = -(-len(dut.monitor_state_value) // 32)
     np.savez(
         folder / "record.npz",
-        outputs=np.concatenate(outputs or [np.zeros(0)]).astype(np.int64),
+        outputs=np.frombuffer(b"".join(outputs), dtype=np.uint8),
         output_lengths=np.array(lengths, dtype=np.int64),
         events=np.array(monitor.events, dtype=np.int64).reshape(-1, 5),
-        states=np.array(monitor.states, dtype=np.int64).reshape(-1, 3),
+        states=np.array(monitor.states, dtype=np.int64).reshape(-1, 2 + words),
         skips=np.array(monitor.skips, dtype=np.int64).reshape(-1, 2),
         finishes=np.array(monitor.finishes, dtype=np.int64),
         first_beats=np.array(monitor.first_beats, dtype=np.int64),

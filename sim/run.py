@@ -1,14 +1,9 @@
 """Runs jobs in a built simulation, and turns the record into what the network did."""
 
-import json
-import os
 import shutil
-import sys
 import tempfile
-import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,56 +12,10 @@ from golden.files import written_aside
 from golden.fixed import Integers
 from golden.network import Trace
 from golden.parameters import CoreParameters
+from hw.core import bus_width
 from hw.layout import CoreLayout
-from hw.verilog import TOP
-from sim.build import Simulation, working_environment
-
-
-@dataclass
-class Job:
-    """What a bench is to do, step by step, and how the buses behave meanwhile.
-
-    Parameters
-    ----------
-    gaps
-        Fraction of cycles in which the input offers nothing.
-    pauses
-        Fraction of cycles in which the output is not taken.
-    seed
-        Of both.
-    """
-
-    gaps: float = 0.0
-    pauses: float = 0.0
-    seed: int = 1
-    steps: list[list[Any]] = field(default_factory=list)
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def frames(self, frames: np.ndarray) -> "Job":
-        """Sends frames [T, n] back to back; n may be wrong on purpose."""
-        key = f"frames_{len(self.arrays)}"
-        self.arrays[key] = np.asarray(frames)
-        return self._step("frames", key)
-
-    def reset(self) -> "Job":
-        """Asks for a state reset when all frames so far have been taken."""
-        return self._step("reset")
-
-    def write(self, address: int, value: int) -> "Job":
-        """Writes a register when all frames so far have been taken; gives one reply."""
-        return self._step("write", address, value)
-
-    def read(self, address: int) -> "Job":
-        """Reads a register; gives one reply."""
-        return self._step("read", address)
-
-    def settle(self) -> "Job":
-        """Waits until the results of all frames so far are out."""
-        return self._step("settle")
-
-    def _step(self, *words: Any) -> "Job":
-        self.steps.append(list(words))
-        return self
+from sim.job import Job
+from sim.simulator import Simulation
 
 
 @dataclass(frozen=True)
@@ -117,78 +66,66 @@ def play(
         slow = 1 / (1 - max(job.gaps, job.pauses))
         beats = core.network.inputs + core.network.outputs
         idle = (4 * core.dense_cycles + CoreLayout(core).reset_cycles + 8 * beats + 1000) * slow
-        record = {
-            "gaps": job.gaps,
-            "pauses": job.pauses,
-            "seed": job.seed,
-            "steps": job.steps,
-            "max_idle": int(idle),
-        }
-        (folder / "job.json").write_text(json.dumps(record))
-        np.savez(folder / "frames.npz", **job.arrays)  # type: ignore[arg-type]
-        results = folder / "results.xml"
-        variables = {
-            **simulation.simulator.environment(),
-            "PYTHONPATH": os.pathsep.join(str(Path(p).resolve()) for p in sys.path if p),
-        }
-        with working_environment(variables):
-            simulation.simulator.runner(simulation.folder.parent).test(
-                test_module="sim.bench",
-                hdl_toplevel=TOP,
-                hdl_toplevel_lang="verilog",
-                build_dir=simulation.folder,
-                test_dir=folder,
-                results_xml=str(results),
-                seed=1,
-                waves=simulation.waves,
-                plusargs=[f"+dumpfile_path={folder / 'waves.fst'}"] if simulation.waves else [],
-                timescale=("1ns", "1ps"),
-                extra_env={"DELTARNN_JOB": str(folder), "COCOTB_LOG_LEVEL": "WARNING"},
-                log_file=folder / "log",
-            )
-        _require_passed(results, folder / "log")
+        tables = simulation.simulator.play(simulation, job, int(idle), folder)
         if waves is not None:
             found = [*folder.glob("*.vcd"), *folder.glob("*.fst")]
             with written_aside(waves) as part:
                 shutil.copyfile(found[0], part)
-        return _read(folder / "record.npz", core)
+        return _record(tables, simulation, core)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _require_passed(results: Path, log: Path) -> None:
-    """cocotb's own verdict: a filter that matches nothing, or a crash, must not pass."""
-    tests = list(ElementTree.parse(results).iter("testcase")) if results.exists() else []
-    failures = [
-        test for test in tests if test.find("failure") is not None or test.find("error") is not None
-    ]
-    if len(tests) == 1 and not failures:
-        return
-    text = log.read_text() if log.exists() else ""
-    lines = [line for line in text.splitlines() if "Error" in line or "ERROR" in line]
-    raise RuntimeError(f"the bench failed: {lines[-1].strip() if lines else 'no result'}\n{text}")
+def _record(tables: dict[str, np.ndarray], simulation: Simulation, core: CoreParameters) -> Record:
+    """The record of what sim.simulator.Simulator.play returned."""
+    result = np.dtype(f"<i{bus_width(core.network.output_width) // 8}")
+    lengths, rest = np.divmod(tables["output_lengths"], result.itemsize)
+    if rest.any():
+        raise _wrong("bytes of a frame's results", tables["output_lengths"][rest != 0][0], "whole")
+    outputs = tables["outputs"].view(result).astype(np.int64)
+    events = tables["events"].copy()
+    events[:, 4] = _signed(events[:, 4], core.network.formats.activation.width + 1)
+    return Record(
+        outputs=np.split(outputs, np.cumsum(lengths)[:-1]) if len(lengths) else [],
+        events=events,
+        states=_states(tables["states"], simulation.ports["monitor_state_value"], core),
+        skips=tables["skips"],
+        finishes=tables["finishes"],
+        first_beats=tables["first_beats"],
+        replies=tables["replies"],
+    )
 
 
 def _signed(values: Integers, width: int) -> Integers:
-    return (values ^ (1 << (width - 1))) - (1 << (width - 1))
+    """The low ``width`` bits of ``values`` as signed integers."""
+    return values << (64 - width) >> (64 - width)
 
 
-def _read(path: Path, core: CoreParameters) -> Record:
+def _states(rows: Integers, width: int, core: CoreParameters) -> Integers:
+    """int64 [n, 3]: layer, unit and value of every state, one a row.
+
+    A row of ``rows`` [n, 2 + words] has the values of unit, unit + 1, ... side by side in a port of
+    ``width`` bits, given as words of 32. Those beyond the layer's last unit mean nothing.
+    """
     network = core.network
-    with np.load(path, allow_pickle=False) as raw:
-        lengths = raw["output_lengths"]
-        events, states = raw["events"].copy(), raw["states"].copy()
-        events[:, 4] = _signed(events[:, 4], network.formats.activation.width + 1)
-        states[:, 2] = _signed(states[:, 2], network.formats.state.width)
-        return Record(
-            outputs=np.split(raw["outputs"], np.cumsum(lengths)[:-1]) if len(lengths) else [],
-            events=events,
-            states=states,
-            skips=raw["skips"],
-            finishes=raw["finishes"],
-            first_beats=raw["first_beats"],
-            replies=raw["replies"],
+    bits = network.formats.state.width
+    # A value may lie across two words.
+    words = np.pad(rows[:, 2:], ((0, 0), (0, 1)))
+    parts = []
+    for slot in range(width // bits):
+        word, shift = divmod(slot * bits, 32)
+        pair = words[:, word] | words[:, word + 1] << 32
+        parts.append(
+            np.stack([rows[:, 0], rows[:, 1] + slot, _signed(pair >> shift, bits)], axis=1)
         )
+    states = np.stack(parts, axis=1)
+    units = np.array([layer.units for layer in network.recurrent])
+    if (rows[:, 0] >= len(units)).any():
+        raise _wrong("layer of a state", rows[:, 0].max(), f"less than {len(units)}")
+    # A row's first unit is always meant; one that is not there shall not go unseen.
+    meant = states[..., 1] < units[states[..., 0]]
+    meant[:, 0] = True
+    return states[meant]
 
 
 def _wrong(name: str, found: object, expected: str) -> RuntimeError:
@@ -200,25 +137,36 @@ def trace_of(record: Record, core: CoreParameters) -> Trace:
     """The record as the golden model would have written it.
 
     Raises RuntimeError where the core did not even do the right number of things: a frame of
-    another length, states missing, an event twice, or one for a column that did not move.
+    another length, states missing, an event twice, or one for a column that is not there or did not
+    move.
     """
     network = core.network
     frames = len(record.outputs)
     for n, outputs in enumerate(record.outputs):
         if len(outputs) != network.outputs:
             raise _wrong(f"frame {n}: results", len(outputs), str(network.outputs))
+    columns = np.zeros((2, len(network.layers)), dtype=np.int64)  # of x and h
+    columns[0] = [layer.inputs for layer in network.layers]
+    columns[1, : len(network.recurrent)] = [layer.units for layer in network.recurrent]
+    _, layers, is_h, column, _ = record.events.T
+    there = layers < len(network.layers)
+    there &= column < columns[is_h, np.where(there, layers, 0)]
     seen, counts = np.unique(record.events[:, :4], axis=0, return_counts=True)
     for what, bad in (
         ("an event twice", seen[counts > 1]),
         ("an event without a change", record.events[record.events[:, 4] == 0]),
+        ("an event of a column that is not there", record.events[~there]),
         ("an event after the last frame", record.events[record.events[:, 0] >= frames]),
     ):
         if len(bad):
             raise _wrong("event (frame, layer, h, column)", bad[0].tolist(), f"not {what}")
     deltas_x = [np.zeros((frames, layer.inputs), dtype=np.int64) for layer in network.layers]
     deltas_h = [np.zeros((frames, layer.units), dtype=np.int64) for layer in network.recurrent]
-    for frame, layer, is_h, column, delta in record.events:
-        (deltas_h if is_h else deltas_x)[layer][frame, column] = delta
+    for is_h, deltas in enumerate((deltas_x, deltas_h)):
+        for k, moved in enumerate(deltas):
+            chosen = (record.events[:, 1] == k) & (record.events[:, 2] == is_h)
+            frame, _, _, column, delta = record.events[chosen].T
+            moved[frame, column] = delta
     states = []
     for k, layer in enumerate(network.recurrent):
         made = np.ones(frames, dtype=bool)

@@ -15,7 +15,7 @@ from hw.verilog import emit
 from sim.build import build
 from sim.compare import first_mismatch
 from sim.run import Job, play, trace_of
-from sim.simulators import Simulator
+from sim.simulator import Simulator
 
 
 @dataclass(frozen=True)

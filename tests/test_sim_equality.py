@@ -118,6 +118,9 @@ def test_a_mismatch_names_frame_layer_unit_expected_and_found():
         ((1, 0, 0, 2, 5), "not an event twice"),
         ((1, 0, 0, 3, 0), "not an event without a change"),
         ((2, 0, 0, 3, 1), "not an event after the last frame"),
+        ((1, 0, 0, 4, 1), "not an event of a column that is not there"),
+        ((1, 0, 1, 1, 1), "not an event of a column that is not there"),
+        ((1, 1, 0, 0, 1), "not an event of a column that is not there"),
     ],
 )
 def test_events_that_should_not_be_are_seen(event, text):

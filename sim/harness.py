@@ -1,0 +1,110 @@
+"""Verilator without cocotb: a small program in C++ plays the jobs, as fast as the model runs."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from golden.fixed import Integers
+from hw.registers import CONTROL, CONTROL_RESET_STATE
+from hw.verilog import TOP
+from sim.cocotb_simulators import Verilator
+from sim.job import Job
+from sim.simulator import Simulation, Simulator
+from sim.verilator import ARGUMENTS, VerilatorBase, runtime_folder, with_runtime
+
+# What a step begins with; sim/harness.cpp has the same numbers.
+_FRAMES, _COMMAND, _WRITE, _READ, _SETTLE = range(5)
+
+
+class Harness(VerilatorBase):
+    """Verilator with sim/harness.cpp around the core."""
+
+    @property
+    def identity(self) -> list[Any]:
+        return [harness_source()]
+
+    @property
+    def tracing(self) -> Simulator:
+        """cocotb's, which knows how to write waveforms and need not be fast then."""
+        return Verilator()
+
+    def build(
+        self, source: Path, ports: Mapping[str, int], log: Path, shared: Path, *, waves: bool
+    ) -> None:
+        if waves:
+            raise RuntimeError("the harness writes no waveforms")
+        folder = source.parent
+        harness = folder / "harness.cpp"
+        harness.write_text(harness_source())
+        verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, "-Mdir", str(folder)]
+        verilate += ["--top-module", TOP, "--prefix", "Vtop", "-o", TOP, str(harness), str(source)]
+        make = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
+        environment = {**os.environ, **self.environment()}
+        with log.open("w") as file:
+            for command in with_runtime(verilate, make, folder, runtime_folder(shared, "-harness")):
+                done = subprocess.run(
+                    command, stdout=file, stderr=file, env=environment, check=False
+                )
+                if done.returncode:
+                    raise RuntimeError(f"{command[0]} failed")
+
+    def play(
+        self, simulation: Simulation, job: Job, max_idle: int, folder: Path
+    ) -> dict[str, np.ndarray]:
+        with (folder / "job").open("wb") as file:
+            for words in _encoded(job, max_idle, simulation.ports["s_axis_tdata"]):
+                np.asarray(words, dtype=np.int64).tofile(file)
+        done = subprocess.run(
+            [simulation.folder / TOP, folder], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            text = (done.stderr + done.stdout).strip()
+            reason = text.splitlines()[-1] if text else f"exit status {done.returncode}"
+            raise RuntimeError(f"the harness failed: {reason}\n{text}")
+        columns = {
+            "events": 5,
+            "states": 2 + -(-simulation.ports["monitor_state_value"] // 32),
+            "skips": 2,
+            "replies": 2,
+        }
+        tables = {
+            name: np.fromfile(folder / name, dtype=np.int64)
+            for name in ("output_lengths", "finishes", "first_beats", *columns)
+        }
+        for name, n in columns.items():
+            tables[name] = tables[name].reshape(-1, n)
+        return tables | {"outputs": np.fromfile(folder / "outputs", dtype=np.uint8)}
+
+
+def harness_source() -> str:
+    """The C++ that goes around the core, of which a build is made anew where it changes."""
+    return files("sim").joinpath("harness.cpp").read_text()
+
+
+def _encoded(job: Job, max_idle: int, width: int) -> Iterator[list[int] | Integers]:
+    """The job as sim/harness.cpp reads it: runs of integers, elements as ``width`` bits."""
+    yield [max_idle]
+    for n, fraction in enumerate((job.gaps, job.pauses)):
+        yield [round(fraction * 2**32), job.seed + n]
+    for step, *arguments in job.steps:
+        yield from _STEPS[step](job, width, *arguments)
+
+
+def _frames(job: Job, width: int, key: str) -> Iterator[list[int] | Integers]:
+    frames = job.arrays[key]
+    yield [_FRAMES, *frames.shape]
+    yield frames.astype(f"u{width // 8}").astype(np.int64).ravel()
+
+
+_STEPS = {
+    "frames": _frames,
+    "reset": lambda job, width: [[_COMMAND, CONTROL, 1 << CONTROL_RESET_STATE]],
+    "write": lambda job, width, address, value: [[_WRITE, address, value]],
+    "read": lambda job, width, address: [[_READ, address]],
+    "settle": lambda job, width: [[_SETTLE]],
+}

@@ -1,0 +1,62 @@
+"""What a simulation is to do."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from golden.errors import refusal
+from hw.registers import ADDRESS_WIDTH
+
+
+@dataclass
+class Job:
+    """What is to be done with a core, step by step, and how the buses behave meanwhile.
+
+    Parameters
+    ----------
+    gaps
+        Fraction of cycles in which the input offers nothing.
+    pauses
+        Fraction of cycles in which the output is not taken.
+    seed
+        Of both.
+    """
+
+    gaps: float = 0.0
+    pauses: float = 0.0
+    seed: int = 1
+    steps: list[list[Any]] = field(default_factory=list)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def frames(self, frames: np.ndarray) -> "Job":
+        """Sends frames [T, n] back to back; n may be wrong on purpose."""
+        key = f"frames_{len(self.arrays)}"
+        self.arrays[key] = np.asarray(frames)
+        return self._step("frames", key)
+
+    def reset(self) -> "Job":
+        """Asks for a state reset when all frames so far have been taken."""
+        return self._step("reset")
+
+    def write(self, address: int, value: int) -> "Job":
+        """Writes a register when all frames so far have been taken; gives one reply."""
+        return self._step("write", _word_address(address), value)
+
+    def read(self, address: int) -> "Job":
+        """Reads a register; gives one reply."""
+        return self._step("read", _word_address(address))
+
+    def settle(self) -> "Job":
+        """Waits until the results of all frames so far are out."""
+        return self._step("settle")
+
+    def _step(self, *words: Any) -> "Job":
+        self.steps.append(list(words))
+        return self
+
+
+def _word_address(address: int) -> int:
+    if address % 4 or not 0 <= address < 1 << ADDRESS_WIDTH:
+        raise refusal("address", address, f"a multiple of 4 below {1 << ADDRESS_WIDTH}")
+    return address

