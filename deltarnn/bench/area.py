@@ -14,6 +14,7 @@ from deltarnn.bench.context import Bench, Context, figure
 from deltarnn.bench.workshop import SUBJECTS, Subject
 
 LOGIC = "logic cells"
+COLOURS = (*(f"C{n}" for n in range(7)), "#203864", "C8", "C9", "0.35", "0.7")  # of COMPONENTS
 
 
 def run(context: Context, subjects: Sequence[Subject] = SUBJECTS) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     with figure(path, 1, 2, (12, 1.6 + 0.7 * len(cores))) as ((left, right),):
         for axes, resource in ((left, "lut"), (right, "ff")):
             start = dict.fromkeys(cores, 0)
-            for n, part in enumerate(COMPONENTS):
+            for part, colour in zip(COMPONENTS, COLOURS, strict=True):
                 widths = [row["components"][part][resource] for row in cores.values()]
                 axes.barh(
                     list(cores),
@@ -57,7 +58,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
                     left=list(start.values()),
                     height=0.6,
                     label=part,
-                    color=f"C{n}" if n < 10 else ("0.35", "0.7")[n - 10],
+                    color=colour,
                 )
                 start = {name: start[name] + w for name, w in zip(cores, widths, strict=True)}
             for n, total in enumerate(start.values()):

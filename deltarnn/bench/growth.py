@@ -132,7 +132,6 @@ def draw(report: dict[str, Any], path: Path) -> None:
             axes.set_yscale("log")
         points = [(100 * point["occupancy"], point) for point in occupancy["points"]]
         _cycles_over(above[2], sorted(points, key=lambda p: p[0]), "C0", "measured")
-        above[2].set_ylim(0, None)
 
         for axes, rows, key in ((below[0], lanes, "lanes"), (below[1], sizes, "size")):
             built = [row for row in rows if "area" in row]
@@ -150,12 +149,10 @@ def draw(report: dict[str, Any], path: Path) -> None:
                 law = (lambda n: n) if key == "lanes" else log2
                 what = "a lane" if key == "lanes" else "each doubling"
                 _law(axes, totals, law, what)
-            axes.set_ylim(0, None)
         for label, rows, key in ((of_lanes, lanes, "lanes"), (of_sizes, sizes, "size")):
             placed = [(row[key], row["fmax"]) for row in rows if "fmax" in row]
             if placed:
                 below[2].plot(*zip(*placed, strict=True), "o-", label=label)
-        below[2].set_ylim(0, None)
 
         by_lanes, by_size = [row["lanes"] for row in lanes], [row["size"] for row in sizes]
         p, h = "lanes P", "hidden size H"
@@ -176,16 +173,27 @@ def draw(report: dict[str, Any], path: Path) -> None:
                     axes.set_xticks(ticks, [str(tick) for tick in ticks])
                 else:
                     axes.set_xticks(ticks[-4:], [str(tick) for tick in ticks[-4:]])
+            if axes.get_yscale() == "linear":
+                axes.set_ylim(0, 1.12 * axes.dataLim.ymax)
             axes.grid(visible=True, color="0.93")
             axes.set_axisbelow(True)
             axes.legend(frameon=False, fontsize="small")
         above[0].figure.suptitle("How a core grows: RTL simulation, and synthesis for ECP5")
 
 
+_IDEAL = "ideal: events * row blocks"
+
+
 def _cycles_over(axes: Any, points: Sequence[tuple[float, Any]], colour: str, label: str) -> None:
-    across = [x for x, _ in points]
-    axes.plot(across, [p["ideal_cycles"] for _, p in points], "--", color="0.6")
-    axes.plot(across, [p["cycles"] for _, p in points], "o", color=colour, label=label)
+    axes.plot(
+        [x for x, _ in points], [p["cycles"] for _, p in points], "o", color=colour, label=label
+    )
+    ideal = [(x, p["ideal_cycles"]) for x, p in points if p["ideal_cycles"]]
+    if ideal:
+        known = any(line.get_label() == _IDEAL for line in axes.lines)
+        axes.plot(
+            *zip(*ideal, strict=True), "--", color="0.6", label=None if known else _IDEAL, zorder=1
+        )
 
 
 def _percentages(points: Sequence[dict[str, float]]) -> str:
@@ -214,24 +222,23 @@ def tables(report: dict[str, Any]) -> list[Table]:
     """One over lanes, one over sizes."""
     shown = []
     for key, title in (("lanes", "over lanes"), ("sizes", "over hidden size")):
-        table = Table(title=f"growth {title}", title_justify="left")
-        columns = ("lanes", "size", "dense cycles", "ideal", "sparse cycles", "ideal")
-        for column in (*columns, "LUT4", "FF", "block RAM", "multipliers", "MHz", ""):
+        table = Table(title=f"growth {title}", title_justify="left", caption_justify="left")
+        for column in ("P", "H", "dense", "sparse", "LUT4", "FF", "BRAM", "MHz"):
             table.add_column(column, justify="right")
+        notes = ["dense, sparse: cycles a frame"]
         for row in report[key]:
-            cycles = (row[load][k] for load in ("dense", "sparse") for k in _SHOWN)
             area = row.get("area", {})
             table.add_row(
-                str(row["lanes"]),
-                str(row["size"]),
-                *(f"{n:,.0f}" for n in cycles),
-                *(f"{area[k]:,}" if area else "" for k in ("lut", "ff", "bram", "dsp")),
+                *(f"{row[k]:,}" for k in ("lanes", "size")),
+                *(f"{row[load]['cycles']:,.0f}" for load in ("dense", "sparse")),
+                *(f"{area[k]:,}" if area else "" for k in ("lut", "ff", "bram")),
                 f"{row['fmax']:.1f}" if "fmax" in row else "",
-                Text(row.get("failed", "")),
             )
+            if "failed" in row:
+                notes.append(f"{row['lanes']} lanes, H {row['size']:,}: {row['failed']}")
+        table.caption = Text("\n".join(notes))
         shown.append(table)
     return shown
 
 
-_SHOWN = ("cycles", "ideal_cycles")
 GROWTH = Bench(run, draw, tables)

@@ -17,22 +17,25 @@ from sim.timeline import timeline
 
 @dataclass(frozen=True)
 class Scene:
-    """A core at work: in each frame a fraction ``moving`` of its inputs moves; ``theta`` is h's."""
+    """A core at work, ``frames`` of its frames after the first ``settle`` ones.
+
+    In each of them a fraction ``moving`` of its inputs moves; ``theta`` is h's.
+    """
 
     shape: Shape
     moving: float
     theta: int
-    frames: int = 1  # to be seen
+    settle: int
+    frames: int
 
 
 SCENES = (
-    Scene(Shape("40 -> 128, 8 lanes", (40, 128), None, 8), 0.1, 12),
-    Scene(Shape("40 -> 128, 8 lanes", (40, 128), None, 8), 0.02, 10, frames=2),
-    Scene(Shape("16 -> 16 -> 16, 8 lanes", (16, 16, 16), None, 8), 0.1, 8, frames=2),
+    Scene(Shape("40 -> 128, 8 lanes", (40, 128), None, 8), 0.1, 12, settle=6, frames=1),
+    Scene(Shape("40 -> 128, 8 lanes", (40, 128), None, 8), 0.02, 10, settle=12, frames=2),
+    Scene(Shape("16 -> 16 -> 16, 8 lanes", (16, 16, 16), None, 8), 0.1, 8, settle=12, frames=2),
 )
 GATES = ("r", "u", "c of x", "c of h")
 COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44")
-SETTLE = 12  # frames before those that are seen
 IDLE_SLOT = "#ee6677"
 
 
@@ -50,13 +53,13 @@ def _scene(scene: Scene, seed: int) -> dict[str, Any]:
     model: Model = with_thresholds(scene.shape.model(seed), scene.theta)
     core = scene.shape.core(model)
     rng = np.random.default_rng(seed)
-    frames = moving_frames(rng, SETTLE + scene.frames + 2, core.network.inputs, scene.moving)
+    frames = moving_frames(rng, scene.settle + scene.frames + 2, core.network.inputs, scene.moving)
     seen = timeline(core, model, frames)
     trace = DeltaNetwork(model).run(frames)
-    shown = slice(SETTLE, SETTLE + scene.frames)
+    shown = slice(scene.settle, scene.settle + scene.frames)
     events = (trace.events_x + trace.events_h)[shown]
-    start = int(seen.finishes[SETTLE - 1]) + 1
-    finishes = [int(cycle) + 1 - start for cycle in seen.finishes[SETTLE - 1 :]]
+    start = int(seen.finishes[scene.settle - 1]) + 1
+    finishes = [int(cycle) + 1 - start for cycle in seen.finishes[scene.settle - 1 :]]
     span = finishes[scene.frames]
     first, end = start - span // 12, start + span + max(span // 12, 30)
     columns = sum(layer.columns for layer in core.network.layers)
