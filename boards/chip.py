@@ -52,7 +52,7 @@ class Chip:
 
 UP5K = Chip(
     name="iCE40 UP5K",
-    synthesis="synth_ice40 -device u",
+    synthesis="synth_ice40 -device u -dffe_min_ce_use 5",
     cells={
         "lut": {r"SB_LUT4": 1},
         "ff": {r"SB_DFF\w*": 1},
