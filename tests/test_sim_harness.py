@@ -29,7 +29,7 @@ def busy_job(model) -> Job:
     job.read(address["CYCLES_LO"]).settle().read(address["STATUS"]).write(address["ID"], 1)
     job.frames(frames[12:13, :1]).frames(frames[13:]).settle().settle()
     job.read(address["STATUS"]).write(address["STATUS"], 1 << STATUS_FRAME_SHORT)
-    for name in ("STATUS", "EVENTS_X_0", "EVENTS_H_0", "MACS_DONE_LO", "CYCLES_LO", "CYCLES_HI"):
+    for name in ("STATUS", "EVENTS_X_0", "EVENTS_H_0", "FRAMES", "CYCLES_LO", "CYCLES_HI"):
         job.read(address[name])
     return job.read(0xFFC).write(address["THETA_H_0"], 0xFFFFFFFF).read(address["THETA_H_0"])
 
