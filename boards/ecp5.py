@@ -103,4 +103,4 @@ class MultLane(Lane):
         return m
 
 
-ECP5 = Target(name="ecp5", weights=SlicedWeights, lane=MultLane, read_latency=2)
+ECP5 = Target(name="ecp5", weights=SlicedWeights, lane=MultLane, read_latency=2, settle=1)

@@ -126,5 +126,5 @@ class Mac16Lane(Lane):
         return m
 
 
-UP5K = Target(name="up5k", weights=SpramWeights, lane=Mac16Lane, product=split_product)
+UP5K = Target(name="up5k", weights=SpramWeights, lane=Mac16Lane, product=split_product, settle=1)
 assert WEIGHT.width == 8  # two of them fill an SPRAM's word

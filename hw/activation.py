@@ -8,7 +8,7 @@ from amaranth.utils import bits_for, ceil_log2
 from golden.fixed import Integers
 from golden.parameters import CoreParameters
 from golden.tables import sigmoid_table, tanh_table
-from hw.fixed import rshift, sat, shift
+from hw.fixed import added, rshift, sat, shift
 from hw.layout import half
 from hw.readout import groups, units_layout
 from hw.target import GENERIC, UNCHECKED, Target, delayed
@@ -53,7 +53,7 @@ class ActivationUnit(wiring.Component):
         units = units_layout(core)
         place = {key: units[key].shape for key in ("layer", "group", "last")}
         self._place = data.StructLayout(place)
-        self.latency = 2 * target.read_latency + 4
+        self.latency = 2 * (target.read_latency + target.settle) + 4
         self.depth = len(core.network.recurrent) << ceil_log2(groups(core))
         self._states = data.ArrayLayout(signed(formats.state.width), core.activations)
         outputs = data.StructLayout(
@@ -96,7 +96,8 @@ class ActivationUnit(wiring.Component):
             # A linear layer has no state; its number never comes here, so its bit may be cut off.
             return Cat(place.group, place.layer)[: ceil_log2(self.depth)]
 
-        m.d.comb += [state_read.en.eq(1), state_read.addr.eq(address(places[1 + read]))]
+        looks_up = 1 + read + self._target.settle  # for c, and h beside it
+        m.d.comb += [state_read.en.eq(1), state_read.addr.eq(address(places[looks_up]))]
         before = data.View(
             self._states, delayed(m, state_read.data.as_value(), read - 1, "state_read")
         )
@@ -127,8 +128,15 @@ class ActivationUnit(wiring.Component):
         return m
 
     def _unit(self, m: Module, name: str, unit: data.View, before: Value) -> tuple[Value, Value]:
-        """h of a unit ``latency`` cycles after it, and what it was; ``before`` comes 3 earlier."""
-        f, read = self._core.network.formats, self._target.read_latency
+        """h of a unit ``latency`` cycles after it, and what it was.
+
+        ``before`` comes 3 cycles earlier, and as many more as sums need to settle.
+        """
+        f, read, settle = (
+            self._core.network.formats,
+            self._target.read_latency,
+            self._target.settle,
+        )
 
         def after(value: Value, cycles: int, what: str) -> Value:
             return delayed(m, value, cycles, f"{name}_{what}")
@@ -156,7 +164,7 @@ class ActivationUnit(wiring.Component):
         # r * R(M_hc). The rounding of the candidate goes in here, beside the shifted R(M_xc).
         terms = self._target.product(m, r, m_hc, f"{name}_reset")
         addend = after((m_xc << f.gate.f) + half(f.candidate_shift), 1, "addend")
-        candidate = sum(terms, addend)
+        candidate = after(added([addend, *terms]), settle, "candidate")
 
         # Look up c, while h comes.
         index = sat(shift(candidate, f.candidate_shift), f.preactivation)
@@ -167,7 +175,10 @@ class ActivationUnit(wiring.Component):
         difference = after((before << (f.blend_frac - f.state.f)) - c, 1, "difference")
 
         # u * (h' - c'), and the rounding of h.
-        terms = self._target.product(m, after(u, 2 + read, "u"), difference, f"{name}_update")
+        terms = self._target.product(
+            m, after(u, 2 + read + settle, "u"), difference, f"{name}_update"
+        )
         addend = after((after(c, 1, "c") << f.gate.f) + half(f.update_shift), 1, "rest")
-        h = after(sat(shift(sum(terms, addend), f.update_shift), f.state), 1, "h")
-        return h, after(before, 3, "before")
+        blend = after(added([addend, *terms]), settle, "blend")
+        h = after(sat(shift(blend, f.update_shift), f.state), 1, "h")
+        return h, after(before, 3 + settle, "before")

@@ -26,8 +26,6 @@ from hw.registers import (
 from hw.skid import Skid
 from hw.target import GENERIC, Target
 
-CYCLES_WIDTH = 48
-
 
 def bus_width(bits: int) -> int:
     """The AXI4-Stream data width for ``bits``: 8, 16, 32 or 64."""
@@ -197,11 +195,18 @@ class Core(wiring.Component):
             "LAYERS": Const(len(network.layers)),
         }
 
-        # Counters.
-        def counter(name: str, width: int, amount) -> Signal:
-            value = Signal(width, name=name)
-            m.d.sync += value.eq(Mux(clear, 0, value + amount))
-            return value
+        # Counters, a register behind what they count.
+        def counter(name: str, counts: Value) -> tuple[Signal, Signal]:
+            """32 bits, and what goes beyond them a cycle later."""
+            value, carry, adds = (
+                Signal(32, name=name),
+                Signal(name=f"{name}_carry"),
+                Signal(name=f"{name}_adds"),
+            )
+            m.d.sync += [adds.eq(counts), Cat(value, carry).eq(value + adds)]
+            with m.If(clear):
+                m.d.sync += Cat(value, carry).eq(0)
+            return value, carry
 
         monitor = engine.monitor
         for k, layer in enumerate(network.layers):
@@ -212,13 +217,16 @@ class Core(wiring.Component):
                     & (monitor.event_h == (vector == "h"))
                 )
                 name = f"EVENTS_{vector.upper()}_{k}"
-                values[name] = counter(name.lower(), 32, seen)
-        values["FRAMES"] = counter("frames", 32, engine.begin)
-        cycles = counter("cycles", CYCLES_WIDTH, engine.active | engine.begin)
-        latched = Signal(CYCLES_WIDTH - 32)
-        values["CYCLES_LO"], values["CYCLES_HI"] = cycles[:32], latched
+                values[name], _ = counter(name.lower(), seen)
+        values["FRAMES"], _ = counter("frames", engine.begin)
+        values["CYCLES_LO"], carry = counter("cycles", engine.active | engine.begin)
+        high, latched = Signal(16), Signal(16)
+        m.d.sync += high.eq(high + carry)
+        with m.If(clear):
+            m.d.sync += high.eq(0)
         with m.If(port.read & (port.read_word == address["CYCLES_LO"])):
-            m.d.sync += latched.eq(cycles[32:])
+            m.d.sync += latched.eq(high + carry)
+        values["CYCLES_HI"] = latched
 
         # The map.
         with m.Switch(port.read_word):

@@ -127,16 +127,22 @@ class DeltaEncoder(wiring.Component):
             elements.append(element)
             valids.append(valid)
         element, valid = elements[-1], valids[-1]
-        theta = Array(self.theta)[element.vector]
 
+        # While v^ is fetched: the bounds beyond which it is too far from v. Then the comparison
+        # takes no longer than the subtraction beside it.
+        theta = Array(self.theta)[self.i.payload.vector]
         outcome = self.o.payload
         for n in range(ways):
+            v = self.i.payload.value[n]
+            low = delayed(m, v - theta, latency, f"low_{n}")
+            high = delayed(m, v + theta, latency, f"high_{n}")
+            fires = Signal(name=f"fires_{n}", reset_less=True)
             delta = Signal.like(outcome.delta[n], name=f"delta_{n}", reset_less=True)
-            m.d.sync += delta.eq(elements[-2].value[n] - before[n])
-            m.d.comb += [
-                outcome.delta[n].eq(delta),
-                outcome.fires[n].eq((delta > theta) | (delta + theta < 0)),
+            m.d.sync += [
+                delta.eq(elements[-2].value[n] - before[n]),
+                fires.eq((before[n] < low) | (before[n] > high)),
             ]
+            m.d.comb += [outcome.delta[n].eq(delta), outcome.fires[n].eq(fires)]
         m.d.comb += [
             self.o.valid.eq(valid),
             outcome.vector.eq(element.vector),

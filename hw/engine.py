@@ -216,7 +216,7 @@ class Engine(wiring.Component):
             encoder_i.i.payload.value[0].eq(reader.o.payload.value),
             encoder_i.i.payload.last.eq(reader.o.payload.last),
             encoder_i.theta[0].eq(self.theta_x[0]),
-            reader.free.eq(~events_i.complete.bit_select(reader.o.payload.vector, 1)),
+            reader.free.eq(~events_i.complete),
             *append(events_i.i, merge_i.o, half),
         ]
         with m.If(merge_i.o.valid & merge_i.o.payload.last):
@@ -424,23 +424,24 @@ class Engine(wiring.Component):
 
         # Reset: when no frame is under way, neither here nor further down.
         drain = 2 + latency + weights.latency + lanes.latency
-        quiet = Signal(range(drain + 1))
+        draining = Signal(range(drain + 1))
         with m.If(sequencer.o.valid):
-            m.d.sync += quiet.eq(drain)
-        with m.Elif(quiet != 0):
-            m.d.sync += quiet.eq(quiet - 1)
+            m.d.sync += draining.eq(drain)
+        with m.Elif(draining != 0):
+            m.d.sync += draining.eq(draining - 1)
         h_done = Cat(
             events_h.complete.bit_select(Cat(sequencer.parity, Const(k, ceil_log2(recurrent))), 1)
             for k in range(recurrent)
         )
-        under_way = ~reader.between | opened.any() | sequencer.active | (quiet != 0)
+        under_way = ~reader.between | opened.any() | sequencer.active | (draining != 0)
+        idle = ~under_way & ~reader.i.ready & h_done.all()
         if weights.loads:
             # No frame begins while weights come or wait to come. M is of the old ones: start over.
             connect(m, wiring.flipped(self.load), weights.load)
             was_loaded = Signal()
             m.d.sync += was_loaded.eq(weights.loaded)
             m.d.comb += [
-                weights.free.eq(~under_way & ~reset.pending & h_done.all()),
+                weights.free.eq(idle & ~reset.pending),
                 self.loaded.eq(weights.loaded),
                 self.load_broken.eq(weights.broken),
                 reader.hold.eq(reset.pending | self.load.valid | ~weights.loaded),
@@ -452,7 +453,7 @@ class Engine(wiring.Component):
                 reset.request.eq(self.reset_request),
             ]
         m.d.comb += [
-            reset.idle.eq(~under_way & h_done.all()),
+            reset.idle.eq(idle),
             sequencer.restart.eq(reset.active),
             events_i.restart.eq(reset.active),
             events_h.restart.eq(reset.active),

@@ -1,5 +1,7 @@
 """Fixed point in gates: the only two lossy operations (docs/numerics.md, "Formats")."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Const, Mux, Value, signed
 from amaranth.utils import bits_for
 
@@ -37,3 +39,11 @@ def clip(v: Value, low: int, high: int) -> Value:
 def sat(v: Value, q: Q) -> Value:
     """Signed ``v`` clipped to the range of ``q``."""
     return clip(v, q.min, q.max)
+
+
+def added(values: Sequence[Value]) -> Value:
+    """The sum of all, as a tree that is as flat as can be."""
+    if len(values) == 1:
+        return values[0]
+    middle = len(values) // 2
+    return added(values[:middle]) + added(values[middle:])

@@ -31,10 +31,10 @@ class FrameReader(wiring.Component):
     o : Out, stream (never waits)
         Elements for the DeltaEncoder, in the same cycle; ``vector`` alternates from frame to
         frame.
-    free : In
-        The list that the next frame goes to is empty. Looked at before a frame's first element.
+    free : In, a bit for each list
+        The list is empty. That of the next frame is looked at a cycle before its first element.
     hold : In
-        Begin no frame.
+        Begin no frame from the next cycle on.
     between : Out
         No frame is under way.
     begins : Out
@@ -60,7 +60,7 @@ class FrameReader(wiring.Component):
             {
                 "i": In(stream.Signature(data.StructLayout({"value": signed(width), "last": 1}))),
                 "o": Out(stream.Signature(element, always_ready=True)),
-                "free": In(1),
+                "free": In(2),
                 "hold": In(1),
                 "between": Out(1, init=1),
                 "begins": Out(1),
@@ -81,12 +81,14 @@ class FrameReader(wiring.Component):
         latency = self._latency
         pause = Signal(range(latency + 1))
 
-        may_begin = ~self.between | (self.free & ~self.hold & (pause == 0))
-        take = Signal()
+        # A register says whether an element is taken, so that nothing long hangs on that.
+        ready, take = Signal(), Signal()
+        next_pause, next_vector = Signal.like(pause), Signal()
+        between = Signal()
         m.d.comb += [
             full.eq(column == self._columns - 1),
-            self.i.ready.eq(may_begin),
-            take.eq(self.i.valid & may_begin),
+            self.i.ready.eq(ready),
+            take.eq(self.i.valid & ready),
             self.begins.eq(take & self.between),
             self.o.valid.eq(take & ~dropping),
             self.o.payload.vector.eq(vector),
@@ -96,10 +98,12 @@ class FrameReader(wiring.Component):
             self.short.eq(self.o.valid & self.i.payload.last & ~full),
             self.long.eq(self.o.valid & full & ~self.i.payload.last),
         ]
-        with m.If(pause != 0):
-            m.d.sync += pause.eq(pause - 1)
+        m.d.comb += [
+            between.eq(Mux(take, self.i.payload.last, self.between)),
+            next_pause.eq(Mux(pause != 0, pause - 1, 0)),
+            next_vector.eq(vector),
+        ]
         with m.If(take):
-            m.d.sync += self.between.eq(self.i.payload.last)
             with m.If(self.i.payload.last):
                 m.d.sync += dropping.eq(0)
             with m.Elif(full):
@@ -107,11 +111,18 @@ class FrameReader(wiring.Component):
         with m.If(self.o.valid):
             m.d.sync += column.eq(column + 1)
             with m.If(self.o.payload.last):
-                m.d.sync += [
-                    column.eq(0),
-                    vector.eq(~vector),
-                    pause.eq(Mux(column < latency, latency - column, 0)),
+                m.d.sync += column.eq(0)
+                m.d.comb += [
+                    next_vector.eq(~vector),
+                    next_pause.eq(Mux(column < latency, latency - column, 0)),
                 ]
         with m.If(self.restart):
-            m.d.sync += vector.eq(0)
+            m.d.comb += next_vector.eq(0)
+        may_begin = self.free.bit_select(next_vector, 1) & ~self.hold & (next_pause == 0)
+        m.d.sync += [
+            self.between.eq(between),
+            pause.eq(next_pause),
+            vector.eq(next_vector),
+            ready.eq(~between | may_begin),
+        ]
         return m

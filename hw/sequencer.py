@@ -159,16 +159,15 @@ class Sequencer(wiring.Component):
         stays = place(current, index, ahead)
         steps = place(current, ahead, beyond)
 
-        # What a slot here would end. ``closing``: a group that ends here is closed. ``final``: it
-        # is the block's last.
-        split, closing, final = Signal(), Signal(), Signal()
-        m.d.comb += [
-            closing.eq(segment | split | heads[1].end),
-            final.eq(~recurrent | (split & segment)),
-        ]
+        # ``split``: c, whose segments have a group each. ``closing``: a group that ends here is
+        # closed. ``final``: it is the block's last.
+        split = Signal()
+        closing = Signal()
+        final = Signal()
         blocks = [layer.blocks for layer in layers]
         next_single = constant([n == 1 for n in [*blocks[1:], blocks[0]]], self.layer)
-        last_block, last_layer = Signal(init=blocks[0] == 1), Signal()
+        last_block = Signal(init=blocks[0] == 1)
+        last_layer = Signal()
         m.d.comb += [
             last_layer.eq(self.layer == len(layers) - 1),
             self.next_layer.eq(Mux(last_layer, 0, self.layer + 1)),
@@ -178,16 +177,24 @@ class Sequencer(wiring.Component):
         # the block before have left. In a layer's first cycle (``fresh``) what is known of the next
         # layer is of this one, so that it cannot be left yet. ``rests``: the layer is to be
         # skipped.
-        holds, fresh, rests = Signal(), Signal(), Signal()
+        holds = Signal()
+        fresh = Signal()
+        rests = Signal()
         busy = Signal(range(lanes))
 
         may_start = Signal()
-        frame, works, closes, go, ends_block = (Signal() for _ in range(5))
+        frame = Signal()
+        works = Signal()
+        closes = Signal()
+        jumps = Signal()
+        go = Signal()
+        ends_block = Signal()
         m.d.comb += [
             frame.eq(started | may_start),
             works.eq(frame & ~rests),
             closes.eq(here.ends & closing),
             ends_block.eq(works & closes & final & ~holds),
+            jumps.eq((works & here.ends & ~(final & holds)) | self.skip),
             go.eq(works & (here.have | closes) & ~(closes & final & holds)),
             self.skip.eq(frame & rests & ~fresh),
             self.begin.eq(may_start & ~started & ~self.restart),
@@ -218,52 +225,55 @@ class Sequencer(wiring.Component):
             [int(not layer.recurrent) for layer in [*layers[1:], layers[0]]], self.layer
         )
         next_begins_with_last = next_heads[0].end | linear
-        goes_on, to_other = Signal(), Signal()
-        m.d.comb += [
-            goes_on.eq(works & here.have & ~here.ends),
-            # Segment 0 is over and its group is not, or c has its own group for segment 1.
-            to_other.eq(works & here.ends & ~segment & (split | ~closing)),
-        ]
-        m.d.sync += here.eq(stays)
-        with m.If(goes_on):
+        # Segment 0 is over and its group is not, or c has its own group for segment 1.
+        to_other = ~segment & (split | ~closing)
+        m.d.sync += [here.eq(stays), closing.eq(closing | heads[1].end)]
+        with m.If(works & here.have & ~here.ends):
             m.d.sync += [
                 here.eq(steps),
                 index.eq(ahead),
                 ahead.eq(beyond),
                 beyond.eq(beyond + 1),
             ]
-        with m.Elif(go | to_other | self.skip):
+        with m.Elif(jumps):
             m.d.sync += [index.eq(0), ahead.eq(1), beyond.eq(2)]
             with m.If(self.leave):
                 m.d.sync += [
                     here.eq(Mux(next_begins_with_last, next_heads[1], next_heads[0])),
                     segment.eq(next_begins_with_last),
+                    closing.eq(next_begins_with_last | next_heads[1].end),
+                    final.eq(linear),
+                    Cat(gate, split).eq(0),
                 ]
             with m.Elif(to_other):
-                m.d.sync += [here.eq(heads[1]), segment.eq(1)]
+                m.d.sync += [here.eq(heads[1]), segment.eq(1), closing.eq(1), final.eq(split)]
             with m.Elif(gate == 1):
-                m.d.sync += [here.eq(heads[0]), segment.eq(0)]
+                m.d.sync += [
+                    here.eq(heads[0]),
+                    segment.eq(0),
+                    closing.eq(1),
+                    final.eq(0),
+                    gate.eq(2),
+                    split.eq(1),
+                ]
             with m.Else():
                 m.d.sync += [
                     here.eq(Mux(begins_with_last, heads[1], heads[0])),
                     segment.eq(begins_with_last),
+                    closing.eq(begins_with_last | heads[1].end),
+                    final.eq(~recurrent),
+                    gate.eq(~final),
+                    split.eq(0),
                 ]
 
         with m.If(go):
             m.d.sync += [first.eq(closes), at_start.eq(0)]
-            with m.If(closes):
-                m.d.sync += row.eq(row + 1)
-                with m.If(~split | segment):
-                    m.d.sync += [gate.eq(gate + 1), split.eq((gate == 1) & recurrent)]
-        with m.If((go & closes & (~split | segment)) | self.skip):
+        with m.If((jumps & closing) | self.skip):
+            m.d.sync += row.eq(row + Mux(rests, of_layer("rows"), 1))
+        with m.If((jumps & ~to_other) | self.skip):
             m.d.sync += base.eq(base + Mux(rests, of_layer("words"), of_layer("columns")))
         with m.If(ends_block):
-            m.d.sync += [
-                gate.eq(0),
-                split.eq(0),
-                block.eq(block + 1),
-                last_block.eq(block + 2 == of_layer("blocks")),
-            ]
+            m.d.sync += [block.eq(block + 1), last_block.eq(block + 2 == of_layer("blocks"))]
         with m.If(self.leave):
             m.d.sync += [
                 block.eq(0),
@@ -271,8 +281,6 @@ class Sequencer(wiring.Component):
                 self.layer.eq(self.next_layer),
                 at_start.eq(1),
             ]
-        with m.If(self.skip):
-            m.d.sync += row.eq(row + of_layer("rows"))
         with m.If(self.finish):
             m.d.sync += [base.eq(0), row.eq(0), self.parity.eq(~self.parity)]
 
@@ -308,6 +316,8 @@ class Sequencer(wiring.Component):
                 first.eq(1),
                 at_start.eq(1),
                 split.eq(0),
+                closing.eq(0),
+                final.eq(0),
                 fresh.eq(1),
                 rests.eq(0),
                 base.eq(0),

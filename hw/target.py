@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from amaranth.hdl import Module, Signal, Value
 
@@ -28,12 +29,12 @@ def one_product(m: Module, a: Value, b: Value, name: str) -> list[Value]:
 
 
 def split_product(m: Module, a: Value, b: Value, name: str) -> list[Value]:
-    """a * b a cycle later, for unsigned ``a``: the products of its two halves, to be added."""
-    half = len(a) // 2
-    low, high = a[:half], a[half:]
+    """a * b a cycle later, for unsigned ``a``: the products of its thirds, to be added."""
+    cuts = [n * len(a) // 3 for n in range(4)]
     return [
-        delayed(m, low * b, 1, f"{name}_low"),
-        delayed(m, high * b, 1, f"{name}_high") << half,
+        delayed(m, a[low:high] * b, 1, f"{name}_{low}") << low
+        for low, high in pairwise(cuts)
+        if high > low
     ]
 
 
@@ -49,6 +50,8 @@ class Target:
         A lane (hw.lane.Lane).
     product : callable
         Multiplies in the activation unit.
+    settle : int
+        Registers between a sum in the activation unit and what clips it.
     read_latency : int
         Cycles from an address to a memory's data: 1, or 2 where the data want a register before
         anything is done with them.
@@ -58,6 +61,7 @@ class Target:
     weights: Callable[..., WeightMemory] = WeightMemory
     lane: type[Lane] = Lane
     product: Callable[[Module, Value, Value, str], list[Value]] = one_product
+    settle: int = 0
     read_latency: int = 1
 
 

@@ -75,7 +75,7 @@ class LoadedWeights(WeightMemory):
     load : In, stream
         ``byte``; ``last`` with the last one. Waits while the memory is in use.
     free : In
-        Nobody reads: a byte may be written.
+        Nobody reads, and as long as ``load`` is valid or ``loaded`` is not nobody will begin to.
     loaded : Out
         The memory holds a whole load.
     broken : Out
@@ -115,17 +115,23 @@ class LoadedWeights(WeightMemory):
         lanes, words = self._shape.length, len(self._words)
         lane = Signal(lanes, init=1)
         word = Signal(range(words))
-        ends = Signal()
+        ends, take, ready = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.load.ready.eq(self.free),
+            self.load.ready.eq(ready),
+            take.eq(self.load.valid & ready),
             ends.eq(lane[-1] & (word == words - 1)),
-            self.broken.eq(self.load.valid & self.load.ready & (self.load.payload.last != ends)),
-            self.write.valid.eq(self.load.valid & self.load.ready),
+            self.broken.eq(take & (self.load.payload.last != ends)),
+        ]
+        # Registers all round: neither who sends nor who waits is to feel the memory. Nobody begins
+        # to read in the cycle after one in which a load is there or missing.
+        m.d.sync += [
+            ready.eq(self.free & (self.load.valid | ~self.loaded)),
+            self.write.valid.eq(take),
             self.write.payload.byte.eq(self.load.payload.byte),
             self.write.payload.lanes.eq(lane),
             self.write.payload.word.eq(word),
         ]
-        with m.If(self.write.valid):
+        with m.If(take):
             m.d.sync += [
                 self.loaded.eq(self.load.payload.last & ends),
                 lane.eq(lane.rotate_left(1)),

@@ -137,6 +137,7 @@ def test_random_networks_with_resets_gaps_and_pauses(seed):
     lanes = int(rng.integers(1, 5)) * activations
     target = Target(
         read_latency=int(rng.integers(1, 3)),
+        settle=int(rng.integers(0, 2)),
         lane=SlowLane if rng.random() < 0.5 else Lane,
         product=split_product if rng.random() < 0.5 else one_product,
     )
