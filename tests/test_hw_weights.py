@@ -54,30 +54,36 @@ def test_loads_what_it_is_sent_and_says_when_that_was_wrong(count, lanes, pauses
     size = count * lanes
     broken = 0
 
+    async def watch(ctx):
+        nonlocal broken
+        async for _, _, strobe in ctx.tick().sample(dut.broken):
+            broken += strobe
+
     async def bench(ctx):
         async def send(values, last):
-            """``last`` with the byte of that number."""
+            """``last`` with the byte of that number; how often it was broken, and if loaded."""
             nonlocal broken
             broken = 0
+            ctx.set(dut.free, 0)
+            await ctx.tick().repeat(2)
             for n, value in enumerate(values):
                 while rng.random() < pauses:
                     ctx.set(dut.load.valid, 0)
-                    ctx.set(dut.free, int(rng.integers(2)))
                     await ctx.tick()
                 ctx.set(dut.load.payload.byte, int(value) & 0xFF)
                 ctx.set(dut.load.payload.last, n == last)
                 ctx.set(dut.load.valid, 1)
-                ctx.set(dut.free, 0)
-                for _ in range(int(rng.integers(3)) if pauses else 0):
-                    assert not ctx.get(dut.load.ready)  # in use
-                    await ctx.tick()
-                ctx.set(dut.free, 1)
-                assert ctx.get(dut.load.ready)
-                broken += ctx.get(dut.broken)
-                await ctx.tick()
+                if n == 0:
+                    for _ in range(3):
+                        assert not ctx.get(dut.load.ready)  # in use
+                        await ctx.tick()
+                    ctx.set(dut.free, 1)
+                await ctx.tick().until(dut.load.ready)
                 if n < len(values) - 1:
                     assert not ctx.get(dut.loaded)
             ctx.set(dut.load.valid, 0)
+            await ctx.tick().repeat(2)
+            return ctx.get(dut.loaded), broken
 
         async def contents():
             words = []
@@ -88,23 +94,17 @@ def test_loads_what_it_is_sent_and_says_when_that_was_wrong(count, lanes, pauses
             return words
 
         assert not ctx.get(dut.loaded)  # after power-up
-        await send(loads[0].ravel(), size - 1)
-        assert ctx.get(dut.loaded)
-        assert not broken
+        assert await send(loads[0].ravel(), size - 1) == (1, 0)
         assert await contents() == loads[0].tolist()
         if size > 1:
-            await send(loads[1].ravel()[: size - 1], size - 2)  # too short
-            assert (ctx.get(dut.loaded), broken) == (0, 1)
-        await send(loads[2].ravel(), size - 1)  # whole again, from the first byte on
-        assert (ctx.get(dut.loaded), broken) == (1, 0)
+            assert await send(loads[1].ravel()[: size - 1], size - 2) == (0, 1)  # too short
+        # Whole again, from the first byte on.
+        assert await send(loads[2].ravel(), size - 1) == (1, 0)
         assert await contents() == loads[2].tolist()
         # Too long: what is beyond the end counts as the next load, and that is too short.
-        await send(np.resize(loads[1], size + 2), size + 1)
-        assert (ctx.get(dut.loaded), broken) == (0, 2)
-        await send(loads[1].ravel(), None)  # its end is not marked
-        assert (ctx.get(dut.loaded), broken) == (0, 1)
-        await send(loads[1].ravel(), size - 1)
-        assert (ctx.get(dut.loaded), broken) == (1, 0)
+        assert await send(np.resize(loads[1], size + 2), size + 1) == (0, 2)
+        assert await send(loads[1].ravel(), None) == (0, 1)  # its end is not marked
+        assert await send(loads[1].ravel(), size - 1) == (1, 0)
         assert await contents() == loads[1].tolist()
 
-    run_bench(dut, bench)
+    run_bench(dut, bench, background=(watch,))
