@@ -290,14 +290,14 @@ class Sequencer(wiring.Component):
             started.eq((frame & ~self.finish) & ~self.restart),
             may_start.eq(Array(self.start)[self.parity ^ self.finish] & ~self.begin),
             holds.eq(busy > 1),
-            rests.eq(at_start & ~go & known.still & heads[0].end & heads[1].end),
+            rests.eq(at_start & ~go & known.still & begins_with_last & heads[1].end),
         ]
         with m.If(busy != 0):
             m.d.sync += busy.eq(busy - 1)
         with m.If(ends_block):
             m.d.sync += [busy.eq(sends), holds.eq(sends != 0)]
         with m.If(self.leave):
-            m.d.sync += rests.eq(next_still & next_heads[0].end & next_heads[1].end)
+            m.d.sync += rests.eq(next_still & next_begins_with_last & next_heads[1].end)
             with m.If(next_single):
                 m.d.sync += holds.eq(1)
         with m.If(self.restart):
