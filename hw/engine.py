@@ -444,12 +444,12 @@ class Engine(wiring.Component):
                 weights.free.eq(idle & ~reset.pending),
                 self.loaded.eq(weights.loaded),
                 self.load_broken.eq(weights.broken),
-                reader.hold.eq(reset.pending | self.load.valid | ~weights.loaded),
+                reader.hold.eq(reset.request | reset.pending | self.load.valid | ~weights.loaded),
                 reset.request.eq(self.reset_request | (weights.loaded & ~was_loaded)),
             ]
         else:
             m.d.comb += [
-                reader.hold.eq(reset.pending),
+                reader.hold.eq(reset.request | reset.pending),
                 reset.request.eq(self.reset_request),
             ]
         m.d.comb += [
