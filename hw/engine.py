@@ -18,7 +18,7 @@ from hw.reader import FrameReader
 from hw.readout import Readout, groups
 from hw.reset import StateReset
 from hw.sequencer import Sequencer
-from hw.target import GENERIC, Target
+from hw.target import GENERIC, Target, delayed
 
 
 def monitor_signature(core: CoreParameters) -> wiring.Signature:
@@ -483,10 +483,11 @@ class Engine(wiring.Component):
             self.monitor.state_unit.eq(made.payload.group * ways),
             self.monitor.state_value.eq(made.payload.h),
         ]
-        m.d.sync += [
-            self.monitor.skip_valid.eq(sequencer.skip),
-            self.monitor.skip_layer.eq(sequencer.layer),
-            self.monitor.finish.eq(sequencer.finish),
+        # As late as the events of the same cycle.
+        m.d.comb += [
+            self.monitor.skip_valid.eq(delayed(m, sequencer.skip, latency, "skip_seen")),
+            self.monitor.skip_layer.eq(delayed(m, sequencer.layer, latency, "skip_seen_layer")),
+            self.monitor.finish.eq(delayed(m, sequencer.finish, latency, "finish_seen")),
         ]
         return m
 
