@@ -5,7 +5,7 @@ from amaranth.lib import memory
 from amaranth.utils import ceil_log2
 
 from hw.lane import Lane
-from hw.target import Target
+from hw.target import RegisteredMultiplyAdd, Target
 from hw.weights import WeightMemory
 
 EBR_BITS = 1 << 14  # without the ninth bits, which narrow shapes have no use for
@@ -103,4 +103,10 @@ class MultLane(Lane):
         return m
 
 
-ECP5 = Target(name="ecp5", weights=SlicedWeights, lane=MultLane, read_latency=2, settle=1)
+ECP5 = Target(
+    name="ecp5",
+    weights=SlicedWeights,
+    lane=MultLane,
+    read_latency=2,
+    multiply_add=RegisteredMultiplyAdd(),
+)

@@ -8,7 +8,7 @@ from amaranth.utils import ceil_log2
 from golden.errors import refusal
 from golden.parameters import WEIGHT
 from hw.lane import Lane
-from hw.target import Target, delayed, split_product
+from hw.target import SplitMultiplyAdd, Target, delayed
 from hw.weights import LoadedWeights
 
 SPRAM_COUNT, SPRAM_DEPTH = 4, 1 << 14  # of 16 bits each
@@ -129,5 +129,5 @@ class Mac16Lane(Lane):
         return m
 
 
-UP5K = Target(name="up5k", weights=SpramWeights, lane=Mac16Lane, product=split_product, settle=1)
+UP5K = Target(name="up5k", weights=SpramWeights, lane=Mac16Lane, multiply_add=SplitMultiplyAdd())
 assert WEIGHT.width == 8  # two of them fill an SPRAM's word

@@ -8,7 +8,7 @@ from amaranth.utils import bits_for, ceil_log2
 from golden.fixed import Integers
 from golden.parameters import CoreParameters
 from golden.tables import sigmoid_table, tanh_table
-from hw.fixed import added, rshift, sat, shift
+from hw.fixed import rshift, sat, shift
 from hw.layout import half
 from hw.readout import groups, units_layout
 from hw.target import GENERIC, UNCHECKED, Target, delayed
@@ -53,7 +53,7 @@ class ActivationUnit(wiring.Component):
         units = units_layout(core)
         place = {key: units[key].shape for key in ("layer", "group", "last")}
         self._place = data.StructLayout(place)
-        self.latency = 2 * (target.read_latency + target.settle) + 4
+        self.latency = 2 * (target.read_latency + target.multiply_add.latency) + 2
         self.depth = len(core.network.recurrent) << ceil_log2(groups(core))
         self._states = data.ArrayLayout(signed(formats.state.width), core.activations)
         outputs = data.StructLayout(
@@ -96,7 +96,7 @@ class ActivationUnit(wiring.Component):
             # A linear layer has no state; its number never comes here, so its bit may be cut off.
             return Cat(place.group, place.layer)[: ceil_log2(self.depth)]
 
-        looks_up = 1 + read + self._target.settle  # for c, and h beside it
+        looks_up = read + self._target.multiply_add.latency  # c, and h beside it
         m.d.comb += [state_read.en.eq(1), state_read.addr.eq(address(places[looks_up]))]
         before = data.View(
             self._states, delayed(m, state_read.data.as_value(), read - 1, "state_read")
@@ -130,12 +130,12 @@ class ActivationUnit(wiring.Component):
     def _unit(self, m: Module, name: str, unit: data.View, before: Value) -> tuple[Value, Value]:
         """h of a unit ``latency`` cycles after it, and what it was.
 
-        ``before`` comes 3 cycles earlier, and as many more as sums need to settle.
+        ``before`` comes as many cycles earlier as a multiplication takes, and 2.
         """
-        f, read, settle = (
+        f, read, multiply_add = (
             self._core.network.formats,
             self._target.read_latency,
-            self._target.settle,
+            self._target.multiply_add,
         )
 
         def after(value: Value, cycles: int, what: str) -> Value:
@@ -162,9 +162,8 @@ class ActivationUnit(wiring.Component):
         m_xc, m_hc = after(unit.m_xc, read, "m_xc"), after(unit.m_hc, read, "m_hc")
 
         # r * R(M_hc). The rounding of the candidate goes in here, beside the shifted R(M_xc).
-        terms = self._target.product(m, r, m_hc, f"{name}_reset")
-        addend = after((m_xc << f.gate.f) + half(f.candidate_shift), 1, "addend")
-        candidate = after(added([addend, *terms]), settle, "candidate")
+        addend = (m_xc << f.gate.f) + half(f.candidate_shift)
+        candidate = multiply_add(m, r, m_hc, addend, f"{name}_reset")
 
         # Look up c, while h comes.
         index = sat(shift(candidate, f.candidate_shift), f.preactivation)
@@ -175,10 +174,8 @@ class ActivationUnit(wiring.Component):
         difference = after((before << (f.blend_frac - f.state.f)) - c, 1, "difference")
 
         # u * (h' - c'), and the rounding of h.
-        terms = self._target.product(
-            m, after(u, 2 + read + settle, "u"), difference, f"{name}_update"
-        )
-        addend = after((after(c, 1, "c") << f.gate.f) + half(f.update_shift), 1, "rest")
-        blend = after(added([addend, *terms]), settle, "blend")
+        u = after(u, 1 + read + multiply_add.latency, "u")
+        addend = (after(c, 1, "c") << f.gate.f) + half(f.update_shift)
+        blend = multiply_add(m, u, difference, addend, f"{name}_update")
         h = after(sat(shift(blend, f.update_shift), f.state), 1, "h")
-        return h, after(before, 3 + settle, "before")
+        return h, after(before, 2 + multiply_add.latency, "before")

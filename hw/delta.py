@@ -128,19 +128,20 @@ class DeltaEncoder(wiring.Component):
             valids.append(valid)
         element, valid = elements[-1], valids[-1]
 
-        # While v^ is fetched: the bounds beyond which it is too far from v. Then the comparison
-        # takes no longer than the subtraction beside it.
+        # While v^ is fetched: what to add to it to see whether it is too far from v on either side,
+        # so that comparing takes no longer than the subtraction beside it.
         theta = Array(self.theta)[self.i.payload.vector]
         outcome = self.o.payload
         for n in range(ways):
             v = self.i.payload.value[n]
-            low = delayed(m, v - theta, latency, f"low_{n}")
-            high = delayed(m, v + theta, latency, f"high_{n}")
+            below = delayed(m, theta - v, latency, f"below_{n}")
+            above = delayed(m, (~(v + theta)).as_signed(), latency, f"above_{n}")
             fires = Signal(name=f"fires_{n}", reset_less=True)
             delta = Signal.like(outcome.delta[n], name=f"delta_{n}", reset_less=True)
             m.d.sync += [
                 delta.eq(elements[-2].value[n] - before[n]),
-                fires.eq((before[n] < low) | (before[n] > high)),
+                # v^ < v - theta, or v^ > v + theta
+                fires.eq((before[n] + below)[-1] | ~(before[n] + above)[-1]),
             ]
             m.d.comb += [outcome.delta[n].eq(delta), outcome.fires[n].eq(fires)]
         m.d.comb += [

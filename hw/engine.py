@@ -247,7 +247,7 @@ class Engine(wiring.Component):
 
         # Fetch: the event, then its weight word, then the lanes.
         slot_valid, slot = sequencer.o.valid, sequencer.o.payload
-        for n in range(latency):
+        for n in range(latency - 1):
             valid_next = Signal(name=f"slot_valid_{n}")
             slot_next = Signal.like(slot, name=f"slot_{n}", reset_less=True)
             m.d.sync += [valid_next.eq(slot_valid), slot_next.eq(slot)]
@@ -345,16 +345,15 @@ class Engine(wiring.Component):
             # M of the linear layer moves with every event; and a result must be out before the
             # layer may be skipped, or the skipped frame would overtake it.
             moved, first, walks = Signal(), Signal(init=1), Signal(range(4))
-            walked = sequencer.leave & (sequencer.layer == layers - 1) & ~sequencer.skip
+            walks_now = sequencer.leave & (sequencer.layer == layers - 1) & ~sequencer.skip
+            walked = Signal()
             out = readout.linear.valid & readout.linear.payload.last
-            m.d.sync += walks.eq(walks + walked - out)
-            with m.If(sequencer.o.valid & (sequencer.layer == layers - 1)):
-                m.d.sync += moved.eq((moved | sequencer.o.payload.event) & ~walked)
+            m.d.sync += [walked.eq(walks_now), walks.eq(walks + walks_now - out)]
+            slot_moves = sequencer.o.valid & sequencer.o.payload.event
+            slot_moves &= sequencer.o.payload.tag.layer == layers - 1
+            m.d.sync += moved.eq((moved | slot_moves) & ~walked)
             with m.If(walked):
-                m.d.sync += [
-                    still[-1].eq(~(moved | sequencer.o.payload.event | first)),
-                    first.eq(0),
-                ]
+                m.d.sync += [still[-1].eq(~(moved | slot_moves | first)), first.eq(0)]
             with m.If(reset.active):
                 m.d.sync += first.eq(1)
             with m.If(walks != 0):
@@ -433,8 +432,10 @@ class Engine(wiring.Component):
             events_h.complete.bit_select(Cat(sequencer.parity, Const(k, ceil_log2(recurrent))), 1)
             for k in range(recurrent)
         )
-        under_way = ~reader.between | opened.any() | sequencer.active | (draining != 0)
+        working = sequencer.active | sequencer.o.valid | (draining != 0)
+        under_way = ~reader.between | opened.any() | working
         idle = ~under_way & ~reader.i.ready & h_done.all()
+        stops = reset.pending | reset.request
         if weights.loads:
             # No frame begins while weights come or wait to come. M is of the old ones: start over.
             connect(m, wiring.flipped(self.load), weights.load)
@@ -444,12 +445,12 @@ class Engine(wiring.Component):
                 weights.free.eq(idle & ~reset.pending),
                 self.loaded.eq(weights.loaded),
                 self.load_broken.eq(weights.broken),
-                reader.hold.eq(reset.request | reset.pending | self.load.valid | ~weights.loaded),
+                reader.hold.eq(stops | self.load.valid | ~weights.loaded),
                 reset.request.eq(self.reset_request | (weights.loaded & ~was_loaded)),
             ]
         else:
             m.d.comb += [
-                reader.hold.eq(reset.request | reset.pending),
+                reader.hold.eq(stops),
                 reset.request.eq(self.reset_request),
             ]
         m.d.comb += [
@@ -483,11 +484,10 @@ class Engine(wiring.Component):
             self.monitor.state_unit.eq(made.payload.group * ways),
             self.monitor.state_value.eq(made.payload.h),
         ]
-        # As late as the events of the same cycle.
-        m.d.comb += [
-            self.monitor.skip_valid.eq(delayed(m, sequencer.skip, latency, "skip_seen")),
-            self.monitor.skip_layer.eq(delayed(m, sequencer.layer, latency, "skip_seen_layer")),
-            self.monitor.finish.eq(delayed(m, sequencer.finish, latency, "finish_seen")),
+        m.d.sync += [
+            self.monitor.skip_valid.eq(delayed(m, sequencer.skip, latency - 1, "skip")),
+            self.monitor.skip_layer.eq(delayed(m, sequencer.layer, latency - 1, "skip_layer")),
+            self.monitor.finish.eq(delayed(m, sequencer.finish, latency - 1, "finish")),
         ]
         return m
 

@@ -53,7 +53,7 @@ class Sequencer(wiring.Component):
     index : Out
         The event to read in this cycle.
     o : Out, stream (never waits)
-        The slot of this cycle: ``event`` (else it has none and its delta is 0), ``segment``,
+        The slot of the cycle before: ``event`` (else it has none and its delta is 0), ``segment``,
         ``base`` (address of the weight word of column 0), ``row``, ``first``, ``close``, ``tag``,
         ``count_it`` (this is the first walk over the lists, so each event is seen once).
     leave : Out
@@ -119,11 +119,8 @@ class Sequencer(wiring.Component):
             return constant([int(getattr(layer, attribute)) for layer in layers], self.layer)
 
         recurrent = of_layer("recurrent")
-        first_columns = constant([layer.segment_columns[0] for layer in layers], self.layer)
 
         # Where the walk is.
-        started = Signal()
-        block = Signal(range(max(layer.blocks for layer in layers)))
         gate = Signal(2)
         segment = Signal()
         columns = max(max(layer.segment_columns) for layer in layers)
@@ -131,8 +128,7 @@ class Sequencer(wiring.Component):
         ahead = Signal(range(columns + 1), init=1)  # index + 1, kept so that nobody has to add
         beyond = Signal(range(columns + 2), init=2)  # index + 2
         first = Signal(init=1)
-        base = Signal(range(layout.words + 1))
-        row = Signal(range(layout.rows))
+        counts = Signal(init=1)  # the first walk over the layer's lists
         at_start = Signal(init=1)  # no slot of this layer yet
 
         # What is known of the layer's lists, a register away from them, and what follows from it
@@ -173,46 +169,41 @@ class Sequencer(wiring.Component):
             self.next_layer.eq(Mux(last_layer, 0, self.layer + 1)),
         ]
 
-        # Reasons to wait, all of them registers: ``holds`` a block's last slot, until the units of
-        # the block before have left. In a layer's first cycle (``fresh``) what is known of the next
-        # layer is of this one, so that it cannot be left yet. ``rests``: the layer is to be
-        # skipped.
+        # Reasons to go and to wait, all of them registers. ``holds`` a block's last slot, until the
+        # units of the block before have left. In a layer's first cycle (``fresh``) what is known of
+        # the next layer is of this one, so that it cannot be left yet. ``rests``: the layer is to
+        # be skipped. ``works``: a frame is under way and the layer does not rest.
+        frame = Signal()
+        started = Signal()
+        works = Signal()
+        rests = Signal()
         holds = Signal()
         fresh = Signal()
-        rests = Signal()
         busy = Signal(range(lanes))
 
-        may_start = Signal()
-        frame = Signal()
-        works = Signal()
         closes = Signal()
         jumps = Signal()
         go = Signal()
         ends_block = Signal()
         m.d.comb += [
-            frame.eq(started | may_start),
-            works.eq(frame & ~rests),
             closes.eq(here.ends & closing),
             ends_block.eq(works & closes & final & ~holds),
             jumps.eq((works & here.ends & ~(final & holds)) | self.skip),
             go.eq(works & (here.have | closes) & ~(closes & final & holds)),
-            self.skip.eq(frame & rests & ~fresh),
-            self.begin.eq(may_start & ~started & ~self.restart),
+            self.begin.eq(frame & ~started & ~self.restart),
             self.active.eq(started),
             self.leave.eq((ends_block & last_block) | self.skip),
             self.finish.eq(self.leave & last_layer),
         ]
         units = Mux(last_block, of_layer("last_units") - 1, lanes - 1)
-        m.d.comb += [
-            self.index.eq(index),
+        m.d.comb += self.index.eq(index)
+        m.d.sync += [
             self.o.valid.eq(go),
             slot.event.eq(here.have),
             slot.segment.eq(segment),
-            slot.base.eq(base + Mux(segment, first_columns, 0)),
-            slot.row.eq(row),
             slot.first.eq(first),
             slot.close.eq(closes),
-            slot.count_it.eq((block == 0) & (gate == 0)),
+            slot.count_it.eq(counts),
             slot.tag.layer.eq(self.layer),
             slot.tag.gate.eq(Mux(final, 3, gate)),
             slot.tag.units.eq(units),
@@ -268,41 +259,88 @@ class Sequencer(wiring.Component):
 
         with m.If(go):
             m.d.sync += [first.eq(closes), at_start.eq(0)]
-        with m.If((jumps & closing) | self.skip):
-            m.d.sync += row.eq(row + Mux(rests, of_layer("rows"), 1))
-        with m.If((jumps & ~to_other) | self.skip):
-            m.d.sync += base.eq(base + Mux(rests, of_layer("words"), of_layer("columns")))
-        with m.If(ends_block):
-            m.d.sync += [block.eq(block + 1), last_block.eq(block + 2 == of_layer("blocks"))]
+        with m.If(jumps & closing):
+            m.d.sync += counts.eq(0)
         with m.If(self.leave):
             m.d.sync += [
-                block.eq(0),
-                last_block.eq(next_single),
                 self.layer.eq(self.next_layer),
                 at_start.eq(1),
+                counts.eq(1),
+                last_block.eq(next_single),
             ]
         with m.If(self.finish):
-            m.d.sync += [base.eq(0), row.eq(0), self.parity.eq(~self.parity)]
+            m.d.sync += self.parity.eq(~self.parity)
+
+        # Block, row and address are counted a cycle later, beside the slot on its way out.
+        block = Signal(range(max(layer.blocks for layer in layers)))
+        base = Signal(range(layout.words + 1))
+        row = Signal(range(layout.rows))
+        was_layer = Signal.like(self.layer)
+        was_left = Signal()
+        ended_frame = Signal()
+        ended_block = Signal()
+        ended_sweep = Signal()
+        ended_group = Signal()
+        skipped = Signal()
+        m.d.sync += [
+            was_layer.eq(self.layer),
+            was_left.eq(self.leave),
+            ended_frame.eq(self.finish),
+            ended_block.eq(ends_block),
+            ended_sweep.eq(jumps & ~to_other),
+            ended_group.eq(jumps & closing),
+            skipped.eq(self.skip),
+        ]
+
+        def of_slot(attribute: str) -> Value:
+            return constant([int(getattr(layer, attribute)) for layer in layers], was_layer)
+
+        first_columns = constant([layer.segment_columns[0] for layer in layers], was_layer)
+        m.d.comb += [
+            slot.base.eq(base + Mux(slot.segment, first_columns, 0)),
+            slot.row.eq(row),
+        ]
+        with m.If(ended_block & ~was_left):
+            m.d.sync += [block.eq(block + 1), last_block.eq(block + 2 == of_slot("blocks"))]
+        with m.If(ended_group | skipped):
+            m.d.sync += row.eq(row + Mux(skipped, of_slot("rows"), 1))
+        with m.If(ended_sweep | skipped):
+            m.d.sync += base.eq(base + Mux(skipped, of_slot("words"), of_slot("columns")))
+        with m.If(was_left):
+            m.d.sync += block.eq(0)
+        with m.If(ended_frame):
+            m.d.sync += [base.eq(0), row.eq(0)]
+
+        may_begin = Array(self.start)[self.parity ^ self.finish] & ~self.begin
+        next_frame = Signal()
+        next_rests = Signal()
+        m.d.comb += [
+            next_frame.eq(may_begin | (frame & ~self.finish)),
+            next_rests.eq(at_start & ~go & known.still & begins_with_last & heads[1].end),
+        ]
+        with m.If(self.leave):
+            m.d.comb += next_rests.eq(next_still & next_begins_with_last & next_heads[1].end)
+        m.d.sync += [
+            frame.eq(next_frame),
+            started.eq(frame & ~self.finish),
+            works.eq(next_frame & ~next_rests),
+            rests.eq(next_rests),
+            self.skip.eq(next_frame & next_rests & ~self.leave),
+            fresh.eq(self.leave),
+        ]
 
         sends = Mux(recurrent, units >> exact_log2(self._activations), units)
-        m.d.sync += [
-            fresh.eq(self.leave),
-            started.eq((frame & ~self.finish) & ~self.restart),
-            may_start.eq(Array(self.start)[self.parity ^ self.finish] & ~self.begin),
-            holds.eq(busy > 1),
-            rests.eq(at_start & ~go & known.still & begins_with_last & heads[1].end),
-        ]
+        m.d.sync += holds.eq(busy > 1)
         with m.If(busy != 0):
             m.d.sync += busy.eq(busy - 1)
         with m.If(ends_block):
-            m.d.sync += [busy.eq(sends), holds.eq(sends != 0)]
-        with m.If(self.leave):
-            m.d.sync += rests.eq(next_still & next_begins_with_last & next_heads[1].end)
-            with m.If(next_single):
-                m.d.sync += holds.eq(1)
+            # At least for the cycle in which it is found out whether the next block is the last.
+            m.d.sync += [busy.eq(sends), holds.eq(1)]
+        with m.If(self.leave & next_single):
+            m.d.sync += holds.eq(1)
         with m.If(self.restart):
             m.d.sync += [
-                may_start.eq(0),
+                Cat(frame, started, works, rests, self.skip).eq(0),
                 self.parity.eq(0),
                 self.layer.eq(0),
                 block.eq(0),
@@ -318,10 +356,11 @@ class Sequencer(wiring.Component):
                 split.eq(0),
                 closing.eq(0),
                 final.eq(0),
+                counts.eq(1),
                 fresh.eq(1),
-                rests.eq(0),
                 base.eq(0),
                 row.eq(0),
+                Cat(was_left, ended_frame, ended_block, ended_sweep, ended_group, skipped).eq(0),
             ]
         return m
 

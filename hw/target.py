@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 from amaranth.hdl import Module, Signal, Value
 
+from hw.fixed import added
 from hw.lane import Lane
 from hw.weights import WeightMemory
 
@@ -23,19 +23,44 @@ def delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
     return value
 
 
-def one_product(m: Module, a: Value, b: Value, name: str) -> list[Value]:
-    """a * b a cycle later, as a list of terms to add: here one."""
-    return [delayed(m, a * b, 1, name)]
+class MultiplyAdd:
+    """addend + a * b of the activation unit, for unsigned ``a``; ``latency`` cycles later.
+
+    In any family: a multiplier with a register behind it, and an adder.
+    """
+
+    latency = 1
+
+    def __call__(self, m: Module, a: Value, b: Value, addend: Value, name: str) -> Value:
+        return delayed(m, addend, 1, f"{name}_addend") + delayed(m, a * b, 1, f"{name}_product")
 
 
-def split_product(m: Module, a: Value, b: Value, name: str) -> list[Value]:
-    """a * b a cycle later, for unsigned ``a``: the products of its thirds, to be added."""
-    cuts = [n * len(a) // 3 for n in range(4)]
-    return [
-        delayed(m, a[low:high] * b, 1, f"{name}_{low}") << low
-        for low, high in pairwise(cuts)
-        if high > low
-    ]
+class RegisteredMultiplyAdd(MultiplyAdd):
+    """With a register behind the adder, too."""
+
+    latency = 2
+
+    def __call__(self, m: Module, a: Value, b: Value, addend: Value, name: str) -> Value:
+        return delayed(m, super().__call__(m, a, b, addend, name), 1, name)
+
+
+class SplitMultiplyAdd(MultiplyAdd):
+    """Without a multiplier: the rows of two bits of ``a`` each, then a tree of adders.
+
+    No register has more than one adder before it. For ``a`` of up to 8 bits.
+    """
+
+    latency = 3
+
+    def __call__(self, m: Module, a: Value, b: Value, addend: Value, name: str) -> Value:
+        # The top bits, of which there may be just one, go with the addend.
+        *low, top = [(a[n : n + 2] * b) << n for n in range(0, len(a), 2)]
+        terms = [*low, top + addend]
+        for level in range(self.latency):
+            if level:
+                terms = [added(terms[n : n + 2]) for n in range(0, len(terms), 2)]
+            terms = [delayed(m, t, 1, f"{name}_{level}_{n}") for n, t in enumerate(terms)]
+        return added(terms)
 
 
 @dataclass(frozen=True)
@@ -48,10 +73,8 @@ class Target:
         Makes the weight memory from its words (hw.weights.WeightMemory).
     lane : type
         A lane (hw.lane.Lane).
-    product : callable
-        Multiplies in the activation unit.
-    settle : int
-        Registers between a sum in the activation unit and what clips it.
+    multiply_add : MultiplyAdd
+        What the activation unit multiplies with.
     read_latency : int
         Cycles from an address to a memory's data: 1, or 2 where the data want a register before
         anything is done with them.
@@ -60,8 +83,7 @@ class Target:
     name: str = "generic"
     weights: Callable[..., WeightMemory] = WeightMemory
     lane: type[Lane] = Lane
-    product: Callable[[Module, Value, Value, str], list[Value]] = one_product
-    settle: int = 0
+    multiply_add: MultiplyAdd = MultiplyAdd()  # noqa: RUF009  # it has no state
     read_latency: int = 1
 
 

@@ -5,7 +5,7 @@ from golden.fixed import Q, rshift, sat
 from golden.gru import update_state, visible
 from golden.parameters import CoreParameters, Formats
 from hw.activation import ActivationUnit
-from hw.target import GENERIC, Target, split_product
+from hw.target import GENERIC, RegisteredMultiplyAdd, SplitMultiplyAdd, Target
 from tests.bench import run_bench
 from tests.networks import random_model
 
@@ -17,7 +17,8 @@ FORMATS = {
     "readout coarser than the preactivation": Formats(readout=Q(7, 2)),
     "no fraction to round away": Formats(gate=Q(1, 2), readout=Q(7, 2), preactivation=Q(3, 6)),
 }
-SLOW = Target(read_latency=2, product=split_product)
+SLOW = Target(read_latency=2, multiply_add=SplitMultiplyAdd())
+REGISTERED = Target(multiply_add=RegisteredMultiplyAdd())
 
 
 @pytest.mark.parametrize(
@@ -27,12 +28,14 @@ SLOW = Target(read_latency=2, product=split_product)
         *((formats, 2, SLOW) for formats in FORMATS.values()),
         (FORMATS["Q3.4"], 4, GENERIC),
         (FORMATS["state Q1.14"], 4, SLOW),
+        (FORMATS["state Q1.14"], 2, REGISTERED),
     ],
     ids=[
         *(f"{name}, 1" for name in FORMATS),
         *(f"{name}, 2, slow" for name in FORMATS),
         "Q3.4, 4",
         "state Q1.14, 4, slow",
+        "state Q1.14, 2, registered",
     ],
 )
 def test_equals_golden(formats, activations, target):

@@ -108,32 +108,25 @@ def run_frames(core, frames, *, grow=None, still=()):
         ctx.set(dut.start[0], 1)
         ctx.set(dut.start[1], len(frames) > 1)
         p = dut.o.payload
-        fields = [getattr(p, name) for name in FIELDS]
+        slot = [dut.o.valid, p.tag.layer, p.tag.gate, *(getattr(p, name) for name in FIELDS)]
+        strobes = [dut.index, dut.layer, dut.leave, dut.skip, dut.finish]
         frame = since = 0
-        async for (
-            _,
-            _,
-            valid,
-            layer,
-            index,
-            gate,
-            leave,
-            skip,
-            finish,
-            *values,
-        ) in ctx.tick().sample(
-            dut.o.valid, dut.layer, dut.index, p.tag.gate, dut.leave, dut.skip, dut.finish, *fields
-        ):
+        index_before, frame_before = None, 0  # a slot is of the cycle before
+        async for sampled in ctx.tick().sample(*strobes, *slot):
+            index, layer, leave, skip, finish, valid, of_layer, gate, *values = sampled[2:]
             since += 1
             assert since < 20_000, f"stands still in frame {frame}"
             if valid:
                 event, segment, base, row, first, close, count_it = values
                 # Before its closing slot a group's tag is not looked at, and without an event
                 # neither is where it is.
-                place = (segment, index, base) if event else (None, None, None)
+                place = (segment, index_before, base) if event else (None, None, None)
                 tag = gate if close else None
                 rest = (row, bool(first), bool(close), bool(count_it))
-                found[-1].append((layer, tag, *place, *rest))
+                found[frame_before].append((of_layer, tag, *place, *rest))
+            index_before, frame_before = index, frame
+            if frame == len(frames):
+                return
             if leave:
                 left.append((frame, layer, skip))
                 if frame + 2 < len(frames):
@@ -157,10 +150,11 @@ def run_frames(core, frames, *, grow=None, still=()):
                 cycles.append(since)
                 since = 0
                 frame += 1
-                if frame == len(frames):
-                    return
                 ctx.set(dut.start[frame % 2 ^ 1], frame + 1 < len(frames))
-                found.append([])
+                if frame < len(frames):
+                    found.append([])
+                else:  # one cycle more, for its last slot
+                    ctx.set(dut.start[frame % 2], 0)
 
     run_bench(bench.module, watch)
     return found, cycles, left
