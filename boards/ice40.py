@@ -12,7 +12,7 @@ from hw.target import SplitMultiplyAdd, Target, delayed
 from hw.weights import LoadedWeights
 
 SPRAM_COUNT, SPRAM_DEPTH = 4, 1 << 14  # of 16 bits each
-MAC16_ACCUMULATOR = 32
+MAC16_ACCUMULATOR, MAC16_FACTOR = 32, 16
 
 
 class SpramWeights(LoadedWeights):
@@ -47,7 +47,8 @@ class SpramWeights(LoadedWeights):
             here = (address[width:] == deep) if self._deep > 1 else Const(1)
             outs = []
             for wide in range(self._wide):
-                lanes = self.write.payload.lanes.bit_select(2 * wide, 2)
+                # Of an odd number of lanes the last one's byte lies alone.
+                lanes = Cat(self.write.payload.lanes, Const(0, 1))[2 * wide : 2 * wide + 2]
                 out = Signal(16, name=f"out_{deep}_{wide}")
                 m.submodules[f"spram_{deep}_{wide}"] = Instance(
                     "SB_SPRAM256KA",
@@ -81,6 +82,8 @@ class Mac16Lane(Lane):
             raise refusal(
                 "accumulators", f"{width} bits", f"at most {MAC16_ACCUMULATOR} in SB_MAC16"
             )
+        if delta_width > MAC16_FACTOR:
+            raise refusal("deltas", f"{delta_width} bits", f"at most {MAC16_FACTOR} in SB_MAC16")
 
     def elaborate(self, platform) -> Module:
         m = Module()

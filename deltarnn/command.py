@@ -27,6 +27,19 @@ progress = Console(stderr=True)  # so that standard output holds the result alon
 MODEL = click.argument("model", type=click.Path(path_type=Path))
 FRAMES = click.argument("frames", type=click.Path(path_type=Path))
 LANES = click.option("--lanes", type=int, default=8, show_default=True, help="Lanes P.")
+ACTIVATIONS = click.option(
+    "--activations",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Units A that the activation unit takes in a cycle, a power of two that divides P.",
+)
+TARGET = click.option(
+    "--target",
+    default="generic",
+    show_default=True,
+    help="What the core is made of: generic, up5k or ecp5.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 
 
@@ -184,26 +197,39 @@ def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
 @MODEL
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder.")
 @LANES
+@ACTIVATIONS
+@TARGET
 @JSON
-def generate(model: Path, output: Path, lanes: int, as_json: bool) -> None:
-    """Writes the core's Verilog and its manifest into a folder."""
+def generate(
+    model: Path, output: Path, lanes: int, activations: int, target: str, as_json: bool
+) -> None:
+    """Writes the core's Verilog and its manifest into a folder.
+
+    Also weights.bin, where the target's weights are not in the Verilog but must be loaded.
+    """
+    from boards.targets import find_target
     from hw.verilog import emit
 
+    chosen = find_target(target)
     loaded = load_model(model)
-    core = CoreParameters(loaded.parameters, lanes)
+    core = CoreParameters(loaded.parameters, lanes, activations)
     with progress.status("generating"):
-        verilog, manifest = emit(core, loaded).write(output)
-    report = {"verilog": str(verilog), "manifest": str(manifest), "lanes": lanes}
+        emission = emit(core, loaded, chosen.target)
+        paths = dict(zip(("verilog", "manifest", "weights"), emission.write(output), strict=False))
+    report = {name: str(path) for name, path in paths.items()}
+    report |= {"lanes": lanes, "activations": activations, "target": target}
     if as_json:
         _print_json(report)
     else:
-        print(f"{verilog}\n{manifest}")
+        print(*paths.values(), sep="\n")
 
 
 @cli.command()
 @MODEL
 @FRAMES
 @LANES
+@ACTIVATIONS
+@TARGET
 @click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")
 @click.option("--waves", type=click.Path(path_type=Path), help="Write waveforms to this file.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="OUT.npz: what the RTL did.")
@@ -212,12 +238,15 @@ def simulate(
     model: Path,
     frames: Path,
     lanes: int,
+    activations: int,
+    target: str,
     simulator: str,
     waves: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
     """Runs the RTL on FRAMES and holds it against the golden model, bit by bit."""
+    from boards.targets import find_target
     from hw.verilog import emit
 
     with _extra("sim"):
@@ -225,14 +254,18 @@ def simulate(
         from sim.simulators import find_simulator
 
     _require_writable(output, waves)
+    made_of = find_target(target)
     loaded = load_model(model)
     sequence = load_frames(frames, loaded.parameters)
-    core = CoreParameters(loaded.parameters, lanes)
+    core = CoreParameters(loaded.parameters, lanes, activations)
     chosen = find_simulator(simulator)
+    models = made_of.cells.models()
     with progress.status("generating") as status:
-        emission = emit(core, loaded)
+        emission = emit(core, loaded, made_of.target)
         status.update(f"building and running {len(sequence)} frames in {simulator}")
-        result = run(core, loaded, [sequence], chosen, emission=emission, waves=waves)
+        result = run(
+            core, loaded, [sequence], chosen, emission=emission, models=models, waves=waves
+        )
     if output is not None:
         _write_npz(output, {**_trace_arrays(result.found), "cycles": result.cycles})
     report = result.report()

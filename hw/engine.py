@@ -435,7 +435,7 @@ class Engine(wiring.Component):
         working = sequencer.active | sequencer.o.valid | (draining != 0)
         under_way = ~reader.between | opened.any() | working
         idle = ~under_way & ~reader.i.ready & h_done.all()
-        stops = reset.pending | self.reset_request
+        stops = reset.pending | reset.request
         if weights.loads:
             # No frame begins while weights come or wait to come. M is of the old ones: start over.
             connect(m, wiring.flipped(self.load), weights.load)

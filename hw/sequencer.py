@@ -316,10 +316,10 @@ class Sequencer(wiring.Component):
         next_rests = Signal()
         m.d.comb += [
             next_frame.eq(may_begin | (frame & ~self.finish)),
-            next_rests.eq(at_start & ~go & known.still & heads[0].end & heads[1].end),
+            next_rests.eq(at_start & ~go & known.still & begins_with_last & heads[1].end),
         ]
         with m.If(self.leave):
-            m.d.comb += next_rests.eq(next_still & next_heads[0].end & next_heads[1].end)
+            m.d.comb += next_rests.eq(next_still & next_begins_with_last & next_heads[1].end)
         m.d.sync += [
             frame.eq(next_frame),
             started.eq(frame & ~self.finish),

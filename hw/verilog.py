@@ -59,10 +59,11 @@ class Emission:
     manifest: dict[str, Any]
     weights: bytes | None = None
 
-    def write(self, folder: Path) -> tuple[Path, Path]:
+    def write(self, folder: Path) -> tuple[Path, ...]:
         """Writes ``deltarnn_core.v`` and ``deltarnn_core.json`` into ``folder``, made if need be.
 
-        Raises ValueError where that cannot be done; then neither file is touched.
+        Beside them ``weights.bin``, where weights must be loaded. Returns the files in this order.
+        Raises ValueError where that cannot be done; then none of them is touched.
         """
         make_folder(folder)
         files = {
@@ -79,7 +80,7 @@ class Emission:
                 (aside / name).write_bytes(content)
             for name in files:
                 (aside / name).replace(folder / name)
-        return folder / f"{TOP}.v", folder / f"{TOP}.json"
+        return tuple(folder / name for name in files)
 
 
 def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emission:

@@ -106,6 +106,12 @@ async def play(dut) -> None:
     dut.rst.value = 1
     source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.rst)
     sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.rst)
+    weights = None  # of a core that holds them from the bitstream on
+    if hasattr(dut, "s_weights_tvalid"):
+        weights = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_weights"), dut.clk, dut.rst)
+        weights.log.setLevel("WARNING")
+        if job["gaps"]:
+            weights.set_pause_generator(_random_pauses(job["seed"] + 2, job["gaps"]))
     registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
     for part in (source, sink, registers.write_if, registers.read_if):
         part.log.setLevel("WARNING")
@@ -135,6 +141,10 @@ async def play(dut) -> None:
             for frame in arrays[arguments[0]]:
                 await source.send(AxiStreamFrame(frame.astype(beat).tobytes()))
                 sent += 1
+        elif step == "load":
+            await source.wait()
+            await weights.send(AxiStreamFrame(arrays[arguments[0]].tobytes()))
+            await weights.wait()
         elif step == "reset":
             await source.wait()
             await registers.write_dword(CONTROL, 1 << CONTROL_RESET_STATE)

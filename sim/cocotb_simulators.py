@@ -44,14 +44,15 @@ class CocotbSimulator(Simulator):
         return [version("cocotb"), str(cocotb_tools.config.libs_dir)]
 
     def build(
-        self, source: Path, ports: Mapping[str, int], log: Path, shared: Path, *, waves: bool
+        self, sources: list[Path], ports: Mapping[str, int], log: Path, shared: Path, *, waves: bool
     ) -> None:
-        arguments = self.build_arguments(source.parent, ports)
+        folder = sources[0].parent
+        arguments = self.build_arguments(folder, ports)
         with _working_environment(self.environment()):
             self.runner(shared).build(
-                sources=[source, *arguments.pop("extra_sources", [])],
+                sources=[*sources, *arguments.pop("extra_sources", [])],
                 hdl_toplevel=TOP,
-                build_dir=source.parent,
+                build_dir=folder,
                 timescale=("1ns", "1ps"),
                 waves=waves,
                 log_file=log,

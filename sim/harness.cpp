@@ -15,6 +15,8 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "Vtop.h"
@@ -25,7 +27,7 @@ namespace {
 using Word = std::int64_t;
 
 // What a step of the job begins with; sim/harness.py has the same numbers.
-enum Step : Word { kFrames = 0, kCommand = 1, kWrite = 2, kRead = 3, kSettle = 4 };
+enum Step : Word { kFrames = 0, kCommand = 1, kWrite = 2, kRead = 3, kSettle = 4, kLoad = 5 };
 
 std::vector<Word> read_words(const std::string& path) {
     std::ifstream file(path, std::ios::binary | std::ios::ate);
@@ -112,23 +114,54 @@ private:
 // two edges is driven from the later one on. Ports that only count when another one says so keep
 // their random values until then.
 
+template <class Data>
+struct Stream {
+    CData &valid, &ready;
+    Data& data;
+    CData& last;
+};
+
+template <class Core>
+auto input_of(Core& core) {
+    using Data = std::remove_reference_t<decltype(core.s_axis_tdata)>;
+    return Stream<Data>{core.s_axis_tvalid, core.s_axis_tready, core.s_axis_tdata,
+                        core.s_axis_tlast};
+}
+
+// Not all cores have weights to load: the stream of one that has none takes nothing.
+template <class Core, class = decltype(std::declval<Core>().s_weights_tdata)>
+Stream<CData> weights_of(Core& core, int) {
+    return {core.s_weights_tvalid, core.s_weights_tready, core.s_weights_tdata,
+            core.s_weights_tlast};
+}
+
+template <class Core>
+Stream<CData> weights_of(Core&, long) {
+    static CData valid, ready = 0, data, last;
+    return {valid, ready, data, last};
+}
+
+template <class Data>
 class Source {
 public:
-    Source(Vtop& core, Pauses gaps) : core_(core), gaps_(gaps) { core_.s_axis_tvalid = 0; }
+    Source(Stream<Data> stream, Pauses gaps) : stream_(stream), gaps_(gaps) { stream_.valid = 0; }
 
     void send(const Word* beats, Word frames, Word length) {
         if (frames * length) waiting_.push_back({beats, beats + frames * length, length});
     }
 
-    bool idle() const { return waiting_.empty() && !core_.s_axis_tvalid; }
+    bool idle() const { return waiting_.empty() && !stream_.valid; }
 
-    void edge(bool taken) {
-        if (core_.s_axis_tvalid && !taken) return;
-        core_.s_axis_tvalid = !waiting_.empty() && !gaps_();
-        if (!core_.s_axis_tvalid) return;
+    // Before the edge, since the core may not be ready any more behind it.
+    void take() { taken_ = stream_.ready; }
+
+    void edge() {
+        if (stream_.valid && !taken_) return;
+        stream_.valid = !waiting_.empty() && !gaps_();
+        if (!stream_.valid) return;
         Frames& frames = waiting_.front();
-        core_.s_axis_tdata = *frames.next++;
-        core_.s_axis_tlast = (frames.end - frames.next) % frames.length == 0;
+        stream_.data = *frames.next++;
+        stream_.last = (frames.end - frames.next) % frames.length == 0;
         if (frames.next == frames.end) waiting_.pop_front();
     }
 
@@ -138,8 +171,9 @@ private:
         Word length;
     };
 
-    Vtop& core_;
+    Stream<Data> stream_;
     Pauses gaps_;
+    bool taken_ = false;
     std::deque<Frames> waiting_;
 };
 
@@ -301,8 +335,9 @@ class Player {
 public:
     Player(Vtop& core, const std::vector<Word>& job, const std::string& folder)
         : core_(core), next_(job.data()), end_(job.data() + job.size()),
-          monitor_(core, argument(), folder), source_(core, pauses()),
-          sink_(core, pauses(), folder), registers_(core), replies_(folder + "/replies") {}
+          monitor_(core, argument(), folder), source_(input_of(core), pauses()),
+          sink_(core, pauses(), folder), weights_(weights_of(core, 0), pauses()),
+          registers_(core), replies_(folder + "/replies") {}
 
     void play() {
         core_.rst = 1;
@@ -357,6 +392,15 @@ private:
             case kSettle:
                 receive();
                 return cycles(32);  // the last frame's states may come after its results
+            case kLoad: {
+                const Word length = argument();
+                if (end_ - next_ < length) throw std::runtime_error("the job ends in mid-load");
+                while (!source_.idle()) cycle();
+                weights_.send(next_, 1, length);
+                next_ += length;
+                while (!weights_.idle()) cycle();
+                return;
+            }
             default:
                 throw std::runtime_error("unknown step " + std::to_string(step));
         }
@@ -392,9 +436,11 @@ private:
         monitor_.watch();
         sink_.take();
         registers_.take();
-        const bool taken = core_.s_axis_tready;
+        source_.take();
+        weights_.take();
         high();
-        source_.edge(taken);
+        source_.edge();
+        weights_.edge();
         sink_.edge();
         registers_.edge();
     }
@@ -402,8 +448,9 @@ private:
     Vtop& core_;
     const Word *next_, *end_;
     Monitor monitor_;
-    Source source_;
+    Source<std::remove_reference_t<decltype(Vtop::s_axis_tdata)>> source_;
     Sink sink_;
+    Source<CData> weights_;
     Registers registers_;
     Table replies_;
     Word sent_ = 0;

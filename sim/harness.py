@@ -18,7 +18,7 @@ from sim.simulator import Simulation, Simulator
 from sim.verilator import ARGUMENTS, VerilatorBase, runtime_folder, with_runtime
 
 # What a step begins with; sim/harness.cpp has the same numbers.
-_FRAMES, _COMMAND, _WRITE, _READ, _SETTLE = range(5)
+_FRAMES, _COMMAND, _WRITE, _READ, _SETTLE, _LOAD = range(6)
 
 
 class Harness(VerilatorBase):
@@ -34,15 +34,16 @@ class Harness(VerilatorBase):
         return Verilator()
 
     def build(
-        self, source: Path, ports: Mapping[str, int], log: Path, shared: Path, *, waves: bool
+        self, sources: list[Path], ports: Mapping[str, int], log: Path, shared: Path, *, waves: bool
     ) -> None:
         if waves:
             raise RuntimeError("the harness writes no waveforms")
-        folder = source.parent
+        folder = sources[0].parent
         harness = folder / "harness.cpp"
         harness.write_text(harness_source())
         verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, "-Mdir", str(folder)]
-        verilate += ["--top-module", TOP, "--prefix", "Vtop", "-o", TOP, str(harness), str(source)]
+        verilate += ["--top-module", TOP, "--prefix", "Vtop", "-o", TOP, str(harness)]
+        verilate += map(str, sources)
         make = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
         environment = {**os.environ, **self.environment()}
         with log.open("w") as file:
@@ -89,7 +90,7 @@ def harness_source() -> str:
 def _encoded(job: Job, max_idle: int, width: int) -> Iterator[list[int] | Integers]:
     """The job as sim/harness.cpp reads it: runs of integers, elements as ``width`` bits."""
     yield [max_idle]
-    for n, fraction in enumerate((job.gaps, job.pauses)):
+    for n, fraction in enumerate((job.gaps, job.pauses, job.gaps)):
         yield [round(fraction * 2**32), job.seed + n]
     for step, *arguments in job.steps:
         yield from _STEPS[step](job, width, *arguments)
@@ -101,8 +102,15 @@ def _frames(job: Job, width: int, key: str) -> Iterator[list[int] | Integers]:
     yield frames.astype(f"u{width // 8}").astype(np.int64).ravel()
 
 
+def _load(job: Job, width: int, key: str) -> Iterator[list[int] | Integers]:
+    weights = job.arrays[key]
+    yield [_LOAD, len(weights)]
+    yield weights.astype(np.int64)
+
+
 _STEPS = {
     "frames": _frames,
+    "load": _load,
     "reset": lambda job, width: [[_COMMAND, CONTROL, 1 << CONTROL_RESET_STATE]],
     "write": lambda job, width, address, value: [[_WRITE, address, value]],
     "read": lambda job, width, address: [[_READ, address]],

@@ -1,6 +1,6 @@
 """What a simulation is to do."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,19 +21,38 @@ class Job:
         Fraction of cycles in which the output is not taken.
     seed
         Of both.
+    unloaded
+        Where the core's weights must be loaded: the job begins without them, and loads them itself.
     """
 
     gaps: float = 0.0
     pauses: float = 0.0
     seed: int = 1
+    unloaded: bool = False
     steps: list[list[Any]] = field(default_factory=list)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def frames(self, frames: np.ndarray) -> "Job":
         """Sends frames [T, n] back to back; n may be wrong on purpose."""
-        key = f"frames_{len(self.arrays)}"
-        self.arrays[key] = np.asarray(frames)
-        return self._step("frames", key)
+        return self._step("frames", self._keep(np.asarray(frames)))
+
+    def load(self, weights: bytes) -> "Job":
+        """Sends weights, right or wrong ones, when all frames so far have been taken.
+
+        The step is over when the core has taken them all.
+        """
+        return self._step("load", self._keep(np.frombuffer(weights, dtype=np.uint8)))
+
+    def loaded_first(self, weights: bytes) -> "Job":
+        """The same job with ``weights`` loaded before its first step."""
+        job = replace(self, steps=list(self.steps), arrays=dict(self.arrays)).load(weights)
+        job.steps.insert(0, job.steps.pop())
+        return job
+
+    @property
+    def loads(self) -> list[np.ndarray]:
+        """What its load steps send."""
+        return [self.arrays[step[1]] for step in self.steps if step[0] == "load"]
 
     def reset(self) -> "Job":
         """Asks for a state reset when all frames so far have been taken."""
@@ -50,6 +69,11 @@ class Job:
     def settle(self) -> "Job":
         """Waits until the results of all frames so far are out."""
         return self._step("settle")
+
+    def _keep(self, array: np.ndarray) -> str:
+        key = f"array_{len(self.arrays)}"
+        self.arrays[key] = array
+        return key
 
     def _step(self, *words: Any) -> "Job":
         self.steps.append(list(words))

@@ -58,14 +58,21 @@ def play(
 ) -> Record:
     """Runs ``job``; RuntimeError with the bench's own words where it fails.
 
-    ``waves`` is where the waveforms go, if the simulation was built with them.
+    Where the core's weights must be loaded they are, before the job's first step, unless the job
+    is to begin without them. ``waves`` is where the waveforms go, if the simulation was built with
+    them. Raises ValueError where weights are to be loaded into a core that takes none.
     """
+    if simulation.weights is not None and not job.unloaded:
+        job = job.loaded_first(simulation.weights)
+    if job.loads and "s_weights_tdata" not in simulation.ports:
+        raise refusal("step load", "a core without s_weights", "one whose weights must be loaded")
     folder = Path(tempfile.mkdtemp(prefix="deltarnn-"))
     try:
         # An idle core is stuck; a working one may take its dense time, slowed down by the buses.
         slow = 1 / (1 - max(job.gaps, job.pauses))
         beats = core.network.inputs + core.network.outputs
-        idle = (4 * core.dense_cycles + CoreLayout(core).reset_cycles + 8 * beats + 1000) * slow
+        idle = 4 * core.dense_cycles + CoreLayout(core).reset_cycles + 8 * beats + 1000
+        idle = (idle + 2 * sum(map(len, job.loads))) * slow  # while it is loaded it shows no sign
         tables = simulation.simulator.play(simulation, job, int(idle), folder)
         if waves is not None:
             found = [*folder.glob("*.vcd"), *folder.glob("*.fst")]

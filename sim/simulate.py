@@ -87,14 +87,18 @@ def simulate(
     simulator: Simulator,
     *,
     emission: Emission | None = None,
+    models: str = "",
     waves: Path | None = None,
 ) -> Result:
     """Plays the sequences (integers [T, I]), each from reset, back to back at full speed.
 
+    ``emission`` is the core's, where there is one already, and ``models`` the Verilog of the cells
+    that it uses.
+
     Raises ValueError where the simulator is missing, RuntimeError where the bench itself fails.
     """
     emission = emission or emit(core, model)
-    simulation = build(emission, simulator, waves=waves is not None)
+    simulation = build(emission, simulator, models=models, waves=waves is not None)
     job = Job()
     for n, frames in enumerate(sequences):
         if n:

@@ -21,12 +21,15 @@ class Simulation:
         Where its program lies.
     ports
         Width in bits of each of the core's ports.
+    weights
+        What must be loaded before the core takes a frame, if anything.
     """
 
     simulator: "Simulator"
     folder: Path
     waves: bool
     ports: Mapping[str, int]
+    weights: bytes | None = None
 
 
 class Simulator(ABC):
@@ -58,9 +61,11 @@ class Simulator(ABC):
 
     @abstractmethod
     def build(
-        self, source: Path, ports: Mapping[str, int], log: Path, shared: Path, *, waves: bool
+        self, sources: list[Path], ports: Mapping[str, int], log: Path, shared: Path, *, waves: bool
     ) -> None:
-        """Builds ``source`` in its own folder, and says in ``log`` what happens.
+        """Builds ``sources``, of which the first has the top, in the folder where they lie.
+
+        ``log`` says what happens.
 
         ``shared`` is a folder for what all builds may share. Raises RuntimeError, OSError or
         SystemExit where it fails.

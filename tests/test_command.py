@@ -18,6 +18,7 @@ from tests.test_golden_model import GOOD
 MODEL, FRAMES, OUT = "model.safetensors", "frames.npy", "out.npz"
 GOLDEN = ["golden", MODEL, FRAMES, "-o", OUT]
 SIMULATE = ["simulate", MODEL, FRAMES, "--simulator", "icarus"]
+FILES = ("verilog", "manifest", "weights")
 
 
 @pytest.fixture
@@ -122,6 +123,22 @@ INFO, GENERATE = ["info", MODEL], ["generate", MODEL, "-o", "rtl"]
 )
 def test_lanes_that_no_core_has_are_refused(words, lanes, naming, folder):
     assert_refused(folder, [*words, "--lanes", lanes], [naming])
+
+
+@pytest.mark.parametrize("words", [GENERATE, SIMULATE], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    ("more", "naming"),
+    [
+        (["--target", "asic"], "target: found 'asic', expected generic or up5k or ecp5"),
+        (["--activations", "3"], "activations: found 3, expected a power of two that divides 8 l"),
+        (["--activations", "16"], "activations: found 16, expected a power of two that divides 8"),
+        (["--activations", "0"], "activations: found 0, expected an integer from 1 to 64"),
+        (["--target", "up5k", "--lanes", "9"], "weights in SPRAM: found 53 words for 9 lanes"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_core_that_cannot_be_is_refused(words, more, naming, folder):
+    assert_refused(folder, [*words, *more], [naming])
 
 
 @pytest.mark.parametrize("command", [["simulate", MODEL, FRAMES, "-o", OUT], ["demo"]])
@@ -275,13 +292,38 @@ def test_generate_writes_two_files_the_same_bytes_twice(folder):
         words = ["generate", MODEL, "-o", rtl, "--lanes", "2", "--json"]
         report = json.loads(succeeded(deltarnn(folder, *words)))
         files = {path.name: path.read_bytes() for path in (folder / rtl).iterdir()}
-        assert set(files) == {Path(report[key]).name for key in ("verilog", "manifest")}
+        assert set(files) == {Path(report[key]).name for key in report if key in FILES}
         assert report["lanes"] == 2
         written.append(files)
     assert written[0] == written[1]
     assert set(written[0]) == {"deltarnn_core.v", "deltarnn_core.json"}
     assert json.loads(written[0]["deltarnn_core.json"])["lanes"] == 2
     assert b"module deltarnn_core" in written[0]["deltarnn_core.v"]
+
+
+@pytest.mark.parametrize("target", ["up5k", "ecp5"])
+def test_generate_makes_it_of_a_targets_cells(target, folder):
+    words = ["generate", MODEL, "-o", "rtl", "--lanes", "4", "--activations", "2"]
+    report = json.loads(succeeded(deltarnn(folder, *words, "--target", target, "--json")))
+    names = {path.name for path in (folder / "rtl").iterdir()}
+    assert names == {Path(report[key]).name for key in report if key in FILES}
+    assert ("weights.bin" in names) == (target == "up5k")
+    cell = {"up5k": "SB_MAC16", "ecp5": "MULT18X18D"}[target]
+    assert (folder / report["verilog"]).read_text().count(f"{cell} ") >= 4
+    manifest = json.loads((folder / report["manifest"]).read_text())
+    assert (manifest["target"], manifest["lanes"], manifest["activations"]) == (target, 4, 2)
+    if target == "up5k":
+        weights = manifest["memories"]["weights"]
+        size = weights["words"] * weights["width"] // 8
+        assert (folder / report["weights"]).stat().st_size == size
+
+
+@pytest.mark.parametrize("target", ["up5k", "ecp5"])
+def test_simulate_makes_it_of_a_targets_cells(target, folder):
+    words = [*SIMULATE, "--target", target, "--activations", "4", "--json"]
+    report = json.loads(succeeded(deltarnn(folder, *words)))
+    assert report["equal"]
+    assert report["frames"] == 20
 
 
 def test_generate_prints_each_path_whole_on_a_line_of_its_own(folder):

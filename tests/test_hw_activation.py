@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from golden.fixed import Q
+from golden.fixed import Q, rshift, sat
 from golden.gru import update_state, visible
-from golden.parameters import Formats
+from golden.parameters import CoreParameters, Formats
 from hw.activation import ActivationUnit
+from hw.target import GENERIC, RegisteredMultiplyAdd, SplitMultiplyAdd, Target
 from tests.bench import run_bench
 from tests.networks import random_model
 
@@ -16,54 +17,123 @@ FORMATS = {
     "readout coarser than the preactivation": Formats(readout=Q(7, 2)),
     "no fraction to round away": Formats(gate=Q(1, 2), readout=Q(7, 2), preactivation=Q(3, 6)),
 }
+SLOW = Target(read_latency=2, multiply_add=SplitMultiplyAdd())
+REGISTERED = Target(multiply_add=RegisteredMultiplyAdd())
 
 
-@pytest.mark.parametrize("formats", FORMATS.values(), ids=FORMATS)
-def test_equals_golden(formats):
+@pytest.mark.parametrize(
+    ("formats", "activations", "target"),
+    [
+        *((formats, 1, GENERIC) for formats in FORMATS.values()),
+        *((formats, 2, SLOW) for formats in FORMATS.values()),
+        (FORMATS["Q3.4"], 4, GENERIC),
+        (FORMATS["state Q1.14"], 4, SLOW),
+        (FORMATS["state Q1.14"], 2, REGISTERED),
+    ],
+    ids=[
+        *(f"{name}, 1" for name in FORMATS),
+        *(f"{name}, 2, slow" for name in FORMATS),
+        "Q3.4, 4",
+        "state Q1.14, 4, slow",
+        "state Q1.14, 2, registered",
+    ],
+)
+def test_equals_golden(formats, activations, target):
     """Random units of two layers without a gap; every extreme of the readout among them."""
     rng = np.random.default_rng(1)
-    network = random_model((3, 7, 11), formats=formats).parameters
-    dut = ActivationUnit(network)
-    readout = formats.readout
+    sizes = (7 * activations, 11 * activations - activations // 2)
+    network = random_model((3, *sizes), formats=formats).parameters
+    dut = ActivationUnit(CoreParameters(network, activations, activations), target)
+    readout, pre = formats.readout, formats.preactivation
     # Golden reads out by itself: a weight_frac for which R(M) = M leaves the values as they are.
     identity = readout.f - formats.activation.f
-    places = [(k, unit) for k, units in ((0, 7), (1, 11)) for unit in range(units)]
-    states = dict.fromkeys(places, 0)
-    units, expected = [], []
-    for _ in range(40):
-        for k, unit in places:
-            values = rng.integers(readout.min, readout.max + 1, 4)
-            if rng.random() < 0.3:
-                values = rng.choice([readout.min, -1, 0, 1, readout.max], 4)
-            if rng.random() < 0.5:
-                values = values // 16  # around 0, where the tables are not flat
-            state = np.array([[states[k, unit]]])
-            h = update_state(formats, identity, values.reshape(1, 4, 1), state)
-            states[k, unit] = int(h[0, 0])
-            units.append((k, unit, values.tolist()))
-            expected.append((k, unit, int(h[0, 0]), int(visible(formats, h)[0, 0])))
+    states = [np.zeros((1, size), dtype=np.int64) for size in sizes]
+    previous, groups, expected = {}, [], []
+    for n in range(40 // activations):
+        for k, size in enumerate(sizes):
+            values = rng.integers(readout.min, readout.max + 1, (4, size))
+            extremes = rng.choice([readout.min, -1, 0, 1, readout.max], (4, size))
+            values = np.where(rng.random(size) < 0.3, extremes, values)
+            values = np.where(rng.random(size) < 0.5, values // 16, values)  # not flat around 0
+            if n % 5 == 4:  # once more the same: perhaps nothing moves
+                values = previous[k]
+            before, previous[k] = states[k], values
+            states[k] = update_state(formats, identity, values[None], before)
+            moved = (states[k] != before)[0]
+            index = sat(rshift(values[:2], formats.index_shift), pre)
+            driven = np.concatenate([index, values[2:]])
+            for first in range(0, size, activations):
+                some = slice(first, first + activations)
+                last = first + activations >= size
+                place = (k, first // activations, int(last))
+                groups.append((place, driven[:, some].T.tolist()))
+                h = states[k][0, some]
+                expected.append(
+                    (place, h.tolist(), visible(formats, h).tolist(), moved[some].any())
+                )
     found, gaps = [], 0
 
     async def send(ctx):
+        payload = dut.i.payload
         ctx.set(dut.i.valid, 1)
-        for k, unit, values in units:
-            ctx.set(dut.i.payload.layer, k)
-            ctx.set(dut.i.payload.unit, unit)
-            for name, value in zip(("m_r", "m_u", "m_xc", "m_hc"), values, strict=True):
-                ctx.set(dut.i.payload.m[name], value)
+        for place, units in groups:
+            for key, value in zip(("layer", "group", "last"), place, strict=True):
+                ctx.set(payload[key], value)
+            units += [[0] * 4] * (activations - len(units))  # those that do not exist
+            for unit, values in zip(payload.units, units, strict=True):
+                for name, value in zip(("r", "u", "m_xc", "m_hc"), values, strict=True):
+                    ctx.set(unit[name], value)
             await ctx.tick()
         ctx.set(dut.i.valid, 0)
 
     async def receive(ctx):
         nonlocal gaps
+        o = dut.o.payload
         while len(found) < len(expected):
             await ctx.tick()
-            o = dut.o.payload
             if ctx.get(dut.o.valid):
-                found.append((ctx.get(o.layer), ctx.get(o.unit), ctx.get(o.h), ctx.get(o.a)))
+                place = tuple(ctx.get(o[key]) for key in ("layer", "group", "last"))
+                used = len(expected[len(found)][1])
+                h = [ctx.get(value) for value in o.h]
+                a = [ctx.get(value) for value in o.a]
+                assert not any(h[used:])
+                found.append((place, h[:used], a[:used], bool(ctx.get(o.moved))))
             else:
                 gaps += 1
 
     run_bench(dut, send, receive)
     assert found == expected
     assert gaps == dut.latency - 1  # none but the pipeline's own
+
+
+def test_clear_forgets_the_state():
+    network = random_model((3, 3, 2)).parameters
+    dut = ActivationUnit(CoreParameters(network, 1))
+    results = []
+
+    async def bench(ctx):
+        async def unit():
+            payload = dut.i.payload
+            ctx.set(payload.layer, 1)
+            ctx.set(payload.group, 1)
+            ctx.set(payload.units[0].m_xc, 300)
+            ctx.set(dut.i.valid, 1)
+            await ctx.tick()
+            ctx.set(dut.i.valid, 0)
+            await ctx.tick().repeat(dut.latency - 1)
+            assert ctx.get(dut.o.valid)
+            results.append(ctx.get(dut.o.payload.h[0]))
+            await ctx.tick()
+
+        await unit()
+        await unit()
+        ctx.set(dut.clear.valid, 1)
+        for address in range(dut.depth):
+            ctx.set(dut.clear.payload, address)
+            await ctx.tick()
+        ctx.set(dut.clear.valid, 0)
+        await unit()
+
+    run_bench(dut, bench)
+    first, second, third = results
+    assert first == third != second

@@ -18,20 +18,21 @@ async def append(ctx, dut, number, outcomes):
     ctx.set(dut.i.valid, 0)
 
 
-async def contents(ctx, dut, number):
+async def contents(ctx, dut, number, read_latency):
     events = []
     for n in range(ctx.get(dut.count[number])):
         ctx.set(dut.read_list, number)
         ctx.set(dut.read_index, n)
-        await ctx.tick()
+        await ctx.tick().repeat(read_latency)
         events.append((ctx.get(dut.event.column), ctx.get(dut.event.delta)))
     return events
 
 
+@pytest.mark.parametrize("read_latency", [1, 2])
 @pytest.mark.parametrize(("lists", "size"), [(1, 1), (2, 5), (5, 8)])
-def test_keeps_lists_apart_and_replays_them(lists, size):
+def test_keeps_lists_apart_and_replays_them(lists, size, read_latency):
     rng = np.random.default_rng(lists)
-    dut = EventBuffer(lists=lists, size=size, width=8)
+    dut = EventBuffer(lists=lists, size=size, width=8, read_latency=read_latency)
 
     async def bench(ctx):
         for _ in range(6):
@@ -48,7 +49,7 @@ def test_keeps_lists_apart_and_replays_them(lists, size):
                 written.append([(c, d) for c, d in outcomes if d is not None])
             for _ in range(2):
                 for number in range(lists):
-                    assert await contents(ctx, dut, number) == written[number]
+                    assert await contents(ctx, dut, number, read_latency) == written[number]
             for number in range(lists):
                 ctx.set(dut.clear.payload, number)
                 ctx.set(dut.clear.valid, 1)
@@ -70,5 +71,20 @@ def test_restart_empties_all_and_completes_the_given_ones():
         await ctx.tick()
         assert ctx.get(dut.complete) == 0b101
         assert [ctx.get(count) for count in dut.count] == [0, 0, 0]
+
+    run_bench(dut, bench)
+
+
+def test_finish_completes_a_list_beside_an_append_to_another():
+    dut = EventBuffer(lists=2, size=4, width=8)
+
+    async def bench(ctx):
+        ctx.set(dut.finish.payload, 1)
+        ctx.set(dut.finish.valid, 1)
+        await append(ctx, dut, 0, [(3, -7)])
+        ctx.set(dut.finish.valid, 0)
+        assert ctx.get(dut.complete) == 0b11
+        assert [ctx.get(count) for count in dut.count] == [1, 0]
+        assert await contents(ctx, dut, 0, 1) == [(3, -7)]
 
     run_bench(dut, bench)

@@ -38,3 +38,15 @@ def test_rshift_equals_golden_for_every_value(n):
 @pytest.mark.parametrize("q", [Q(m, f) for m in range(4) for f in range(5)], ids=str)
 def test_sat_equals_golden_for_every_value(q):
     assert evaluate(hw.fixed.sat, q) == golden.fixed.sat(VALUES, q).tolist()
+
+
+@pytest.mark.parametrize("n", range(-3, 9))
+def test_shift_rounds_down_for_every_value(n):
+    assert evaluate(hw.fixed.shift, n) == [int(v * 2.0**-n // 1) for v in VALUES]
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(-4, 4), (-3, 0), (0, 5), (-16, 16), (-1, 63), (-200, 3), (-64, 63), (0, 0)]
+)
+def test_clip_equals_numpy_for_every_value(low, high):
+    assert evaluate(hw.fixed.clip, low, high) == np.clip(VALUES, low, high).tolist()

@@ -1,15 +1,15 @@
 import pytest
 
-from hw.delta import DeltaEncoder
 from hw.reader import FrameReader
 from tests.bench import run_bench
 
 
+@pytest.mark.parametrize("latency", [2, 3])
 @pytest.mark.parametrize("columns", [1, 2, 3, 6])
-def test_keeps_in_step_with_last(columns):
+def test_keeps_in_step_with_last(columns, latency):
     """Whole, short and long frames in a row: one frame goes in for each last."""
     lengths = [columns, 1, columns + 3, columns, max(1, columns - 1), columns + 1, columns]
-    dut = FrameReader(columns=columns, width=8)
+    dut = FrameReader(columns=columns, width=8, latency=latency)
     taken, flags = [], []
     expected = []
     value = 0
@@ -20,7 +20,7 @@ def test_keeps_in_step_with_last(columns):
         value += length
 
     async def send(ctx):
-        ctx.set(dut.free, 1)
+        ctx.set(dut.free, -1)
         value = 0
         for length in lengths:
             for n in range(length):
@@ -43,7 +43,7 @@ def test_keeps_in_step_with_last(columns):
                 vector, column, value, last = element
                 taken.append((vector, column, value, bool(last)))
                 # What the encoder asks for: no element again within its latency.
-                assert cycle - seen.get(column, -10) > DeltaEncoder.latency
+                assert cycle - seen.get(column, -10) > latency
                 seen[column] = cycle
             if short or long:
                 flags.append((short, long))
@@ -56,14 +56,14 @@ def test_keeps_in_step_with_last(columns):
 
 
 def test_waits_between_frames_but_not_within():
-    dut = FrameReader(columns=3, width=8)
+    dut = FrameReader(columns=3, width=8, latency=2)
 
     async def bench(ctx):
         ctx.set(dut.i.valid, 1)
+        await ctx.tick().repeat(2)
         assert not ctx.get(dut.i.ready)  # no list is free
-        ctx.set(dut.free, 1)
-        assert ctx.get(dut.i.ready)
-        await ctx.tick()
+        ctx.set(dut.free, -1)
+        await ctx.tick().until(dut.i.ready)
         ctx.set(dut.free, 0)
         ctx.set(dut.hold, 1)
         assert ctx.get(dut.i.ready)
@@ -71,7 +71,32 @@ def test_waits_between_frames_but_not_within():
         ctx.set(dut.i.payload.last, 1)
         await ctx.tick()
         assert ctx.get(dut.between)
-        ctx.set(dut.free, 1)
-        assert not ctx.get(dut.i.ready)  # held
+        ctx.set(dut.free, -1)
+        for _ in range(4):
+            assert not ctx.get(dut.i.ready)  # held
+            await ctx.tick()
+        ctx.set(dut.hold, 0)
+        await ctx.tick().until(dut.i.ready)
+
+    run_bench(dut, bench)
+
+
+def test_restart_goes_back_to_list_0():
+    dut = FrameReader(columns=1, width=8, latency=2)
+
+    async def bench(ctx):
+        ctx.set(dut.free, -1)
+        ctx.set(dut.i.payload.last, 1)
+        for expected in (0, 1, 0):
+            ctx.set(dut.i.valid, 1)
+            while not ctx.get(dut.begins):
+                await ctx.tick()
+            assert ctx.get(dut.o.payload.vector) == expected
+            await ctx.tick()
+            ctx.set(dut.i.valid, 0)
+        assert ctx.get(dut.o.payload.vector) == 1
+        ctx.set(dut.restart, 1)
+        await ctx.tick()
+        assert ctx.get(dut.o.payload.vector) == 0
 
     run_bench(dut, bench)

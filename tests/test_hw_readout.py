@@ -9,15 +9,18 @@ from tests.bench import run_bench
 from tests.networks import random_model
 
 
-@pytest.mark.parametrize("lanes", [1, 3, 4, 8])
-@pytest.mark.parametrize(("sizes", "outputs"), [((3, 5), None), ((3, 5, 6), None), ((3, 7), 5)])
-def test_rows_become_units(sizes, outputs, lanes):
+@pytest.mark.parametrize(
+    ("lanes", "activations"), [(1, 1), (3, 1), (4, 1), (8, 1), (2, 2), (6, 2), (8, 4), (8, 8)]
+)
+@pytest.mark.parametrize(("sizes", "outputs"), [((3, 5), None), ((3, 5, 6), None), ((3, 17), 5)])
+def test_rows_become_units(sizes, outputs, lanes, activations):
     """Blocks as fast as the sequencer may send them; weight_frac differs from layer to layer."""
     rng = np.random.default_rng(lanes)
     network = random_model(sizes, outputs).parameters
-    core = CoreParameters(network, lanes)
-    x_last = CoreLayout(core).x_last
-    dut = Readout(core, x_last=x_last)
+    formats = network.formats
+    core = CoreParameters(network, lanes, activations)
+    layout = CoreLayout(core)
+    dut = Readout(core)
     limit = 1 << (network.accumulator_width - 1)
     rows, expected, expected_linear = [], [], []
     for _ in range(3):
@@ -25,25 +28,29 @@ def test_rows_become_units(sizes, outputs, lanes):
             for block in range(layer.blocks(lanes)):
                 units = min(lanes, layer.units - block * lanes)
                 last = block == layer.blocks(lanes) - 1
-                m = rng.integers(-limit, limit, (4, lanes))
-                gates = range(4) if layer.recurrent else [3]
-                rows += [(k, gate, units, last, m[gate]) for gate in gates]
-                for lane in range(units):
-                    ends = last and lane == units - 1
-                    if not layer.recurrent:
-                        expected_linear.append((int(m[3, lane]), ends))
-                        continue
-                    shift = network.formats.readout_shift(layer.weight_frac)
-                    values = sat(rshift(m[:, lane], shift), network.formats.readout)
-                    r, u, c0, c1 = values.tolist()
-                    c = (c1, c0) if x_last else (c0, c1)
-                    expected.append((k, block * lanes + lane, (r, u, *c), ends))
+                m = rng.integers(-limit, limit, (4, lanes))  # r, u, xc, hc
+                m[:, units:] = 0
+                if not layer.recurrent:
+                    rows.append((k, 3, units, last, m[0]))
+                    expected_linear += [
+                        (int(m[0, lane]), last and lane == units - 1) for lane in range(units)
+                    ]
+                    continue
+                stored = m + np.array(layout.rounding(layer))[:, None]
+                order = [0, 1, 3, 2] if layout.x_last else [0, 1, 2, 3]
+                rows += [(k, tag, units, last, stored[row]) for tag, row in enumerate(order)]
+                exact = sat(rshift(m, formats.readout_shift(layer.weight_frac)), formats.readout)
+                exact[:2] = sat(rshift(exact[:2], formats.index_shift), formats.preactivation)
+                for first in range(0, units, activations):
+                    group = (block * lanes + first) // activations
+                    some = exact[:, first : first + activations].T.tolist()
+                    expected.append((k, group, some, last and first + activations >= units))
     found, found_linear = [], []
 
     async def send(ctx):
-        since = lanes
+        since = needs = lanes
         for k, gate, units, last, values in rows:
-            while gate == 3 and since < lanes:
+            while gate == 3 and since < needs:  # the block before has still to go
                 ctx.set(dut.i.valid, 0)
                 await ctx.tick()
                 since += 1
@@ -56,7 +63,10 @@ def test_rows_become_units(sizes, outputs, lanes):
             ctx.set(tag.units, units - 1)
             ctx.set(tag.last, last)
             await ctx.tick()
-            since = 1 if gate == 3 else since + 1
+            since += 1
+            if gate == 3:
+                recurrent = network.layers[k].recurrent
+                since, needs = 1, -(-units // activations) if recurrent else units
         ctx.set(dut.i.valid, 0)
 
     async def receive(ctx):
@@ -66,8 +76,8 @@ def test_rows_become_units(sizes, outputs, lanes):
             wait += 1
             if ctx.get(dut.o.valid):
                 o = dut.o.payload
-                m = tuple(ctx.get(o.m[name]) for name in ("m_r", "m_u", "m_xc", "m_hc"))
-                found.append((ctx.get(o.layer), ctx.get(o.unit), m, bool(ctx.get(o.last))))
+                units = [[ctx.get(u[key]) for key in ("r", "u", "m_xc", "m_hc")] for u in o.units]
+                found.append((ctx.get(o.layer), ctx.get(o.group), units, bool(ctx.get(o.last))))
                 wait = 0
             if outputs is not None and ctx.get(dut.linear.valid):
                 o = dut.linear.payload

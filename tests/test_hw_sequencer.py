@@ -1,6 +1,10 @@
-"""The sequencer alone, with lists that are there at once: the order and number of its slots."""
+"""The sequencer alone: the order and number of its slots, however its lists grow."""
 
+import numpy as np
 import pytest
+from amaranth.hdl import Array, Module, Signal, unsigned
+from amaranth.lib import data
+from amaranth.utils import bits_for
 
 from golden.parameters import CoreParameters
 from hw.layout import CoreLayout
@@ -8,78 +12,273 @@ from hw.sequencer import Sequencer
 from tests.bench import run_bench
 from tests.networks import random_model
 
+FIELDS = ("event", "segment", "base", "row", "first", "close", "count_it")
 
-def expected_slots(layout, counts):
-    """(layer, gate tag, segment, index or None, base, row, first, close) of one frame."""
+
+def expected_slots(layout, counts, still=()):
+    """One frame's slots: (layer, tag, segment, index, base, row, first, close, count_it).
+
+    ``counts`` are (x, h) of each layer, ``still`` layers stand still. A group without an event
+    takes a slot all the same, whose segment, index and base are None.
+    """
     slots = []
     base = row = 0
     for k, layer in enumerate(layout.layers):
         x, h = counts[k]
         events = [h, x] if layout.x_last else [x, h]
+        if k in still and not any(events):
+            base, row = base + layer.words, row + layer.rows
+            continue
         sweeps = [[(0, 1)], [(0, 1)], [(0,), (1,)]] if layer.recurrent else [[(1,)]]
-        for _ in range(layer.blocks):
+        for block in range(layer.blocks):
             for gate, groups in enumerate(sweeps):
                 for n, group in enumerate(groups):
                     walk = [(s, i) for s in group for i in range(events[s])]
-                    walk = walk or [(group[-1], None)]  # an empty group takes a slot all the same
                     final = n == len(groups) - 1 and gate == len(sweeps) - 1
+                    tag = 3 if final else gate
+                    first_walk = block == 0 and gate == 0
                     for i, (segment, index) in enumerate(walk):
                         start = base + (layer.segment_columns[0] if segment else 0)
                         ends = i == len(walk) - 1
-                        tag = 3 if final and ends else gate
-                        slots.append((k, tag, segment, index, start, row, i == 0, ends))
+                        where = (segment, index, start, row, i == 0, ends, first_walk)
+                        slots.append((k, tag if ends else None, *where))
+                    if not walk:
+                        slots.append((k, tag, None, None, None, row, True, True, first_walk))
                     row += 1
                 base += layer.columns
     return slots
 
 
-@pytest.mark.parametrize("lanes", [1, 3, 8])
-@pytest.mark.parametrize(
-    "counts",
-    [[(3, 5), (5, 4), (4, 0)], [(1, 0), (0, 2), (1, 0)], [(0, 0), (0, 0), (0, 0)]],
-    ids=["many events", "few", "none"],
-)
-def test_walks_every_event_for_every_row(counts, lanes):
-    core = CoreParameters(random_model((3, 5, 4), 2).parameters, lanes)
-    layout = CoreLayout(core)
-    dut = Sequencer(core)
-    found = []
+def columns_of(core, k):
+    """Columns (x, h) of layer k."""
+    layer = core.network.layers[k]
+    return layer.inputs, layer.units if layer.recurrent else 0
 
-    async def lists(ctx):
-        while True:
-            x, h = counts[ctx.get(dut.layer)]
-            for status, count in ((dut.x, x), (dut.h, h)):
-                ctx.set(status.count, count)
-                ctx.set(status.complete, 1)
-            await ctx.changed(dut.layer)
+
+class Lists:
+    """A sequencer's event lists: of each layer and each of two frames, driven by a test."""
+
+    def __init__(self, core):
+        self.dut = Sequencer(core)
+        layers = len(CoreLayout(core).layers)
+        size = max(max(layer.segment_columns) for layer in CoreLayout(core).layers)
+        one = data.StructLayout({"count": unsigned(bits_for(size)), "complete": 1})
+        self.lists = [
+            [[Signal(one, name=f"{v}_{p}_{k}") for v in "xh"] for k in range(layers)]
+            for p in range(2)
+        ]
+        self.still = Signal(layers)
+        self.module = m = Module()
+        m.submodules.dut = dut = self.dut
+        next_parity = dut.parity ^ (dut.layer == layers - 1)
+        for status, layer, parity in (
+            (dut.now, dut.layer, dut.parity),
+            (dut.next, dut.next_layer, next_parity),
+        ):
+            for n, vector in enumerate((status.x, status.h)):
+                chosen = Array([Array([pair[n] for pair in half])[layer] for half in self.lists])
+                m.d.comb += vector.eq(chosen[parity])
+            m.d.comb += status.still.eq(self.still.bit_select(layer, 1))
+
+
+def run_frames(core, frames, *, grow=None, still=()):
+    """The slots of each frame, and the cycles it took; ``frames`` holds counts (x, h) by layer.
+
+    Lists are there at once, or grow at random (``grow``, a random generator). A list is emptied
+    when its layer is left, and refilled for the frame after the next.
+    """
+    bench = Lists(core)
+    dut = bench.dut
+    layers = len(core.network.layers)
+    found, cycles, left = [[]], [], []
+    pending = [[[(0, None)] * 2 for _ in range(layers)] for _ in range(2)]
 
     async def watch(ctx):
-        ctx.set(dut.start, 1)
-        p = dut.o.payload
-        fields = (p.event, p.segment, dut.index, p.base, p.row, p.first, p.close, p.tag.gate)
-        async for _, _, valid, layer, finish, *values in ctx.tick().sample(
-            dut.o.valid, dut.layer, dut.finish, *fields
-        ):
-            if valid:
-                event, segment, index, base, row, first, close, gate = values
-                # Before its closing slot a group's tag is not looked at.
-                tag = gate if close else None
-                where = (segment, index if event else None, base, row, bool(first), bool(close))
-                found.append((layer, tag, *where))
-            if finish:
-                return
+        async def fill(parity, k, counts):
+            for n in range(2):
+                pending[parity][k][n] = counts[n]
+                target = bench.lists[parity][k][n]
+                ctx.set(target.count, 0 if grow is not None else counts[n])
+                ctx.set(target.complete, grow is None)
 
-    run_bench(dut, watch, background=(lists,))
-    expected = [
-        (k, tag if ends else None, *where, ends)
-        for k, tag, *where, ends in expected_slots(layout, counts)
+        for p in range(min(2, len(frames))):
+            for k in range(layers):
+                await fill(p, k, frames[p][k])
+        ctx.set(bench.still, sum(1 << k for k in still))
+        ctx.set(dut.start[0], 1)
+        ctx.set(dut.start[1], len(frames) > 1)
+        p = dut.o.payload
+        slot = [dut.o.valid, p.tag.layer, p.tag.gate, *(getattr(p, name) for name in FIELDS)]
+        strobes = [dut.index, dut.layer, dut.leave, dut.skip, dut.finish]
+        frame = since = 0
+        index_before, frame_before = None, 0  # a slot is of the cycle before
+        async for sampled in ctx.tick().sample(*strobes, *slot):
+            index, layer, leave, skip, finish, valid, of_layer, gate, *values = sampled[2:]
+            since += 1
+            assert since < 20_000, f"stands still in frame {frame}"
+            if valid:
+                event, segment, base, row, first, close, count_it = values
+                # Before its closing slot a group's tag is not looked at, and without an event
+                # neither is where it is.
+                place = (segment, index_before, base) if event else (None, None, None)
+                tag = gate if close else None
+                rest = (row, bool(first), bool(close), bool(count_it))
+                found[frame_before].append((of_layer, tag, *place, *rest))
+            index_before, frame_before = index, frame
+            if frame == len(frames):
+                return
+            if leave:
+                left.append((frame, layer, skip))
+                if frame + 2 < len(frames):
+                    await fill(frame % 2, layer, frames[frame + 2][layer])
+            if grow is not None:
+                for half, targets in zip(pending, bench.lists, strict=True):
+                    for k in range(layers):
+                        for n in range(2):
+                            status = targets[k][n]
+                            count, most = ctx.get(status.count), half[k][n]
+                            if count < most and grow.random() < 0.4:
+                                ctx.set(status.count, count + 1)
+                                # That it is the last one is known with it or later, but of a
+                                # full list with it.
+                                full = count + 1 == columns_of(core, k)[n]
+                                ends = count + 1 == most and (full or grow.random() < 0.5)
+                                ctx.set(status.complete, ends)
+                            elif count == most and grow.random() < 0.2:
+                                ctx.set(status.complete, 1)
+            if finish:
+                cycles.append(since)
+                since = 0
+                frame += 1
+                ctx.set(dut.start[frame % 2 ^ 1], frame + 1 < len(frames))
+                if frame < len(frames):
+                    found.append([])
+                else:  # one cycle more, for its last slot
+                    ctx.set(dut.start[frame % 2], 0)
+
+    run_bench(bench.module, watch)
+    return found, cycles, left
+
+
+MANY, FEW, NONE = [(3, 5), (5, 4), (4, 0)], [(1, 0), (0, 2), (1, 0)], [(0, 0)] * 3
+
+
+def core_of(lanes, activations=1):
+    return CoreParameters(random_model((3, 5, 4), 2).parameters, lanes, activations)
+
+
+@pytest.mark.parametrize(("lanes", "activations"), [(1, 1), (3, 1), (8, 1), (4, 2), (4, 4)])
+@pytest.mark.parametrize("counts", [MANY, FEW, NONE], ids=["many events", "few", "none"])
+def test_walks_every_event_for_every_row(counts, lanes, activations):
+    core = core_of(lanes, activations)
+    frames = [counts, FEW, MANY, counts]
+    found, _, _ = run_frames(core, frames)
+    assert found == [expected_slots(CoreLayout(core), frame) for frame in frames]
+
+
+def random_counts(rng, core):
+    """Counts (x, h) of each layer, empty lists and full ones among them."""
+    return [
+        tuple(int(rng.choice([0, n, rng.integers(n + 1)])) for n in columns_of(core, k))
+        for k in range(len(core.network.layers))
     ]
-    # The base of a slot without an event is only ever multiplied by 0.
-    blank = [tuple(None if i == 4 and s[3] is None else v for i, v in enumerate(s)) for s in found]
-    wanted = [
-        tuple(None if i == 4 and s[3] is None else v for i, v in enumerate(s)) for s in expected
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_walks_lists_that_grow(seed):
+    """As above, where lists are read as they come: a group may then take one slot more to end."""
+    rng = np.random.default_rng(seed)
+    sizes = [(3, 5, 4), (2, 6), (3, 1, 7, 2), (1, 1)][seed % 4]
+    outputs = [2, None][seed // 4 % 2]
+    lanes = int(rng.choice([1, 2, 3, 8]))
+    core = CoreParameters(random_model(sizes, outputs).parameters, lanes)
+    layout = CoreLayout(core)
+    frames = [random_counts(rng, core) for _ in range(6)]
+    found, _, _ = run_frames(core, frames, grow=rng)
+    for slots, counts in zip(found, frames, strict=True):
+        rows, opened = [], None
+        for layer, tag, segment, index, base, row, first, close, count_it in slots:
+            if first:
+                opened, events = (layer, row), []
+            assert opened == (layer, row)
+            if index is not None:
+                events.append((segment, index, base, count_it))
+            else:
+                assert close  # the only slot without an event is one that closes
+            if close:
+                rows.append((*opened, tag, events))
+                opened = None
+        assert opened is None
+        wanted = {}
+        for layer, tag, segment, index, base, row, _, _, count_it in expected_slots(layout, counts):
+            events = wanted.setdefault((layer, row), [None, []])
+            events[0] = tag
+            if index is not None:
+                events[1].append((segment, index, base, count_it))
+        assert rows == [(*where, tag, events) for where, (tag, events) in wanted.items()]
+
+
+@pytest.mark.parametrize("sizes", [(3, 5, 4), (6, 9)])
+@pytest.mark.parametrize("outputs", [2, None])
+def test_an_event_takes_a_cycle_and_nothing_else_does(sizes, outputs):
+    """With events in all lists: blocks of units that go out while the next one is multiplied."""
+    core = CoreParameters(random_model(sizes, outputs).parameters, 2)
+    counts = [columns_of(core, k) for k in range(len(core.network.layers))]
+    _, cycles, _ = run_frames(core, [counts] * 6)
+    ideal = core.ideal_cycles([x + h for x, h in counts])
+    assert cycles[1:] == [ideal] * 5
+
+
+@pytest.mark.parametrize("grow", [False, True])
+@pytest.mark.parametrize("still", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)], ids=str)
+def test_a_still_layer_without_events_is_skipped(still, grow):
+    """Also the last one; with an event it is walked all the same."""
+    core = core_of(3)
+    layout = CoreLayout(core)
+    frames = [NONE, FEW, NONE, MANY, NONE, NONE]
+    rng = np.random.default_rng(1) if grow else None
+    found, cycles, left = run_frames(core, frames, still=still, grow=rng)
+    assert [(frame, layer) for frame, layer, _ in left] == [
+        (n, k) for n in range(6) for k in range(3)
     ]
-    ignore_segment = [
-        [(*s[:2], None if s[3] is None else s[2], *s[3:]) for s in side] for side in (blank, wanted)
-    ]
-    assert ignore_segment[0] == ignore_segment[1]
+    skips = {(frame, layer) for frame, layer, skip in left if skip}
+    for n, counts in enumerate(frames):
+        for k in still:
+            assert ((n, k) in skips) == (counts[k] == (0, 0))
+    assert {layer for _, layer in skips} <= set(still)
+    if not grow:
+        assert found == [expected_slots(layout, counts, still) for counts in frames]
+    if still == (0, 1, 2) and not grow:
+        assert max(cycles[4:]) <= 3 * 2  # a cycle or two a layer
+
+
+def test_restart_goes_back_to_the_first_frame():
+    bench = Lists(core_of(2))
+    dut = bench.dut
+
+    async def watch(ctx):
+        for half in bench.lists:
+            for pair in half:
+                for status in pair:
+                    ctx.set(status.count, 1)
+                    ctx.set(status.complete, 1)
+        for n in range(2):
+            ctx.set(dut.start[n], 1)
+        await ctx.tick().until(dut.finish)
+        await ctx.tick().repeat(7)
+        assert ctx.get(dut.parity)
+        assert ctx.get(dut.active)
+        ctx.set(dut.start[0], 0)
+        ctx.set(dut.start[1], 0)
+        ctx.set(dut.restart, 1)
+        await ctx.tick().repeat(2)
+        ctx.set(dut.restart, 0)
+        assert not ctx.get(dut.parity)
+        for _ in range(5):
+            assert not ctx.get(dut.active)
+            assert not ctx.get(dut.o.valid)
+            await ctx.tick()
+        ctx.set(dut.start[0], 1)
+        await ctx.tick().until(dut.o.valid)
+
+    run_bench(bench.module, watch)

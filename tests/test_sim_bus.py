@@ -6,6 +6,7 @@ Every bench runs on both simulators, and with every way the streams may behave.
 import numpy as np
 import pytest
 
+from golden.cost import delta_cost
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters
 from hw.registers import (
@@ -26,13 +27,14 @@ from tests.networks import random_frames, random_model
 OKAY, SLVERR = 0, 2
 MODEL = random_model((5, 9, 6), 3, theta=(2, 2))
 CORE = CoreParameters(MODEL.parameters, 4)
+EMISSION = emit(CORE, MODEL)
 ADDRESS = {register.name: register.address for register in register_map(MODEL.parameters)}
 STREAMS = {"full speed": (0, 0), "gaps": (0.6, 0), "pauses": (0, 0.6), "both": (0.5, 0.5)}
 
 
 @pytest.fixture(scope="module", params=SIMULATORS.values(), ids=SIMULATORS)
 def simulation(request):
-    return build(emit(CORE, MODEL), request.param)
+    return build(EMISSION, request.param)
 
 
 @pytest.fixture(params=STREAMS.values(), ids=STREAMS)
@@ -78,22 +80,29 @@ def test_read_only_registers_refuse_writes(simulation):
 
 def test_counters_count_what_golden_counts(simulation, job):
     frames = random_frames(MODEL, 10)
-    counters = ["FRAMES", "MACS_DONE_LO", "MACS_DONE_HI", "MACS_SKIPPED_LO", "MACS_SKIPPED_HI"]
     events = ["EVENTS_X_0", "EVENTS_H_0", "EVENTS_X_1", "EVENTS_H_1", "EVENTS_X_2"]
-    read(job.frames(frames).settle(), *counters, *events, "CYCLES_LO")
+    counters = ["FRAMES", *events, "CYCLES_HI", "CYCLES_LO", "CYCLES_HI"]
+    read(job.frames(frames).settle(), *counters)
     job.write(ADDRESS["CONTROL"], 1 << CONTROL_CLEAR_COUNTERS)
-    read(job, *counters, *events, "CYCLES_LO")
+    read(job, *counters)
     record = play(simulation, CORE, job)
+    assert set(record.replies[:, 0].tolist()) == {OKAY}
     trace = DeltaNetwork(MODEL).run(frames)
-    network = MODEL.parameters
-    rows = np.array([layer.gates * layer.units for layer in network.layers])
-    done = int(((trace.events_x + trace.events_h).sum(axis=0) * rows).sum())
     x, h = trace.events_x.sum(axis=0), trace.events_h.sum(axis=0)
     values = record.replies[:, 1].tolist()
-    assert values[:5] == [10, done, 0, 10 * network.weights - done, 0]
-    assert values[5:10] == [x[0], h[0], x[1], h[1], x[2]]
-    assert 0 < values[10] <= record.finishes[-1]
-    assert values[12:] == [0] * 11
+    assert values[:7] == [10, x[0], h[0], x[1], h[1], x[2], 0]
+    assert 0 < values[7] <= record.finishes[-1]
+    assert values[8] == 0
+    assert values[10:] == [0] * 9
+    # What a host makes of them: multiplications, from the manifest's MACs of an event.
+    macs = [layer["macs_per_event"] for layer in EMISSION.manifest["layers"]]
+    done = sum(
+        a * b
+        for a, b in zip(
+            macs, [values[1] + values[2], values[3] + values[4], values[5]], strict=True
+        )
+    )
+    assert done == delta_cost(MODEL.parameters, trace).macs.sum()
 
 
 def test_state_reset_starts_over(simulation, job):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from boards.targets import TARGETS, Choice
 from golden.fixed import Q
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters, Formats
@@ -17,6 +18,7 @@ from hw.verilog import emit
 from sim.build import build
 from sim.compare import first_mismatch
 from sim.run import Job, Record, play, trace_of
+from sim.simulator import Simulator
 from sim.simulators import SIMULATORS
 from tests.networks import random_frames, random_model
 
@@ -32,6 +34,7 @@ class Configuration:
     scale: int = 60
     saturating: bool = False
     moving: float = 0.6
+    activations: int = 1
 
 
 Q2_5 = Formats(activation=Q(2, 5), state=Q(2, 5))
@@ -39,10 +42,11 @@ CONFIGURATIONS = {
     "one unit, one input, one lane": Configuration((1, 1), None, 1, (0, 0)),
     "one unit, lanes above": Configuration((2, 1), 1, 5),
     "odd sizes": Configuration((5, 7), 3, 3),
-    "lanes above H": Configuration((4, 6), 3, 16, (2, 1)),
+    "lanes above H": Configuration((4, 6), 3, 16, (2, 1), activations=4),
     "one lane": Configuration((3, 5), 2, 1),
-    "H a multiple of P": Configuration((6, 16), None, 8),
+    "H a multiple of P": Configuration((6, 16), None, 8, activations=2),
     "three layers": Configuration((4, 9, 5, 6), None, 4, (1, 2)),
+    "results several in a beat": Configuration((4, 9, 7), None, 4, (1, 2), activations=4),
     "three layers and a read-out": Configuration((3, 8, 3, 11), 5, 4, (2, 1)),
     "Q2.5": Configuration((7, 10), 4, 4, (2, 3), formats=Q2_5, weight_frac=7),
     "state Q1.14": Configuration((6, 9), 3, 4, (1, 1), formats=Formats(state=Q(1, 14))),
@@ -59,18 +63,23 @@ CONFIGURATIONS = {
     "saturating inputs": Configuration(
         (9, 11), 4, 4, (0, 0), scale=128, weight_frac=3, saturating=True
     ),
-    "thresholds 0": Configuration((8, 12), 4, 8, (0, 0)),
+    "thresholds 0": Configuration((8, 12), 4, 8, (0, 0), activations=8),
     "thresholds large": Configuration((8, 12), 4, 8, (100, 20)),
     "thresholds above everything": Configuration((5, 6), 2, 4, (255, 1000)),
     "left shift of the readout": Configuration((5, 8), 3, 4, weight_frac=1),
     "nothing moves for long": Configuration((6, 9, 7), 3, 4, (2, 2), moving=0.005),
-    "hardly anything moves": Configuration((12, 16), 3, 8, (3, 3), moving=0.03),
+    "hardly anything moves": Configuration((12, 16), 3, 8, (3, 3), moving=0.03, activations=2),
 }
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS.values(), ids=SIMULATORS)
 @pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
 def test_equals_golden(configuration, simulator):
+    equals_golden(configuration, simulator, TARGETS["generic"])
+
+
+def equals_golden(configuration: Configuration, simulator: Simulator, choice: Choice) -> None:
+    """Builds it and plays it with every way the streams may behave."""
     c = configuration
     model = random_model(
         c.sizes,
@@ -80,8 +89,9 @@ def test_equals_golden(configuration, simulator):
         weight_frac=c.weight_frac,
         scale=c.scale,
     )
-    core = CoreParameters(model.parameters, c.lanes)
-    simulation = build(emit(core, model), simulator)
+    core = CoreParameters(model.parameters, c.lanes, c.activations)
+    emission = emit(core, model, choice.target)
+    simulation = build(emission, simulator, models=choice.cells.models())
     events = 0
     for gaps, pauses, length in ((0, 0, 40), (0.7, 0, 12), (0, 0.7, 12), (0.5, 0.5, 12)):
         frames = random_frames(model, length, seed=length, moving=c.moving, saturating=c.saturating)

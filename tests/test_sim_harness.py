@@ -5,6 +5,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from boards.targets import TARGETS
 from golden.fixed import Q
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters, Formats
@@ -29,27 +30,33 @@ def busy_job(model) -> Job:
     job.read(address["CYCLES_LO"]).settle().read(address["STATUS"]).write(address["ID"], 1)
     job.frames(frames[12:13, :1]).frames(frames[13:]).settle().settle()
     job.read(address["STATUS"]).write(address["STATUS"], 1 << STATUS_FRAME_SHORT)
-    for name in ("STATUS", "EVENTS_X_0", "EVENTS_H_0", "MACS_DONE_LO", "CYCLES_LO", "CYCLES_HI"):
+    for name in ("STATUS", "EVENTS_X_0", "EVENTS_H_0", "FRAMES", "CYCLES_LO", "CYCLES_HI"):
         job.read(address[name])
     return job.read(0xFFC).write(address["THETA_H_0"], 0xFFFFFFFF).read(address["THETA_H_0"])
 
 
 @pytest.mark.parametrize(
-    ("sizes", "outputs", "lanes", "formats"),
+    ("sizes", "outputs", "lanes", "formats", "target"),
     [
-        ((5, 9, 6), 3, 4, Formats()),
-        ((1, 1), None, 1, Formats(activation=Q(2, 5), state=Q(1, 14))),
+        ((5, 9, 6), 3, (4, 1), Formats(), "generic"),
+        ((1, 1), None, (1, 1), Formats(activation=Q(2, 5), state=Q(1, 14)), "generic"),
+        ((5, 9, 6), None, (4, 4), Formats(), "up5k"),
     ],
-    ids=["two layers and a read-out", "one unit, one input, one lane"],
+    ids=["two layers and a read-out", "one unit, one input, one lane", "weights to load, tkeep"],
 )
-def test_the_record_is_that_of_the_bench(sizes, outputs, lanes, formats):
+def test_the_record_is_that_of_the_bench(sizes, outputs, lanes, formats, target):
     model = random_model(sizes, outputs, formats=formats)
-    core = CoreParameters(model.parameters, lanes)
-    emission = emit(core, model)
+    core = CoreParameters(model.parameters, *lanes)
+    emission = emit(core, model, TARGETS[target].target)
+    models = TARGETS[target].cells.models()
     job = busy_job(model)
-    found, expected = (play(build(emission, p), core, job) for p in PLAYERS.values())
+    if emission.weights is not None:
+        job.load(emission.weights).frames(random_frames(model, 3)).settle()
+    found, expected = (
+        play(build(emission, player, models=models), core, job) for player in PLAYERS.values()
+    )
     assert len(expected.replies) == 17
-    assert len(expected.outputs) == 24
+    assert len(expected.outputs) == 24 + 3 * (emission.weights is not None)
     assert len(expected.events) > 20
     for table in fields(expected):
         here, there = getattr(found, table.name), getattr(expected, table.name)
