@@ -1,7 +1,10 @@
 """Chips as Yosys and nextpnr see them: commands, and what their cells are called."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from boards.registers import absorb_output_registers
 from boards.tool import NEXTPNR_ECP5, NEXTPNR_ICE40, Tool
 
 # What is counted: its name in data, and in tables.
@@ -35,6 +38,8 @@ class Chip:
     logic_of
         The resource that takes exactly one such place for each one of the wrapper's
         (boards.wrapper): there a LUT never comes without its flip-flop.
+    refine
+        What is done to the mapped netlist, a module in Yosys' JSON form, before it is placed.
     mapped
         Pattern of what Yosys adds to a signal's name when it names cells after it.
     """
@@ -47,6 +52,7 @@ class Chip:
     arguments: tuple[str, ...] = ()
     logic: str = ""
     logic_of: str = "lut"
+    refine: Callable[[dict[str, Any]], None] = lambda module: None
     mapped: str = "$^"
 
 
@@ -72,6 +78,7 @@ UP5K = Chip(
 ECP5 = Chip(
     name="ECP5 LFE5U-85F, speed grade 6",
     synthesis="synth_ecp5",
+    refine=absorb_output_registers,
     cells={
         # As nextpnr counts: a CCU2C is two, a 16 x 4 memory four and two more for its write port.
         "lut": {r"LUT4": 1, r"CCU2C": 2, r"TRELLIS_DPR16X4": 6},

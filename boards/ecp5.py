@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 
 from golden.errors import refusal
 from hw.lane import Lane
-from hw.target import RegisteredMultiplyAdd, Target
+from hw.target import RegisteredMultiplyAdd, Target, delayed
 from hw.weights import WeightMemory
 
 EBR_BITS = 1 << 14  # of 18 K; narrow shapes have no use for the ninth bits
@@ -35,7 +35,8 @@ class EbrWeights(WeightMemory):
     """Weights in DP16KD with their output registers.
 
     Each is as deep as all words and holds a slice of each word, so that no multiplexer has to
-    choose between several.
+    choose between several. They lie all over the chip: every few have an address register of their
+    own, and a register waits half-way to the lanes.
 
     Raises
     ------
@@ -43,7 +44,8 @@ class EbrWeights(WeightMemory):
         Where there are more words than the deepest shape of a DP16KD has.
     """
 
-    latency = 2
+    latency = 4
+    _PER_ADDRESS = 8
 
     def __init__(self, words: Sequence[Sequence[int]]) -> None:
         super().__init__(words)
@@ -55,12 +57,17 @@ class EbrWeights(WeightMemory):
         depth = len(self._words)
         width = max(w for w in EBR_WIDTHS if depth * w <= EBR_BITS)
         address_width = ceil_log2(EBR_BITS // width)
-        address = Signal(14)
-        m.d.comb += address.eq(Cat(Const(0, 14 - address_width), self.address))
         images = [self._shape.const(word).as_bits() for word in self._words]
-        word = self.word.as_value()
+        word = Signal(self._shape.size)
+        m.d.comb += self.word.as_value().eq(delayed(m, word, 1, "word"))
         off = Const(0)
-        for low in range(0, len(word), width):
+        for n, low in enumerate(range(0, len(word), width)):
+            if n % self._PER_ADDRESS == 0:
+                # What begins differently is not merged, however alike it goes on.
+                copy = n // self._PER_ADDRESS % len(self._words)
+                near = Signal.like(self.address, name=f"address_{n}", init=copy, reset_less=True)
+                m.d.sync += near.eq(self.address)
+                address = Cat(Const(0, 14 - address_width), near, Const(0, 14))[:14]
             part = word[low : low + width]
             init = ebr_lists([(image >> low) & ((1 << len(part)) - 1) for image in images], width)
             m.submodules[f"slice_{low}"] = Instance(
@@ -74,11 +81,11 @@ class EbrWeights(WeightMemory):
                 i_CLKA=ClockSignal(),
                 i_CEA=Const(1),
                 i_OCEA=Const(1),
-                **{f"i_ADA{n}": address[n] for n in range(14)},
-                **{f"o_DOA{n}": part[n] for n in range(len(part))},
+                **{f"i_ADA{pin}": address[pin] for pin in range(14)},
+                **{f"o_DOA{pin}": part[pin] for pin in range(len(part))},
                 **{f"i_{pin}A": off for pin in ("WE", "RST")},
                 **{f"i_{pin}B": off for pin in ("CLK", "CE", "OCE", "WE", "RST")},
-                **{f"i_CS{port}{n}": off for port in "AB" for n in range(3)},
+                **{f"i_CS{port}{pin}": off for port in "AB" for pin in range(3)},
             )
         return m
 

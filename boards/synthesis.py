@@ -110,11 +110,13 @@ def synthesise(emission: Emission, chip: Chip) -> Netlist:
         (place / "top.v").write_text(stub(TOP, ports) + wrapper(TOP, ports))
         (place / "script.ys").write_text(_SCRIPT.format(core=TOP, synthesis=chip.synthesis))
         YOSYS.run(["-s", "script.ys"], place, LIMIT)
-        text = (place / "top.json").read_text()
+        design = json.loads((place / "top.json").read_text())
+    top = design["modules"]["top"]
+    chip.refine(top)
     cells, around = [], []
     prefix = re.compile(rf"(\$flatten\\)?{INSTANCE}\.")
-    for name, cell in json.loads(text)["modules"]["top"]["cells"].items():
+    for name, cell in top["cells"].items():
         inside = prefix.match(name)
         part, short = (cells, name[inside.end() :]) if inside else (around, name)
         part.append((short, cell["type"]))
-    return Netlist(chip, text, tuple(cells), tuple(around))
+    return Netlist(chip, json.dumps(design), tuple(cells), tuple(around))
