@@ -57,13 +57,15 @@ class Shape:
 
 SHAPES = (
     Shape("40 -> 128, 8 lanes", (40, 128), None, 8),
+    Shape("40 -> 128, 8 lanes, 2 units a cycle", (40, 128), None, 8, 2),
     Shape("64 -> 256 -> 12, 32 lanes", (64, 256), 12, 32),
     Shape("16 -> 16 -> 16, 8 lanes", (16, 16, 16), None, 8),
+    Shape("16 -> 16 -> 16, 8 lanes, 2 units a cycle", (16, 16, 16), None, 8, 2),
 )
 # Fraction of inputs that move in a frame, and the threshold of h: from all to nothing.
 POINTS = (
     *((1.0, 0), (0.8, 2), (0.6, 4), (0.4, 8), (0.2, 11), (0.1, 12), (0.1, 14)),
-    *((0.05, 16), (0.02, 20), (0.01, 30), (0.005, 60), (0.0, 255)),
+    *((0.08, 15), (0.05, 16), (0.02, 20), (0.01, 30), (0.005, 60), (0.0, 255)),
 )
 WARM_UP = 6  # frames until occupancy has settled
 
