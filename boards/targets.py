@@ -24,7 +24,7 @@ TARGETS = {
         ECP5,
         Cells(
             {"ecp5/common_sim.vh": ["LUT4", "LUT2"], "ecp5/ccu2c_sim.vh": ["CCU2C"]},
-            own=["mult18x18d.v"],
+            own=["mult18x18d.v", "dp16kd.v"],
         ),
     ),
 }

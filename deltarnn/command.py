@@ -10,12 +10,12 @@ from typing import Any
 import click
 import numpy as np
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Table
 from rich.text import Text
 
 from golden.errors import refusal
-from golden.files import aside_folder, make_folder, written_aside
+from golden.files import aside_folder, written_aside
 from golden.frames import load_frames
 from golden.model import load_model
 from golden.network import DeltaNetwork, Trace
@@ -303,34 +303,42 @@ def demo(lanes: int, simulator: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("docs/bench"),
+    show_default=True,
+    help="Folder.",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help="cycles, timeline, area, clock or growth; may be given several times. Else all of them.",
+)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")
 @JSON
-def bench(output: Path, seed: int, simulator: str, as_json: bool) -> None:
-    """Measures cycles over occupancy; writes cycles.json and cycles.png into a folder."""
-    with _extra("sim,bench"):
+def bench(output: Path, only: tuple[str, ...], seed: int, simulator: str, as_json: bool) -> None:
+    """Measures cycles, area and clock; writes NAME.json and NAME.png of each into a folder."""
+    with _extra("sim,boards,bench"):
         import matplotlib  # noqa: F401  # missing is better known before the work than after
 
-        from deltarnn.bench import run_bench, write
+        from deltarnn.bench.benches import chosen, measure
+        from deltarnn.bench.context import Context
         from sim.simulators import find_simulator
 
-    chosen = find_simulator(simulator)
-    make_folder(output)
-    with progress.status("bench") as status:
-        report = run_bench(chosen, seed, status.update)
-    files = write(report, output)
+    benches = chosen(only)
+    found = find_simulator(simulator)
+    with Progress(console=progress, transient=True) as bars:
+        reports, files = measure(benches, Context(seed, found, bars), output)
     if as_json:
-        _print_json(report)
+        _print_json(reports)
         return
-    for name, rows in report["shapes"].items():
-        table = Table(title=name, title_justify="left")
-        keys = ("occupancy", "events", "ideal_cycles", "cycles", "utilisation")
-        for key in (*keys, "speedup_over_dense"):
-            table.add_column(key.replace("_", " "), justify="right")
-        for row in rows:
-            table.add_row(*(f"{row[key]:.4g}" for key in (*keys, "speedup_over_dense")))
-        out.print(table)
+    for name, report in reports.items():
+        for table in benches[name].tables(report):
+            out.print(table)
     print(*files, sep="\n")
 
 

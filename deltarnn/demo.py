@@ -1,6 +1,7 @@
 """The demo: the shipped model on held-out recordings, from the model file to cells on a chip."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.resources import as_file, files
 from itertools import pairwise
 from typing import Any
@@ -8,15 +9,18 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from boards.synthesis import ICE40, cell_counts
+from boards.chip import RESOURCES, UP5K
+from boards.synthesis import synthesise
 from golden.cost import delta_cost, dense_cost, occupancy
 from golden.fixed import Integers
 from golden.model import Model, load_model
 from golden.parameters import CoreParameters
-from hw.verilog import TOP, emit
+from hw.verilog import emit
 from sim.simulate import simulate
 from sim.simulators import find_simulator
 
+# The core of any family has no SB_MAC16 of its own: Yosys makes them of its multiplications.
+CHIP = replace(UP5K, synthesis=f"{UP5K.synthesis} -dsp")
 MODEL, FRAMES = "japanese_vowels.safetensors", "japanese_vowels.frames.npz"
 
 
@@ -48,10 +52,10 @@ def run_demo(
     with progress.status("generating Verilog") as status, ThreadPoolExecutor(1) as background:
         emission = emit(core, model)
         status.update(f"building and running in {simulator}; counting cells with Yosys beside it")
-        cells_later = background.submit(cell_counts, emission.verilog, TOP, ICE40)
+        cells_later = background.submit(synthesise, emission, CHIP)
         result = simulate(core, model, utterances, chosen, emission=emission)
         status.update("counting cells with Yosys")
-        cells = cells_later.result()
+        cells = cells_later.result().area
 
     right = int((decisions(result.found.outputs, lengths) == labels).sum())
     of_x, of_h = occupancy(network, result.found)
@@ -68,7 +72,7 @@ def run_demo(
         "occupancy_h": of_h,
         "weight_fetches": fetched,
         "weight_fetches_dense": fetched_dense,
-        "cells": {ICE40.name: cells},
+        "cells": {CHIP.name: cells},
     }
     shape = " -> ".join(str(n) for n in [network.inputs, *(k.units for k in network.layers)])
     scores = report["whole_test_set"]
@@ -86,10 +90,10 @@ def run_demo(
         "cycles a frame": f"{report['cycles_per_frame']:.1f} "
         f"(bound {report['ideal_cycles_per_frame']:.1f}, dense {report['dense_cycles_per_frame']})",
         "utilisation": f"{report['utilisation']:.3f}",
-        f"cells, of an {ICE40.name}'s": ", ".join(
-            f"{n:,} of {ICE40.capacity[cell]:,} {cell}"
+        f"cells, of an {CHIP.name}'s": ", ".join(
+            f"{n:,} of {CHIP.capacity[cell]:,} {RESOURCES[cell]}"
             for cell, n in cells.items()
-            if cell in ICE40.capacity
+            if cell in CHIP.capacity
         ),
     }
     closing = (

@@ -156,10 +156,8 @@ class Core(wiring.Component):
         # Control and status.
         command = port.write_data[:8] & port.write_strobe[0].replicate(8)
         clear = Signal()
-        m.d.comb += [
-            engine.reset_request.eq(written("CONTROL") & command[CONTROL_RESET_STATE]),
-            clear.eq(written("CONTROL") & command[CONTROL_CLEAR_COUNTERS]),
-        ]
+        m.d.comb += engine.reset_request.eq(written("CONTROL") & command[CONTROL_RESET_STATE])
+        m.d.sync += clear.eq(written("CONTROL") & command[CONTROL_CLEAR_COUNTERS])
         flags = {
             STATUS_FRAME_SHORT: engine.short,
             STATUS_FRAME_LONG: engine.long,

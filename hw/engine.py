@@ -365,12 +365,16 @@ class Engine(wiring.Component):
         lane_slot_valid, lane_slot = Signal(), Signal.like(slot, reset_less=True)
         lane_event = Signal.like(event, reset_less=True)
         taken = Signal.like(event)  # all zero without an event
-        m.d.comb += taken.eq(Mux(slot_valid & slot.event, event.as_value(), 0))
+        chosen = Mux(slot_valid & slot.event, event.as_value(), 0)
+        m.d.comb += taken.eq(delayed(m, chosen, latency - 1, "chosen"))
+        fetched_valid = delayed(m, slot_valid, latency - 1, "fetched_valid")
+        fetched = Signal.like(slot)
+        m.d.comb += fetched.eq(delayed(m, slot.as_value(), latency - 1, "fetched"))
         m.d.sync += [
-            address.eq(slot.base + taken.column),
+            address.eq(fetched.base + taken.column),
             lane_event.eq(taken),
-            lane_slot.eq(slot),
-            lane_slot_valid.eq(slot_valid),
+            lane_slot.eq(fetched),
+            lane_slot_valid.eq(fetched_valid),
         ]
         m.d.comb += weights.address.eq(address)
         for n in range(weights.latency):
@@ -422,7 +426,7 @@ class Engine(wiring.Component):
             ]
 
         # Reset: when no frame is under way, neither here nor further down.
-        drain = 2 + latency + weights.latency + lanes.latency
+        drain = 1 + 2 * latency + weights.latency + lanes.latency
         draining = Signal(range(drain + 1))
         with m.If(sequencer.o.valid):
             m.d.sync += draining.eq(drain)

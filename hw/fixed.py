@@ -27,11 +27,11 @@ def clip(v: Value, low: int, high: int) -> Value:
     if (low, high) != (-1 << (width - 1), (1 << (width - 1)) - 1):
         return Mux(v < low, Const(low, signed(width)), Mux(v > high, high, v))[:width].as_signed()
     # The whole range of a width takes no comparison: ``v`` fits exactly when all its bits from the
-    # sign bit of the result upwards are equal.
+    # sign bit of the result upwards are equal; here four at a time, which is what a LUT takes.
     if len(v) <= width:
         return v
     top = v[width - 1 :]
-    fits = top.all() | ~top.any()
+    fits = Cat(top[n : n + 4].all() | ~top[n : n + 4].any() for n in range(0, len(top), 3)).all()
     limit = Cat((~v[-1]).replicate(width - 1), v[-1])
     return Mux(fits, v[:width], limit).as_signed()
 

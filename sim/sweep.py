@@ -1,6 +1,7 @@
 """Cycles over occupancy: one core, many thresholds, every bit compared on the way."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from golden.model import Model
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters, Formats, LayerParameters
 from hw.registers import register_map
-from hw.verilog import emit
+from hw.verilog import Emission, emit
 from sim.build import build
 from sim.compare import first_mismatch
 from sim.run import Job, play, trace_of
@@ -20,12 +21,18 @@ from sim.simulator import Simulator
 
 @dataclass(frozen=True)
 class Shape:
-    """A network and core to measure: GRU sizes, results of the read-out if any, lanes."""
+    """A network and core to measure: GRU sizes, results of the read-out if any, lanes, units that
+    the activation unit takes in a cycle."""
 
     name: str
     sizes: tuple[int, ...]
     outputs: int | None
     lanes: int
+    activations: int = 1
+
+    def core(self, model: Model) -> CoreParameters:
+        """The core for one of its models."""
+        return CoreParameters(model.parameters, self.lanes, self.activations)
 
     def model(self, seed: int) -> Model:
         """Random weights of a size that keeps states moving; thresholds come at run time."""
@@ -61,7 +68,7 @@ POINTS = (
 WARM_UP = 6  # frames until occupancy has settled
 
 
-def _frames(rng: np.random.Generator, length: int, inputs: int, moving: float) -> np.ndarray:
+def moving_frames(rng: np.random.Generator, length: int, inputs: int, moving: float) -> np.ndarray:
     """int8 [length, inputs]: after the first frame a fraction of the elements moves, far."""
     frames = np.zeros((length, inputs), dtype=np.int8)
     frames[0] = rng.integers(-60, 61, inputs)
@@ -71,18 +78,36 @@ def _frames(rng: np.random.Generator, length: int, inputs: int, moving: float) -
     return frames
 
 
-def sweep(shape: Shape, simulator: Simulator, seed: int, length: int) -> list[dict[str, Any]]:
-    """One row for each of POINTS: occupancy, events, ideal and measured cycles a frame.
+def with_thresholds(model: Model, theta: int) -> Model:
+    """``model`` with all thresholds at ``theta``, save that of the input, which is 0."""
+    layers = tuple(
+        # Behind the first layer x is a layer's h, and gets h's threshold.
+        replace(layer, theta_x=theta if k else 0, theta_h=theta if layer.recurrent else None)
+        for k, layer in enumerate(model.parameters.layers)
+    )
+    return Model.of(model.name, model.parameters.formats, layers, model.weights)
 
+
+def sweep(
+    shape: Shape,
+    simulator: Simulator,
+    seed: int,
+    length: int,
+    points: Sequence[tuple[float, int]] = POINTS,
+    emit: Callable[[CoreParameters, Model], Emission] = emit,
+) -> list[dict[str, Any]]:
+    """One row for each of ``points``: occupancy, events, ideal and measured cycles a frame.
+
+    ``length`` frames a point, of which the first WARM_UP do not count; ``emit`` makes the Verilog.
     Raises RuntimeError where the RTL differs from golden in any bit.
     """
     model = shape.model(seed)
     network = model.parameters
-    core = CoreParameters(network, shape.lanes)
+    core = shape.core(model)
     address = {register.name: register.address for register in register_map(network)}
     rng = np.random.default_rng(seed)
     job, parts = Job(), []
-    for moving, theta in POINTS:
+    for moving, theta in points:
         golden = DeltaNetwork(model)
         for k, layer in enumerate(golden.layers):
             # Behind the first layer x is a layer's h, and gets h's threshold.
@@ -91,7 +116,7 @@ def sweep(shape: Shape, simulator: Simulator, seed: int, length: int) -> list[di
             if network.layers[k].recurrent:
                 layer.theta_h = theta  # type: ignore[union-attr]
                 job.write(address[f"THETA_H_{k}"], theta)
-        frames = _frames(rng, length, network.inputs, moving)
+        frames = moving_frames(rng, length, network.inputs, moving)
         job.reset().frames(frames).settle()
         parts.append(golden.run(frames))
     record = play(build(emit(core, model), simulator), core, job)
@@ -99,12 +124,12 @@ def sweep(shape: Shape, simulator: Simulator, seed: int, length: int) -> list[di
     mismatch = first_mismatch(Trace.joined(parts), found)
     if mismatch is not None:
         raise RuntimeError(f"{shape.name}: RTL and golden model differ: {mismatch}")
-    events = (found.events_x + found.events_h).reshape(len(POINTS), length, -1)[:, WARM_UP:]
-    cycles = record.intervals.reshape(len(POINTS), length)[:, WARM_UP:]
+    events = (found.events_x + found.events_h).reshape(len(points), length, -1)[:, WARM_UP:]
+    cycles = record.intervals.reshape(len(points), length)[:, WARM_UP:]
     bound = core.ideal_cycles(events)
     columns = sum(layer.columns for layer in network.layers)
     rows = []
-    for n, (moving, theta) in enumerate(POINTS):
+    for n, (moving, theta) in enumerate(points):
         ideal, measured = float(bound[n].mean()), float(cycles[n].mean())
         rows.append(
             {

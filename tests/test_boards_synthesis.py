@@ -1,39 +1,163 @@
+import json
+import re
+from collections import Counter, defaultdict
+from dataclasses import replace
+
 import pytest
 
-from boards.synthesis import ICE40, Family, cell_counts
+import boards.ecp5
+import boards.ice40
+from boards.chip import ECP5, UP5K, Chip
+from boards.memories import apart
+from boards.synthesis import COMPONENTS, component, count, synthesise
+from boards.tool import YOSYS, ToolError
+from boards.wrapper import stub, used, wrapper
 from golden.parameters import CoreParameters
 from hw.verilog import TOP, emit
 from tests.networks import random_model
 
-GENERIC = Family("generic", "synth", {"flip-flops": r"\$_S?DFF\w*_", "all": r".*"}, {})
-MODEL = random_model((5, 9), 3)
+ANY = Chip("any", "synth -flatten", {"ff": {r"\$_S?DFF\w*_": 1}, "lut": {r"\$_(?!S?DFF)\w+_": 1}})
+MODEL = random_model((2, 3), 2)
+
+
+def emitted(target):
+    return emit(CoreParameters(MODEL.parameters, 2), MODEL, target)
 
 
 @pytest.fixture(scope="module")
-def verilog():
-    return emit(CoreParameters(MODEL.parameters, 4), MODEL).verilog
+def up5k():
+    return synthesise(emitted(boards.ice40.UP5K), UP5K)
 
 
-def test_the_top_synthesises_for_a_generic_target(verilog):
-    cells = cell_counts(verilog, TOP, GENERIC)
-    assert cells["all"] > cells["flip-flops"] > 500
+@pytest.fixture(scope="module")
+def ecp5():
+    return synthesise(emitted(boards.ecp5.ECP5), ECP5)
 
 
-def test_ice40_gets_block_rams_and_multipliers(verilog):
-    cells = cell_counts(verilog, TOP, ICE40)
-    assert cells["MAC16"] >= 4  # one a lane at the least
-    assert cells["EBR"] > 0
-    assert cells["LUT4"] > 500
+@pytest.fixture(scope="module", params=["up5k", "ecp5"])
+def netlist(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_up5k_lanes_and_weights_are_its_own_cells(up5k):
+    components = up5k.components
+    assert components["lanes"]["dsp"] == 2  # one a lane
+    assert up5k.area["dsp"] == 2
+    assert components["weights"]["spram"] == up5k.area["spram"] == 1
+    assert up5k.area["lut"] > 500
+
+
+def test_ecp5_lanes_are_its_own_cells(ecp5):
+    assert ecp5.components["lanes"]["dsp"] == 2
+    assert ecp5.components["lanes"]["carry"] > 2 * 4
+    assert ecp5.area["lut"] > 2 * ecp5.area["carry"] + 6 * ecp5.area["lutram"]
+
+
+def test_components_add_up_to_the_whole(netlist):
+    whole = Counter()
+    for part in netlist.components.values():
+        whole.update(part)
+    assert dict(whole) == netlist.area
+    for part in ("encoders", "events", "sequencer", "readout", "activation", "engine", "buses"):
+        assert netlist.components[part]["ff"] > 0, part
+
+
+def test_the_wrapper_costs_what_it_says_and_nothing_is_counted_twice(netlist):
+    target = boards.ice40.UP5K if netlist.chip is UP5K else boards.ecp5.ECP5
+    ports = used(emitted(target).manifest["ports"])
+    inputs = sum(p["width"] for p in ports if p["direction"] == "in") - 1  # the clock
+    outputs = sum(p["width"] for p in ports if p["direction"] == "out")
+    around = count(netlist.chip, netlist.around)
+    assert {k: n for k, n in around.items() if n} == {"ff": inputs + outputs, "lut": outputs}
+    assert not set(netlist.cells) & set(netlist.around)
+
+
+def test_the_wrapper_connects_every_port_but_the_monitors():
+    ports = emitted(boards.ice40.UP5K).manifest["ports"]
+    text = wrapper(TOP, ports)
+    for port in ports:
+        monitor = port["name"].startswith("monitor_")
+        assert (f".{port['name']}(" in text) != monitor
+        assert (f" {port['name']}" in stub(TOP, ports)) != monitor
+    # Every bit of the two registers has one port.
+    taken = text.split(f"{TOP} core")[1]
+    for register, direction in (("i", "in"), ("q", "out")):
+        width = sum(p["width"] for p in used(ports) if p["direction"] == direction)
+        width -= direction == "in"
+        ends = [part.split("]")[0] for part in taken.split(f"({register}[")[1:]]
+        spans = [tuple(map(int, end.split(":"))) for end in ends]
+        bits = [n for high, low in spans for n in range(low, high + 1)]
+        assert sorted(bits) == list(range(width))
+
+
+@pytest.mark.parametrize(
+    ("cell", "part"),
+    [
+        ("engine.reader.column_SB_DFF_Q", "reader"),
+        ("engine.encoder_h.delta", "encoders"),
+        ("engine.merge_x.fifo.level", "encoders"),
+        ("engine.events_i.count_0", "events"),
+        ("engine.slot_0", "engine"),
+        ("engine.readers", "engine"),
+        ("cycles_SB_DFF_Q", "buses"),
+        ("port.bus__bvalid", "buses"),
+    ],
+)
+def test_cells_belong_to_the_component_whose_name_they_have(cell, part):
+    assert component(cell) == part
+    assert part in COMPONENTS
+
+
+def test_contents_in_files_are_the_same_contents():
+    text = emitted(boards.ecp5.ECP5).verilog
+    short, files = apart(text)
+    assert len(files) == text.count("initial begin\n") > 4
+    assert "initial begin\n" not in short
+    listed = defaultdict(dict)
+    for memory, address, word in re.findall(r"^ +(\S+)\[(\d+)\] = \d+'h(\w+);$", text, re.M):
+        listed[memory][int(address)] = int(word, 16)
+    read = defaultdict(dict)
+    for file, memory in re.findall(r"\$readmemh\(\"(\S+)\", (\S+)\);", short):
+        for line in files[file].splitlines():
+            address, word = line.removeprefix("@").split()
+            read[memory][int(address, 16)] = int(word, 16)
+    assert read == listed
+
+
+def test_contents_in_files_arrive_in_the_netlist(ecp5):
+    cells = json.loads(ecp5.json)["modules"]["top"]["cells"].values()
+    contents = [cell["parameters"].get("INITVAL", "") for cell in cells]
+    assert sum("1" in content for content in contents) > 4
+
+
+def test_any_family_can_be_counted():
+    area = synthesise(emit(CoreParameters(MODEL.parameters, 2), MODEL), ANY).area
+    assert area["ff"] > 500
+    assert area["lut"] > 500
 
 
 def test_yosys_that_fails_says_so():
-    with pytest.raises(RuntimeError, match="Yosys failed"):
-        cell_counts("module broken(", "broken", ICE40)
+    broken = replace(emitted(boards.ecp5.ECP5), verilog="module broken(")
+    with pytest.raises(ToolError, match=r"yosys failed: .*syntax error"):
+        synthesise(broken, ECP5)
 
 
 def test_no_yosys_is_refused_with_what_to_install(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("YOSYS", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"Yosys: found none .*deltarnn\[boards\]"):
-        cell_counts("", "top", ICE40)
+    with pytest.raises(ValueError, match=r"yosys: found none .*deltarnn\[boards\]"):
+        YOSYS.command()
+
+
+def test_an_old_yosys_will_not_do(monkeypatch, tmp_path):
+    old = tmp_path / "yosys"
+    old.write_text("#!/bin/sh\necho 'Yosys 0.9 (git sha1 UNKNOWN)'\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("YOSYS", str(tmp_path / "absent"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"at least version 0\.40"):
+        YOSYS.command()
+    old.write_text("#!/bin/sh\necho 'Yosys 0.41'\n")
+    assert YOSYS.command() == ["yosys"]

@@ -28,7 +28,7 @@ def test_demo_shows_equality_and_saves_cycles():
     assert report["speedup_over_dense"] > 2.5
     assert report["utilisation"] > 0.9
     assert report["weight_fetches"] * 2 < report["weight_fetches_dense"]
-    assert report["cells"]["iCE40 UP5K"]["LUT4"] > 1000
+    assert report["cells"]["iCE40 UP5K"]["lut"] > 1000
 
 
 def test_demo_table_ends_in_one_line():

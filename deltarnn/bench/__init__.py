@@ -1,0 +1,1 @@
+"""The bench: what is measured of cores, as JSON and as pictures."""

@@ -1,0 +1,53 @@
+"""All measurements by name."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from deltarnn.bench.area import AREA
+from deltarnn.bench.clock import CLOCK
+from deltarnn.bench.context import Bench, Context
+from deltarnn.bench.cycles import CYCLES
+from deltarnn.bench.growth import GROWTH
+from deltarnn.bench.timeline import TIMELINE
+from golden.errors import refusal
+from golden.files import make_folder, written_aside
+
+BENCHES = {
+    "cycles": CYCLES,
+    "timeline": TIMELINE,
+    "area": AREA,
+    "clock": CLOCK,
+    "growth": GROWTH,
+}
+
+
+def chosen(names: Sequence[str]) -> dict[str, Bench]:
+    """Those called for, or all; ValueError where there is none of that name."""
+    for name in names:
+        if name not in BENCHES:
+            raise refusal("bench", repr(name), " or ".join(BENCHES))
+    return {name: bench for name, bench in BENCHES.items() if not names or name in names}
+
+
+def measure(
+    benches: dict[str, Bench], context: Context, folder: Path
+) -> tuple[dict[str, Any], list[Path]]:
+    """Runs ``benches`` and writes NAME.json and NAME.png of each into ``folder`` as it is done.
+
+    Returns the reports by name, and the files. Raises ValueError where a tool is missing or the
+    folder cannot be written to, RuntimeError where RTL and golden differ.
+    """
+    make_folder(folder)
+    header = context.header()
+    reports: dict[str, Any] = {}
+    files: list[Path] = []
+    for name, bench in benches.items():
+        report = reports[name] = {**header, **bench.run(context)}
+        table, picture = folder / f"{name}.json", folder / f"{name}.png"
+        with written_aside(table) as part:
+            part.write_text(json.dumps(report, indent=2) + "\n")
+        bench.draw(report, picture)
+        files += [table, picture]
+    return reports, files

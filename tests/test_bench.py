@@ -1,0 +1,206 @@
+"""What `deltarnn bench` makes of its measurements; the tools behind it have tests of their own."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+from rich.progress import Progress
+
+from boards.chip import UP5K
+from boards.place import DoesNotFitError, Hop, Placement
+from boards.synthesis import COMPONENTS, Netlist
+from deltarnn.bench import area, clock, growth, timeline
+from deltarnn.bench.benches import BENCHES, chosen, measure
+from deltarnn.bench.context import Bench, Context
+from deltarnn.bench.workshop import SUBJECTS, on_up5k
+from hw.verilog import emit
+from sim.outside import emit_simulated
+from sim.simulators import SIMULATORS
+from sim.sweep import WARM_UP, Shape, sweep
+
+SMALL = Shape("3 -> 4, 2 lanes", (3, 4), None, 2)
+NETLIST = Netlist(
+    UP5K,
+    "",
+    tuple((f"engine.reader.{n}", "SB_LUT4") for n in range(40)) + (("cycles", "SB_DFFSR"),),
+    (),
+)
+
+
+def context(**workshop):
+    return Context(1, SIMULATORS["icarus"], Progress(disable=True), SimpleNamespace(**workshop))
+
+
+def placed(seed, fmax):
+    return Placement(UP5K, seed, fmax, 48, 3300, (Hop("a", 1000 / fmax - 1), Hop("b.D", 1.0)))
+
+
+def refuse(*_):
+    raise DoesNotFitError(UP5K, {"ICESTORM_LC": (6000, 5280)})
+
+
+def test_reports_and_pictures_are_written_with_seed_and_versions(tmp_path):
+    bench = Bench(
+        lambda context: {"found": context.seed},
+        lambda report, path: path.write_text("picture") and None,
+        lambda report: [],
+    )
+    reports, files = measure({"some": bench}, context(), tmp_path / "new")
+    assert [file.name for file in files] == ["some.json", "some.png"]
+    report = json.loads(files[0].read_text())
+    assert report == reports["some"]
+    assert report["found"] == report["seed"] == 1
+    tools = report["tools"]
+    assert tools["synthesis"].startswith("yosys 0.")
+    assert [tool.split()[0] for tool in tools["place_and_route"]] == [
+        "nextpnr-ice40",
+        "nextpnr-ecp5",
+    ]
+    assert tools["simulator"].startswith("Icarus")
+    assert tools["amaranth"]
+
+
+def test_a_bench_that_is_not_there_is_refused():
+    assert list(chosen(["clock", "cycles"])) == ["cycles", "clock"]
+    assert chosen([]) == BENCHES
+    with pytest.raises(ValueError, match="bench: found 'speed', expected cycles or "):
+        chosen(["speed"])
+
+
+def test_clock_is_the_median_of_its_seeds(tmp_path):
+    speeds = {1: 47.0, 2: 52.0, 3: 49.0}
+    subject = on_up5k(SMALL)
+    report = clock.run(
+        context(placement=lambda subject, model, seed: placed(seed, speeds[seed])),
+        [subject],
+        (1, 2, 3),
+    )
+    row = report["cores"][subject.name]
+    assert (row["min"], row["median"], row["max"]) == (47, 49, 52)
+    assert row["reached"] == {"48.0": True}
+    assert row["path_ns"] == pytest.approx(1000 / 49, abs=1e-3)
+    assert row["path"][-1] == {"signal": "b.D", "nanoseconds": 1.0}
+    shown(report, clock.CLOCK, tmp_path, "49.0")
+
+
+def test_a_clock_that_is_not_reached_says_so():
+    row = clock.summary([placed(1, 47.0), placed(2, 50.0)], [40.0, 48.0])
+    assert row["reached"] == {"40.0": True, "48.0": False}
+
+
+def test_a_core_that_does_not_fit_is_reported_not_raised(tmp_path):
+    subject = on_up5k(SMALL)
+    report = clock.run(context(placement=refuse), [subject], (1, 2))
+    row = report["cores"][subject.name]
+    assert "found 6,000 ICESTORM_LC, expected at most 5,280" in row["failed"]
+    assert "median" not in row
+    shown(report, clock.CLOCK, tmp_path, "6,000")
+
+
+def test_area_is_held_against_its_limits(tmp_path):
+    subject = on_up5k(SMALL)
+    workshop = {"netlist": lambda *_: NETLIST, "placement": lambda *_: placed(1, 50.0)}
+    report = area.run(context(**workshop), [subject])
+    row = report["cores"][subject.name]
+    assert row["whole"]["lut"] == row["components"]["reader"]["lut"] == 40
+    assert row["components"]["buses"]["ff"] == 1
+    assert set(row["components"]) == set(COMPONENTS)
+    assert row["within"] == {"logic": False, "dsp": True, "spram": True, "bram": True}
+    shown(report, area.AREA, tmp_path, "3,300")
+
+    report = area.run(context(netlist=lambda *_: NETLIST, placement=refuse), [subject])
+    row = report["cores"][subject.name]
+    assert "6,000" in row["failed"]
+    assert row["whole"]["lut"] == 40  # what is known is kept
+    shown(report, area.AREA, tmp_path, "6,000")
+
+
+def test_all_subjects_are_what_their_chips_can_hold_in_name():
+    assert len({subject.name for subject in SUBJECTS}) == len(SUBJECTS)
+    for subject in SUBJECTS:
+        assert list(subject.clocks) == sorted(subject.clocks)
+
+
+def test_a_timeline_shows_all_that_a_frame_does(tmp_path):
+    scene = timeline.Scene(SMALL, 1.0, 0, settle=4, frames=2)
+    report = timeline.run(context(), (scene,))
+    (seen,) = report["scenes"]
+    span = seen["finishes"][2]
+    assert sum(seen["cycles"]) == span
+    assert all(a >= b for a, b in zip(seen["cycles"], seen["ideal_cycles"], strict=True))
+    rows = seen["rows"]
+    busy = {
+        name: sum(n for start, n, _ in runs if 0 <= start < span) for name, runs in rows.items()
+    }
+    # Two frames' worth, whichever frames it belongs to.
+    assert busy["elements come in"] == 2 * 3
+    assert abs(busy["new h"] - 2 * 4) <= 4
+    assert busy["slots"] >= sum(seen["ideal_cycles"])
+    assert {(value - 1) % 8 for *_, value in rows["slots"]} >= {0, 1, 2, 3}
+    shown(report, timeline.TIMELINE, tmp_path, "new h")
+
+
+def test_runs_say_what_is_done_when():
+    row = np.array([0, 3, 3, 0, 0, 1, 2])
+    assert timeline._runs(row, 10) == [[11, 2, 3], [15, 1, 1], [16, 1, 2]]
+
+
+def test_weights_outside_change_neither_bits_nor_cycles(tmp_path, monkeypatch):
+    monkeypatch.setenv("DELTARNN_CACHE", str(tmp_path))
+    inside, outside = (
+        sweep(SMALL, SIMULATORS["icarus"], 1, WARM_UP + 2, [(1.0, 0), (0.5, 4)], text)
+        for text in (emit, emit_simulated)
+    )
+    assert inside == outside
+
+
+def growth_row(lanes, size, **more):
+    cycles = {"occupancy": 0.5, "ideal_cycles": 90.0, "cycles": 100.0}
+    return {"lanes": lanes, "size": size, "dense": cycles, "sparse": cycles, **more}
+
+
+def test_growth_is_drawn_with_what_could_not_be_built(tmp_path):
+    built = {"area": NETLIST.area, "components": NETLIST.components, "fmax": 100.0}
+    row = growth_row(1, 8)
+    report = {
+        "inputs": 4,
+        "lanes": [growth_row(1, 8, **built), growth_row(2, 8, **built)],
+        "sizes": [growth_row(2, 8, **built), growth_row(2, 16, failed="too large by far")],
+        "occupancy": {"name": "some", "points": [row["dense"]]},
+    }
+    shown(report, growth.GROWTH, tmp_path, "too large by far")
+
+
+def test_growth_measures_every_axis(monkeypatch):
+    monkeypatch.setattr(
+        growth,
+        "sweep",
+        lambda shape, simulator, seed, length, points, emit: [
+            {"occupancy": moving, "ideal_cycles": 1.0, "cycles": float(shape.lanes)}
+            for moving, _ in points
+        ],
+    )
+    axes = growth.Axes(4, (1, 64), 8, (8, 16), 2, 8)
+    workshop = {"netlist": lambda *_: NETLIST, "placement": lambda *_: placed(1, 50.0)}
+    monkeypatch.setattr(growth, "synthesise", lambda emission, chip: NETLIST)
+    report = growth.run(context(**workshop), axes)
+    assert [(row["lanes"], row["activations"]) for row in report["lanes"]] == [(1, 1), (64, 2)]
+    assert [row["dense"]["cycles"] for row in report["lanes"]] == [1, 64]
+    fits, large = report["sizes"]
+    assert fits["fmax"] == 50
+    assert "fmax" not in large
+    assert large["failed"] == "weights need 1 block RAMs, there are 208"
+    assert large["area"]["lut"] == 40
+    assert len(report["occupancy"]["points"]) == 12
+
+
+def shown(report, bench, folder, word):
+    """Draws and prints a report; ``word`` must be in what is printed."""
+    bench.draw(report, folder / "picture.png")
+    assert (folder / "picture.png").read_bytes().startswith(b"\x89PNG")
+    console = Console(width=200, record=True, quiet=False, file=(folder / "text").open("w"))
+    for table in bench.tables(report):
+        console.print(table)
+    assert word in console.export_text()
