@@ -17,12 +17,13 @@ from tests.test_sim_equality import CONFIGURATIONS, equals_golden
 # (lanes, activations). An UP5K has eight multipliers; models of more lanes take long to compile.
 SHAPES = {
     "up5k": [(8, 4), (1, 1), (4, 2), (8, 1), (3, 1), (8, 2), (4, 4), (2, 1)],
-    "ecp5": [(8, 2), (16, 4), (1, 1), (5, 1), (4, 4), (12, 2), (2, 2), (8, 1)],
+    "ecp5": [(6, 2), (4, 4), (1, 1), (5, 1), (4, 1), (8, 2), (2, 2), (3, 1)],
 }
 WIDE = {
     "odd sizes": ("generic", 64, 1),
     "H a multiple of P": ("generic", 64, 4),
     "narrow formats": ("generic", 32, 2),
+    "saturating inputs": ("ecp5", 16, 4),
     "left shift of the readout": ("ecp5", 32, 2),
 }
 SMALL = {
