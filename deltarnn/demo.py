@@ -1,7 +1,6 @@
 """The demo: the shipped model on held-out recordings, from the model file to cells on a chip."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from importlib.resources import as_file, files
 from itertools import pairwise
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from boards.chip import RESOURCES, UP5K
+from boards.ice40 import UP5K as UP5K_TARGET
 from boards.synthesis import synthesise
 from golden.cost import delta_cost, dense_cost, occupancy
 from golden.fixed import Integers
@@ -19,8 +19,6 @@ from hw.verilog import emit
 from sim.simulate import simulate
 from sim.simulators import find_simulator
 
-# The core of any family has no SB_MAC16 of its own: Yosys makes them of its multiplications.
-CHIP = replace(UP5K, synthesis=f"{UP5K.synthesis} -dsp")
 MODEL, FRAMES = "japanese_vowels.safetensors", "japanese_vowels.frames.npz"
 
 
@@ -40,6 +38,15 @@ def decisions(outputs: Integers, lengths: list[int]) -> Integers:
     return np.add.reduceat(outputs, starts, axis=0).argmax(axis=1)
 
 
+def cells_on_up5k(core: CoreParameters, model: Model) -> dict[str, int] | None:
+    """What the core takes of the chip with its weights in SPRAM; None where they do not fit."""
+    try:
+        emission = emit(core, model, UP5K_TARGET)
+    except ValueError:
+        return None
+    return synthesise(emission, UP5K).area
+
+
 def run_demo(
     lanes: int, simulator: str, progress: Console
 ) -> tuple[dict[str, Any], dict[str, str], str]:
@@ -52,10 +59,10 @@ def run_demo(
     with progress.status("generating Verilog") as status, ThreadPoolExecutor(1) as background:
         emission = emit(core, model)
         status.update(f"building and running in {simulator}; counting cells with Yosys beside it")
-        cells_later = background.submit(synthesise, emission, CHIP)
+        cells_later = background.submit(cells_on_up5k, core, model)
         result = simulate(core, model, utterances, chosen, emission=emission)
         status.update("counting cells with Yosys")
-        cells = cells_later.result().area
+        cells = cells_later.result()
 
     right = int((decisions(result.found.outputs, lengths) == labels).sum())
     of_x, of_h = occupancy(network, result.found)
@@ -72,7 +79,7 @@ def run_demo(
         "occupancy_h": of_h,
         "weight_fetches": fetched,
         "weight_fetches_dense": fetched_dense,
-        "cells": {CHIP.name: cells},
+        "cells": {UP5K.name: cells},
     }
     shape = " -> ".join(str(n) for n in [network.inputs, *(k.units for k in network.layers)])
     scores = report["whole_test_set"]
@@ -90,10 +97,12 @@ def run_demo(
         "cycles a frame": f"{report['cycles_per_frame']:.1f} "
         f"(bound {report['ideal_cycles_per_frame']:.1f}, dense {report['dense_cycles_per_frame']})",
         "utilisation": f"{report['utilisation']:.3f}",
-        f"cells, of an {CHIP.name}'s": ", ".join(
-            f"{n:,} of {CHIP.capacity[cell]:,} {RESOURCES[cell]}"
+        f"cells, of an {UP5K.name}'s": "it has too few SPRAM"
+        if cells is None
+        else ", ".join(
+            f"{n:,} of {UP5K.capacity[cell]:,} {RESOURCES[cell]}"
             for cell, n in cells.items()
-            if cell in CHIP.capacity
+            if cell in UP5K.capacity
         ),
     }
     closing = (
