@@ -79,95 +79,30 @@ module DP16KD(
   wire [13:0] address = {
     ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0
   };
-  // Without the ninth bits: what the narrow shapes see.
-  reg mem [0:16383];
-  reg [319:0] list;
-  integer n, k, bit_in_word, place;
-  initial begin
-    for (n = 0; n < 64; n = n + 1) begin
-      case (n)
-        0: list = INITVAL_00;
-        1: list = INITVAL_01;
-        2: list = INITVAL_02;
-        3: list = INITVAL_03;
-        4: list = INITVAL_04;
-        5: list = INITVAL_05;
-        6: list = INITVAL_06;
-        7: list = INITVAL_07;
-        8: list = INITVAL_08;
-        9: list = INITVAL_09;
-        10: list = INITVAL_0A;
-        11: list = INITVAL_0B;
-        12: list = INITVAL_0C;
-        13: list = INITVAL_0D;
-        14: list = INITVAL_0E;
-        15: list = INITVAL_0F;
-        16: list = INITVAL_10;
-        17: list = INITVAL_11;
-        18: list = INITVAL_12;
-        19: list = INITVAL_13;
-        20: list = INITVAL_14;
-        21: list = INITVAL_15;
-        22: list = INITVAL_16;
-        23: list = INITVAL_17;
-        24: list = INITVAL_18;
-        25: list = INITVAL_19;
-        26: list = INITVAL_1A;
-        27: list = INITVAL_1B;
-        28: list = INITVAL_1C;
-        29: list = INITVAL_1D;
-        30: list = INITVAL_1E;
-        31: list = INITVAL_1F;
-        32: list = INITVAL_20;
-        33: list = INITVAL_21;
-        34: list = INITVAL_22;
-        35: list = INITVAL_23;
-        36: list = INITVAL_24;
-        37: list = INITVAL_25;
-        38: list = INITVAL_26;
-        39: list = INITVAL_27;
-        40: list = INITVAL_28;
-        41: list = INITVAL_29;
-        42: list = INITVAL_2A;
-        43: list = INITVAL_2B;
-        44: list = INITVAL_2C;
-        45: list = INITVAL_2D;
-        46: list = INITVAL_2E;
-        47: list = INITVAL_2F;
-        48: list = INITVAL_30;
-        49: list = INITVAL_31;
-        50: list = INITVAL_32;
-        51: list = INITVAL_33;
-        52: list = INITVAL_34;
-        53: list = INITVAL_35;
-        54: list = INITVAL_36;
-        55: list = INITVAL_37;
-        56: list = INITVAL_38;
-        57: list = INITVAL_39;
-        58: list = INITVAL_3A;
-        59: list = INITVAL_3B;
-        60: list = INITVAL_3C;
-        61: list = INITVAL_3D;
-        62: list = INITVAL_3E;
-        63: list = INITVAL_3F;
-        default: list = 320'd0;
-      endcase
-      for (k = 0; k < 16; k = k + 1)
-        for (bit_in_word = 0; bit_in_word < 18; bit_in_word = bit_in_word + 1) begin
-          place = (n * 16 + k) * 18 + bit_in_word;
-          if (place % 9 != 8) mem[place / 9 * 8 + place % 9] = list[k * 20 + bit_in_word];
-        end
-    end
-  end
+  wire [20479:0] lists = {
+    INITVAL_3F, INITVAL_3E, INITVAL_3D, INITVAL_3C, INITVAL_3B, INITVAL_3A, INITVAL_39, INITVAL_38,
+    INITVAL_37, INITVAL_36, INITVAL_35, INITVAL_34, INITVAL_33, INITVAL_32, INITVAL_31, INITVAL_30,
+    INITVAL_2F, INITVAL_2E, INITVAL_2D, INITVAL_2C, INITVAL_2B, INITVAL_2A, INITVAL_29, INITVAL_28,
+    INITVAL_27, INITVAL_26, INITVAL_25, INITVAL_24, INITVAL_23, INITVAL_22, INITVAL_21, INITVAL_20,
+    INITVAL_1F, INITVAL_1E, INITVAL_1D, INITVAL_1C, INITVAL_1B, INITVAL_1A, INITVAL_19, INITVAL_18,
+    INITVAL_17, INITVAL_16, INITVAL_15, INITVAL_14, INITVAL_13, INITVAL_12, INITVAL_11, INITVAL_10,
+    INITVAL_0F, INITVAL_0E, INITVAL_0D, INITVAL_0C, INITVAL_0B, INITVAL_0A, INITVAL_09, INITVAL_08,
+    INITVAL_07, INITVAL_06, INITVAL_05, INITVAL_04, INITVAL_03, INITVAL_02, INITVAL_01, INITVAL_00
+  };
+  // A bit as the shape of one bit sees it: 16 words of 18 bits in a list, 20 apart, of which the
+  // narrow shapes leave out the ninth bits.
+  function [14:0] place(input [13:0] bit_address);
+    place = bit_address[13:4] * 20 + bit_address[3] * 9 + bit_address[2:0];
+  endfunction
 
   reg [3:0] array, register;
   always @(posedge CLKA) begin
     if (CEA)
       array <= {
-        DATA_WIDTH_A > 2 ? mem[address | 14'd3] : 1'b0,
-        DATA_WIDTH_A > 2 ? mem[(address & ~14'd3) | 14'd2] : 1'b0,
-        DATA_WIDTH_A > 1 ? mem[(address & ~14'd1) | 14'd1] : 1'b0,
-        mem[address]
+        lists[place(address | 14'd3)],
+        lists[place((address & ~14'd1) | 14'd2)],
+        lists[place(address | 14'd1)],
+        lists[place(address)]
       };
     if (OCEA) register <= array;
   end
