@@ -1,0 +1,76 @@
+"""ECP5 block RAM: where its contents lie, and its output registers."""
+
+import copy
+import json
+import random
+
+import pytest
+
+from boards.ecp5 import EBR_BITS, ebr_lists
+from boards.registers import absorb_output_registers
+from boards.tool import YOSYS
+
+_ROM = """\
+module top(input clk, input [{high}:0] a, output [{top}:0] q);
+  reg [{top}:0] memory [0:{last}];
+  reg [{top}:0] fetched, kept;
+  initial $readmemh("rom.hex", memory);
+  always @(posedge clk) begin
+    fetched <= memory[a];
+    kept <= fetched;
+  end
+  assign q = {result};
+endmodule
+"""
+
+
+def mapped(folder, values, width, result):
+    """The module that Yosys makes of a ROM with a register behind it."""
+    depth = EBR_BITS // width
+    (folder / "rom.hex").write_text("\n".join(f"{value:x}" for value in values))
+    sizes = {"high": (depth - 1).bit_length() - 1, "top": width - 1, "last": depth - 1}
+    (folder / "rom.v").write_text(_ROM.format(**sizes, result=result))
+    (folder / "rom.ys").write_text("read_verilog rom.v\nsynth_ecp5 -top top -json rom.json\n")
+    YOSYS.run(["-s", "rom.ys"], folder, 300)
+    return json.loads((folder / "rom.json").read_text())["modules"]["top"]
+
+
+def memories(module):
+    return [cell for cell in module["cells"].values() if cell["type"] == "DP16KD"]
+
+
+def registers(module):
+    return sum(cell["type"] == "TRELLIS_FF" for cell in module["cells"].values())
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_contents_lie_where_yosys_puts_them(width, tmp_path):
+    rng = random.Random(width)
+    values = [rng.randrange(1 << width) for _ in range(EBR_BITS // width)]
+    module = mapped(tmp_path, values, width, "kept")
+    (memory,) = memories(module)
+    found = {
+        name: int(value, 2)
+        for name, value in memory["parameters"].items()
+        if name.startswith("INITVAL_")
+    }
+    assert found == ebr_lists(values, width)
+
+    # Both registers are plain, so the one behind goes into the memory.
+    assert registers(module) == width
+    behind = [c for c in module["cells"].values() if c["type"] == "TRELLIS_FF"]
+    absorb_output_registers(module)
+    assert registers(module) == 0
+    assert memory["parameters"]["REGMODE_A"] == memory["parameters"]["REGMODE_B"] == "OUTREG"
+    outputs = {memory["connections"][f"DO{p}{n}"][0] for p in "AB" for n in range(18)}
+    assert {cell["connections"]["Q"][0] for cell in behind} <= outputs
+
+
+@pytest.mark.parametrize("result", ["fetched ^ kept", "fetched"])
+def test_what_something_else_reads_stays(result, tmp_path):
+    """A value that is also needed early, or that no register follows."""
+    module = mapped(tmp_path, [1, 2, 3] * 100 + [0] * (EBR_BITS // 2 - 300), 2, result)
+    before = copy.deepcopy(module)
+    absorb_output_registers(module)
+    assert memories(module)
+    assert module == before
