@@ -7,7 +7,8 @@ from amaranth.utils import ceil_log2
 
 from golden.errors import refusal
 from hw.lane import Lane
-from hw.target import RegisteredMultiplyAdd, Target, delayed
+from hw.pipeline import delayed
+from hw.target import RegisteredMultiplyAdd, Target
 from hw.weights import WeightMemory
 
 EBR_BITS = 1 << 14  # of 18 K; narrow shapes have no use for the ninth bits
@@ -35,8 +36,8 @@ class EbrWeights(WeightMemory):
     """Weights in DP16KD with their output registers.
 
     Each is as deep as all words and holds a slice of each word, so that no multiplexer has to
-    choose between several. They lie all over the chip: every few have an address register of their
-    own, and a register waits half-way to the lanes.
+    choose between several. They lie all over the chip, so that a register waits half-way to the
+    lanes.
 
     Raises
     ------
@@ -44,8 +45,7 @@ class EbrWeights(WeightMemory):
         Where there are more words than the deepest shape of a DP16KD has.
     """
 
-    latency = 4
-    _PER_ADDRESS = 8
+    latency = 3
 
     def __init__(self, words: Sequence[Sequence[int]]) -> None:
         super().__init__(words)
@@ -61,13 +61,8 @@ class EbrWeights(WeightMemory):
         word = Signal(self._shape.size)
         m.d.comb += self.word.as_value().eq(delayed(m, word, 1, "word"))
         off = Const(0)
-        for n, low in enumerate(range(0, len(word), width)):
-            if n % self._PER_ADDRESS == 0:
-                # What begins differently is not merged, however alike it goes on.
-                copy = n // self._PER_ADDRESS % len(self._words)
-                near = Signal.like(self.address, name=f"address_{n}", init=copy, reset_less=True)
-                m.d.sync += near.eq(self.address)
-                address = Cat(Const(0, 14 - address_width), near, Const(0, 14))[:14]
+        address = Cat(Const(0, 14 - address_width), self.address, Const(0, 14))[:14]
+        for low in range(0, len(word), width):
             part = word[low : low + width]
             init = ebr_lists([(image >> low) & ((1 << len(part)) - 1) for image in images], width)
             m.submodules[f"slice_{low}"] = Instance(

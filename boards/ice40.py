@@ -8,7 +8,8 @@ from amaranth.utils import ceil_log2
 from golden.errors import refusal
 from golden.parameters import WEIGHT
 from hw.lane import Lane
-from hw.target import SplitMultiplyAdd, Target, delayed
+from hw.pipeline import delayed
+from hw.target import SplitMultiplyAdd, Target
 from hw.weights import LoadedWeights
 
 SPRAM_COUNT, SPRAM_DEPTH = 4, 1 << 14  # of 16 bits each

@@ -10,8 +10,9 @@ from golden.parameters import CoreParameters
 from golden.tables import sigmoid_table, tanh_table
 from hw.fixed import rshift, sat, shift
 from hw.layout import half
+from hw.pipeline import delayed, staged
 from hw.readout import groups, units_layout
-from hw.target import GENERIC, UNCHECKED, Target, delayed
+from hw.target import GENERIC, UNCHECKED, Target
 
 
 class ActivationUnit(wiring.Component):
@@ -84,13 +85,7 @@ class ActivationUnit(wiring.Component):
         keys = ("layer", "group", "last")
         now = Signal(self._place)
         m.d.comb += [now[key].eq(self.i.payload[key]) for key in keys]
-        valids, places = [self.i.valid], [now]
-        for n in range(1, self.latency + 1):
-            valid = Signal(name=f"valid_{n}")
-            along = Signal(self._place, name=f"place_{n}", reset_less=True)
-            m.d.sync += [valid.eq(valids[-1]), along.eq(places[-1])]
-            valids.append(valid)
-            places.append(along)
+        valids, places = staged(m, self.i.valid, now, self.latency, "place")
 
         def address(place: data.View) -> Value:
             # A linear layer has no state; its number never comes here, so its bit may be cut off.

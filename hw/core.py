@@ -1,7 +1,7 @@
 """The core as it stands in somebody's design: AXI4-Stream in and out, AXI4-Lite beside."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import ceil_log2
 
@@ -103,10 +103,7 @@ class Core(wiring.Component):
         connect(m, incoming.o, engine.i)
         connect(m, engine.o, outgoing.i)
         m.d.comb += [
-            incoming.i.valid.eq(self.s_axis_tvalid),
-            incoming.i.payload.value.eq(self.s_axis_tdata),
-            incoming.i.payload.last.eq(self.s_axis_tlast),
-            self.s_axis_tready.eq(incoming.i.ready),
+            *self._receives("s_axis", incoming.i, incoming.i.payload.value),
             self.m_axis_tvalid.eq(outgoing.o.valid),
             self.m_axis_tlast.eq(outgoing.o.payload.last),
             outgoing.o.ready.eq(self.m_axis_tready),
@@ -167,10 +164,7 @@ class Core(wiring.Component):
             m.submodules.weights = weights = Skid(engine.load.payload.shape())
             connect(m, weights.o, engine.load)
             m.d.comb += [
-                weights.i.valid.eq(self.s_weights_tvalid),
-                weights.i.payload.byte.eq(self.s_weights_tdata),
-                weights.i.payload.last.eq(self.s_weights_tlast),
-                self.s_weights_tready.eq(weights.i.ready),
+                *self._receives("s_weights", weights.i, weights.i.payload.byte),
                 status[STATUS_UNLOADED].eq(~engine.loaded),
             ]
             flags[STATUS_LOAD_BROKEN] = engine.load_broken
@@ -240,6 +234,15 @@ class Core(wiring.Component):
             with m.Default():
                 m.d.comb += port.write_fails.eq(1)
         return m
+
+    def _receives(self, name: str, into: stream.Interface, field: Value) -> list:
+        """Wires the AXI4-Stream input ``name`` to a stream, tdata to ``field`` of its payload."""
+        return [
+            into.valid.eq(getattr(self, f"{name}_tvalid")),
+            field.eq(getattr(self, f"{name}_tdata")),
+            into.payload.last.eq(getattr(self, f"{name}_tlast")),
+            getattr(self, f"{name}_tready").eq(into.ready),
+        ]
 
 
 def _bytes(register: Value) -> list:

@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from golden.errors import require_int
-from hw.target import UNCHECKED, delayed
+from hw.pipeline import delayed, staged
+from hw.target import UNCHECKED
 
 
 def event_layout(columns: int, activation_width: int) -> data.StructLayout:
@@ -119,13 +120,7 @@ class DeltaEncoder(wiring.Component):
         latency = self._read_latency
         before = data.View(self._values, delayed(m, read.data.as_value(), latency - 1, "before"))
 
-        elements, valids = [self.i.payload], [self.i.valid]
-        for n in range(1, self.latency + 1):
-            element = Signal.like(self.i.payload, name=f"element_{n}", reset_less=True)
-            valid = Signal(name=f"valid_{n}")
-            m.d.sync += [element.eq(elements[-1]), valid.eq(valids[-1])]
-            elements.append(element)
-            valids.append(valid)
+        valids, elements = staged(m, self.i.valid, self.i.payload, self.latency, "element")
         element, valid = elements[-1], valids[-1]
 
         # While v^ is fetched: what to add to it to see whether it is too far from v on either side,

@@ -14,11 +14,12 @@ from hw.lanes import Lanes
 from hw.layout import CoreLayout
 from hw.merge import EventMerge
 from hw.output import OutputBuffer
+from hw.pipeline import delayed, staged
 from hw.reader import FrameReader
 from hw.readout import Readout, groups
 from hw.reset import StateReset
 from hw.sequencer import Sequencer
-from hw.target import GENERIC, Target, delayed
+from hw.target import GENERIC, Target
 
 
 def monitor_signature(core: CoreParameters) -> wiring.Signature:
@@ -246,12 +247,10 @@ class Engine(wiring.Component):
             m.d.sync += write_half.eq(~write_half)
 
         # Fetch: the event, then its weight word, then the lanes.
-        slot_valid, slot = sequencer.o.valid, sequencer.o.payload
-        for n in range(latency - 1):
-            valid_next = Signal(name=f"slot_valid_{n}")
-            slot_next = Signal.like(slot, name=f"slot_{n}", reset_less=True)
-            m.d.sync += [valid_next.eq(slot_valid), slot_next.eq(slot)]
-            slot_valid, slot = valid_next, slot_next
+        # Where a memory's data want a register, so does what comes of them.
+        more = latency - 1
+        valids, slots = staged(m, sequencer.o.valid, sequencer.o.payload, more, "slot")
+        slot_valid, slot = valids[-1], slots[-1]
         is_h = Signal()
         m.d.comb += is_h.eq(slot.segment ^ layout.x_last)
         event = Signal(event_layout(max(longest * ways, network.inputs), width))
@@ -361,42 +360,21 @@ class Engine(wiring.Component):
         with m.If(self.theta_changes | reset.active):
             m.d.sync += [still.eq(0), unsettled.eq(1)]
 
+        chosen = Signal.like(event)  # all zero without an event
+        m.d.comb += chosen.eq(Mux(slot_valid & slot.event, event.as_value(), 0))
+        _, events = staged(m, slot_valid, chosen, more + 1 + weights.latency, "event")
+        valids, slots = staged(m, slot_valid, slot, more + 1 + weights.latency, "fetch")
         address = Signal(range(layout.words), reset_less=True)
-        lane_slot_valid, lane_slot = Signal(), Signal.like(slot, reset_less=True)
-        lane_event = Signal.like(event, reset_less=True)
-        taken = Signal.like(event)  # all zero without an event
-        chosen = Mux(slot_valid & slot.event, event.as_value(), 0)
-        m.d.comb += taken.eq(delayed(m, chosen, latency - 1, "chosen"))
-        fetched_valid = delayed(m, slot_valid, latency - 1, "fetched_valid")
-        fetched = Signal.like(slot)
-        m.d.comb += fetched.eq(delayed(m, slot.as_value(), latency - 1, "fetched"))
-        m.d.sync += [
-            address.eq(fetched.base + taken.column),
-            lane_event.eq(taken),
-            lane_slot.eq(fetched),
-            lane_slot_valid.eq(fetched_valid),
-        ]
-        m.d.comb += weights.address.eq(address)
-        for n in range(weights.latency):
-            valid, along = (
-                Signal(name=f"fetch_valid_{n}"),
-                Signal.like(slot, name=f"fetch_slot_{n}", reset_less=True),
-            )
-            along_event = Signal.like(event, name=f"fetch_event_{n}", reset_less=True)
-            m.d.sync += [
-                valid.eq(lane_slot_valid),
-                along.eq(lane_slot),
-                along_event.eq(lane_event),
-            ]
-            lane_slot_valid, lane_slot, lane_event = valid, along, along_event
+        m.d.sync += address.eq(slots[more].base + events[more].column)
         m.d.comb += [
+            weights.address.eq(address),
             lanes.word.eq(weights.word),
-            lanes.i.valid.eq(lane_slot_valid),
-            lanes.i.payload.delta.eq(lane_event.delta),
-            lanes.i.payload.row.eq(lane_slot.row),
-            lanes.i.payload.first.eq(lane_slot.first),
-            lanes.i.payload.close.eq(lane_slot.close),
-            lanes.i.payload.tag.eq(lane_slot.tag),
+            lanes.i.valid.eq(valids[-1]),
+            lanes.i.payload.delta.eq(events[-1].delta),
+            lanes.i.payload.row.eq(slots[-1].row),
+            lanes.i.payload.first.eq(slots[-1].first),
+            lanes.i.payload.close.eq(slots[-1].close),
+            lanes.i.payload.tag.eq(slots[-1].tag),
         ]
         with m.If(reset.active):
             m.d.comb += [
@@ -427,7 +405,7 @@ class Engine(wiring.Component):
 
         # Reset: when no frame is under way, neither here nor further down.
         drain = 1 + 2 * latency + weights.latency + lanes.latency
-        draining = Signal(range(drain + 1))
+        draining = Signal(range(drain + 1), init=drain)  # data on its way has no reset
         with m.If(sequencer.o.valid):
             m.d.sync += draining.eq(drain)
         with m.Elif(draining != 0):
@@ -489,9 +467,9 @@ class Engine(wiring.Component):
             self.monitor.state_value.eq(made.payload.h),
         ]
         m.d.sync += [
-            self.monitor.skip_valid.eq(delayed(m, sequencer.skip, latency - 1, "skip")),
-            self.monitor.skip_layer.eq(delayed(m, sequencer.layer, latency - 1, "skip_layer")),
-            self.monitor.finish.eq(delayed(m, sequencer.finish, latency - 1, "finish")),
+            self.monitor.skip_valid.eq(delayed(m, sequencer.skip, more, "skip")),
+            self.monitor.skip_layer.eq(delayed(m, sequencer.layer, more, "skip_layer")),
+            self.monitor.finish.eq(delayed(m, sequencer.finish, more, "finish")),
         ]
         return m
 

@@ -8,7 +8,8 @@ from amaranth.utils import bits_for, ceil_log2
 from golden.errors import require_int
 from hw.delta import event_layout
 from hw.merge import append_layout
-from hw.target import UNCHECKED, delayed
+from hw.pipeline import delayed
+from hw.target import UNCHECKED
 
 
 class EventBuffer(wiring.Component):

@@ -9,7 +9,8 @@ from amaranth.utils import ceil_log2
 
 from golden.parameters import WEIGHT, CoreParameters
 from hw.layout import CoreLayout
-from hw.target import GENERIC, UNCHECKED, Target, delayed
+from hw.pipeline import delayed, staged
+from hw.target import GENERIC, UNCHECKED, Target
 
 
 def tag_layout(core: CoreParameters) -> data.StructLayout:
@@ -114,13 +115,7 @@ class Lanes(wiring.Component):
         read, write = stored.read_port(), stored.write_port()
 
         # What goes along with a slot, until the lanes have its sum.
-        slots, valids = [self.i.payload], [self.i.valid]
-        for n in range(1, self.latency + 1):
-            slot = Signal.like(self.i.payload, name=f"slot_{n}", reset_less=True)
-            valid = Signal(name=f"valid_{n}")
-            m.d.sync += [slot.eq(slots[-1]), valid.eq(valids[-1])]
-            slots.append(slot)
-            valids.append(valid)
+        valids, slots = staged(m, self.i.valid, self.i.payload, self.latency, "slot")
 
         # The row's old values are there when its first product is.
         adds = self.latency - 1

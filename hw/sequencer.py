@@ -15,8 +15,8 @@ def layer_status(size: int) -> data.StructLayout:
 
     ``x``, ``h``: of each of its event lists how many events it has by now (``count``) and whether
     that is all (``complete``). ``still``: the last update of the layer left every result as it
-    was. Without an event its next update would do the same, so the layer is skipped: it takes a
-    cycle or two and no slot.
+    was. Without an event its next update would do the same, so the layer is skipped: it takes two
+    cycles and no slot.
     """
     status = data.StructLayout({"count": unsigned(bits_for(size)), "complete": 1})
     return data.StructLayout({"x": status, "h": status, "still": 1})

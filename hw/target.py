@@ -3,24 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, Value
 
 from hw.fixed import added
 from hw.lane import Lane
+from hw.pipeline import delayed
 from hw.weights import WeightMemory
 
 # For Yosys, on a memory: nobody uses what is read from an address in the cycle in which it is
 # written, so that it need not be what the simulators say, which would take a bypass to keep.
 UNCHECKED = {"no_rw_check": 1}
-
-
-def delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
-    """``value``, ``cycles`` later."""
-    for n in range(cycles):
-        register = Signal(value.shape(), name=f"{name}_{n}", reset_less=True)
-        m.d.sync += register.eq(value)
-        value = register
-    return value
 
 
 class MultiplyAdd:
@@ -47,7 +39,7 @@ class RegisteredMultiplyAdd(MultiplyAdd):
 class SplitMultiplyAdd(MultiplyAdd):
     """Without a multiplier: the rows of two bits of ``a`` each, then a tree of adders.
 
-    No register has more than one adder before it. For ``a`` of up to 8 bits.
+    For ``a`` of up to 8 bits no register has more than one adder before it.
     """
 
     latency = 3

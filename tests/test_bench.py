@@ -18,7 +18,7 @@ from deltarnn.bench.workshop import SUBJECTS, on_up5k
 from hw.verilog import emit
 from sim.outside import emit_simulated
 from sim.simulators import SIMULATORS
-from sim.sweep import WARM_UP, Shape, sweep
+from sim.sweep import POINTS, WARM_UP, Shape, sweep
 
 SMALL = Shape("3 -> 4, 2 lanes", (3, 4), None, 2)
 NETLIST = Netlist(
@@ -193,7 +193,7 @@ def test_growth_measures_every_axis(monkeypatch):
     assert "fmax" not in large
     assert large["failed"] == "weights need 1 block RAMs, there are 208"
     assert large["area"]["lut"] == 40
-    assert len(report["occupancy"]["points"]) == 12
+    assert len(report["occupancy"]["points"]) == len(POINTS)
 
 
 def shown(report, bench, folder, word):

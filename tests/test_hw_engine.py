@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, ResetInserter, Signal
 
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
@@ -17,7 +17,7 @@ from hw.target import (
     SplitMultiplyAdd,
     Target,
 )
-from tests.bench import run_bench
+from tests.bench import run_bench, send_frame
 from tests.networks import random_frames, random_model
 
 
@@ -43,14 +43,7 @@ def run_engine(
                 ctx.set(dut.reset_request, 1)
                 await ctx.tick()
                 ctx.set(dut.reset_request, 0)
-            for column, value in enumerate(frame):
-                while rng.random() < gap:
-                    await ctx.tick()
-                ctx.set(dut.i.payload.value, int(value))
-                ctx.set(dut.i.payload.last, column == len(frame) - 1)
-                ctx.set(dut.i.valid, 1)
-                await ctx.tick().until(dut.i.ready)
-                ctx.set(dut.i.valid, 0)
+            await send_frame(ctx, dut.i, frame, idle=lambda: rng.random() < gap)
 
     async def receive(ctx):
         row, cycle = [], 0
@@ -170,3 +163,47 @@ def test_random_networks_with_resets_gaps_and_pauses(seed):
         if n in resets:
             golden.reset()
         assert np.array_equal(found[n], golden.run(frame[None]).outputs[0])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rst_in_mid_work_leaves_nothing_behind(seed):
+    """A cycle of rst, whenever it comes: nothing that was on its way may arrive after it."""
+    rng = np.random.default_rng(seed)
+    model = random_model((3, 5, 4), 2, theta=(0, 0), seed=seed)
+    target = Target(read_latency=2, lane=SlowLane, multiply_add=RegisteredMultiplyAdd())
+    dut = Engine(CoreParameters(model.parameters, 2), model, target)
+    rst = Signal()
+    frames = random_frames(model, 6, seed=seed)
+    found = []
+
+    async def bench(ctx):
+        ctx.set(dut.o.ready, 1)
+        for k in range(3):
+            ctx.set(dut.theta_x[k], 0)
+            ctx.set(dut.theta_h[k], 0)
+        ctx.set(dut.i.valid, 1)  # a frame without end
+        await ctx.tick().repeat(int(rng.integers(30, 160)))
+        ctx.set(dut.i.valid, 0)
+        ctx.set(rst, 1)
+        await ctx.tick()
+        ctx.set(rst, 0)
+        for frame in frames:
+            await send_frame(ctx, dut.i, frame, idle=lambda: False)
+
+    async def receive(ctx):
+        row, since = [], 0
+        await ctx.tick().until(rst)
+        while len(found) < len(frames):
+            _, _, valid, last, value = await ctx.tick().sample(
+                dut.o.valid, dut.o.payload.last, dut.o.payload.value[0]
+            )
+            since += 1
+            if valid:
+                row.append(value)
+                if last:
+                    found.append(row)
+                    row = []
+            assert since < 3_000, f"only {len(found)} frames came out"
+
+    run_bench(ResetInserter(rst)(dut), bench, receive)
+    assert np.array_equal(found, DeltaNetwork(model).run(frames).outputs)

@@ -6,7 +6,7 @@ import pytest
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
 from hw.engine import Engine
-from tests.bench import run_bench
+from tests.bench import run_bench, send_frame
 from tests.networks import random_frames, random_model
 
 
@@ -47,14 +47,7 @@ def play(model, lanes, activations, steps, *, gap=0.0, pause=0.0, seed=1):
                 ctx.set(dut.theta_changes, 0)
                 await set_thetas(ctx, [step] * len(layers))
                 continue
-            for column, value in enumerate(step):
-                while rng.random() < gap:
-                    await ctx.tick()
-                ctx.set(dut.i.payload.value, int(value))
-                ctx.set(dut.i.payload.last, column == len(step) - 1)
-                ctx.set(dut.i.valid, 1)
-                await ctx.tick().until(dut.i.ready)
-                ctx.set(dut.i.valid, 0)
+            await send_frame(ctx, dut.i, step, idle=lambda: rng.random() < gap)
             sent += 1
 
     async def receive(ctx):
