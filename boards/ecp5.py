@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, signed
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value, signed
 from amaranth.utils import ceil_log2
 
-from golden.errors import refusal
+from golden.errors import refusal, require_int
 from hw.lane import Lane
 from hw.pipeline import delayed
-from hw.target import RegisteredMultiplyAdd, Target
+from hw.serializer import MuxSerializer
+from hw.target import MultiplyAdd, Target
 from hw.weights import WeightMemory
 
 EBR_BITS = 1 << 14  # of 18 K; narrow shapes have no use for the ninth bits
@@ -85,6 +86,52 @@ class EbrWeights(WeightMemory):
         return m
 
 
+def multiplied(m: Module, name: str, a: Value, b: Value) -> Value:
+    """a * b by a MULT18X18D that is registered on both sides: two cycles later.
+
+    Raises ValueError where a factor is wider than its 18 bits.
+    """
+    for factor in (a, b):
+        require_int("bits of a factor", len(factor) + (not factor.shape().signed), 1, 18)
+    wide_a, wide_b = (Signal(signed(18), name=f"{name}_{key}") for key in "ab")
+    product = Signal(signed(36), name=f"{name}_product")
+    m.d.comb += [wide_a.eq(a), wide_b.eq(b)]
+    zeros = {
+        **{f"i_{port}{n}": Const(0) for port in ("CE", "RST") for n in range(1, 4)},
+        **{f"i_CLK{n}": Const(0) for n in range(1, 4)},
+        **{f"i_C{n}": Const(0) for n in range(18)},
+        "i_RST0": Const(0),
+        "i_SOURCEA": Const(0),
+        "i_SOURCEB": Const(0),
+    }
+    m.submodules[name] = Instance(
+        "MULT18X18D",
+        p_REG_INPUTA_CLK="CLK0",
+        p_REG_INPUTB_CLK="CLK0",
+        p_REG_OUTPUT_CLK="CLK0",
+        p_GSR="DISABLED",
+        i_CLK0=ClockSignal(),
+        i_CE0=Const(1),
+        i_SIGNEDA=Const(1),
+        i_SIGNEDB=Const(1),
+        **zeros,
+        **{f"i_A{n}": wide_a[n] for n in range(18)},
+        **{f"i_B{n}": wide_b[n] for n in range(18)},
+        **{f"o_P{n}": product[n] for n in range(36)},
+    )
+    return product
+
+
+class MultMultiplyAdd(MultiplyAdd):
+    """With MULT18X18D, and a register behind the adder."""
+
+    latency = 3
+
+    def __call__(self, m: Module, a: Value, b: Value, addend: Value, name: str) -> Value:
+        product = multiplied(m, name, a, b)[: len(a) + len(b)].as_signed()
+        return delayed(m, delayed(m, addend, 2, f"{name}_addend") + product, 1, f"{name}_sum")
+
+
 class MultLane(Lane):
     """A lane with MULT18X18D, registered on both sides, and a carry chain that chooses and adds.
 
@@ -98,31 +145,7 @@ class MultLane(Lane):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        weight, delta, product = Signal(signed(18)), Signal(signed(18)), Signal(signed(36))
-        m.d.comb += [weight.eq(self.weight), delta.eq(self.delta)]
-        zeros = {
-            **{f"i_{port}{n}": Const(0) for port in ("CE", "RST") for n in range(1, 4)},
-            **{f"i_CLK{n}": Const(0) for n in range(1, 4)},
-            **{f"i_C{n}": Const(0) for n in range(18)},
-            "i_RST0": Const(0),
-            "i_SOURCEA": Const(0),
-            "i_SOURCEB": Const(0),
-        }
-        m.submodules.multiplier = Instance(
-            "MULT18X18D",
-            p_REG_INPUTA_CLK="CLK0",
-            p_REG_INPUTB_CLK="CLK0",
-            p_REG_OUTPUT_CLK="CLK0",
-            p_GSR="DISABLED",
-            i_CLK0=ClockSignal(),
-            i_CE0=Const(1),
-            i_SIGNEDA=Const(1),
-            i_SIGNEDB=Const(1),
-            **zeros,
-            **{f"i_A{n}": weight[n] for n in range(18)},
-            **{f"i_B{n}": delta[n] for n in range(18)},
-            **{f"o_P{n}": product[n] for n in range(36)},
-        )
+        product = multiplied(m, "multiplier", self.weight, self.delta)
         width = len(self.total)
         even = width + width % 2
         adds, old, total, sums = (
@@ -160,5 +183,7 @@ ECP5 = Target(
     weights=EbrWeights,
     lane=MultLane,
     read_latency=2,
-    multiply_add=RegisteredMultiplyAdd(),
+    multiply_add=MultMultiplyAdd(),
+    stage_lanes=4,
+    serializer=MuxSerializer,
 )

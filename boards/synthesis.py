@@ -38,7 +38,7 @@ COMPONENTS = {
     "encoders": r"engine\.(encoder|merge)_\w+?\.",
     "events": r"engine\.events_\w+?\.",
     "sequencer": r"engine\.sequencer\.",
-    "weights": r"engine\.weights\.",
+    "weights": r"engine\.weights(_\d+)?\.",
     "lanes": r"engine\.lanes\.",
     "readout": r"engine\.readout\.",
     "activation": r"engine\.activation\.",

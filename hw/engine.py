@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import ceil_log2
 
+from golden.errors import require_int
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.activation import ActivationUnit
@@ -114,15 +115,18 @@ class Engine(wiring.Component):
         layers = len(network.layers)
         activation = network.formats.activation.width
         theta = Out(activation).array(layers)
-        self._weights = target.weights(CoreLayout(core).weight_words(model).tolist())
+        words = CoreLayout(core).weight_words(model)
+        stages = target.stages(core)
+        self._weights = [target.weights(words[:, stage].tolist()) for stage in stages]
+        self.loads = self._weights[0].loads
         load = {}
-        if self._weights.loads:
+        if self.loads:
+            require_int("stages of loaded weights", len(stages), 1, 1)
             load = {
-                "load": In(self._weights.load.signature.flip()),
+                "load": In(self._weights[0].load.signature.flip()),
                 "loaded": Out(1),
                 "load_broken": Out(1),
             }
-        self.loads = self._weights.loads
         super().__init__(
             {
                 **load,
@@ -192,9 +196,10 @@ class Engine(wiring.Component):
             complete_at_reset=tuple(2 * k for k in range(recurrent)),
         )
         m.submodules.sequencer = sequencer = Sequencer(core)
-        m.submodules.weights = weights = self._weights
+        weights, *others = self._weights
+        m.submodules.weights = weights
         m.submodules.lanes = lanes = Lanes(core, layout.bias_rows(self._model).tolist(), target)
-        m.submodules.readout = readout = Readout(core)
+        m.submodules.readout = readout = Readout(core, target)
         m.submodules.activation = activation = ActivationUnit(core, target)
         m.submodules.output = output = OutputBuffer(
             beats=core.result_beats, shape=self.o.payload.value.shape(), read_latency=latency
@@ -366,9 +371,15 @@ class Engine(wiring.Component):
         valids, slots = staged(m, slot_valid, slot, more + 1 + weights.latency, "fetch")
         address = Signal(range(layout.words), reset_less=True)
         m.d.sync += address.eq(slots[more].base + events[more].column)
+        words = [weights.word]
+        m.d.comb += weights.address.eq(address)
+        for n, other in enumerate(others, 1):
+            m.submodules[f"weights_{n}"] = other
+            address = delayed(m, address, 1, f"address_{n}")
+            m.d.comb += other.address.eq(address)
+            words.append(other.word)
         m.d.comb += [
-            weights.address.eq(address),
-            lanes.word.eq(weights.word),
+            lanes.word.as_value().eq(Cat(words)),
             lanes.i.valid.eq(valids[-1]),
             lanes.i.payload.delta.eq(events[-1].delta),
             lanes.i.payload.row.eq(slots[-1].row),

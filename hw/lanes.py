@@ -47,6 +47,8 @@ class Lanes(wiring.Component):
     The upper half of the memory holds what the rows begin with, from the bitstream on. A slot with
     ``begin`` loads a row from there: without an event, and closed at once, it starts the row over.
 
+    Stage n of the lanes (hw.target.Target.stages) does everything n cycles later than the first.
+
     Parameters
     ----------
     core : CoreParameters
@@ -62,9 +64,10 @@ class Lanes(wiring.Component):
         Slots: ``delta``, ``row``, ``begin``, ``first``, ``close``, ``tag``. Where there is no
         event, or no slot at all, delta is 0.
     word : In, array of P signed(8)
-        The weights of the slot, together with it.
+        The weights of the slot, together with it; those of stage n are wanted n cycles later.
     o : Out, stream (never waits)
         Closed rows (closed_row_layout), ``latency`` cycles after the slot; not those that begin.
+        ``m`` of stage n comes n cycles later.
 
     Attributes
     ----------
@@ -79,7 +82,7 @@ class Lanes(wiring.Component):
     ) -> None:
         lanes, rows = core.lanes, CoreLayout(core).rows
         closed = closed_row_layout(core)
-        self._lanes, self._bias, self._target = lanes, bias, target
+        self._bias, self._target, self._stages = bias, target, target.stages(core)
         self.latency = target.lane.latency
         self.reopen = 2 + target.read_latency
         self._delta_width = core.network.formats.activation.width + 1
@@ -105,46 +108,49 @@ class Lanes(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         upper = 1 << len(self.i.payload.row)
-        empty = [[0] * self._lanes] * (upper - len(self._bias))
-        m.submodules.accumulators = stored = memory.Memory(
-            shape=self._row,
-            depth=2 * upper,
-            init=[[0] * self._lanes] * upper + list(self._bias) + empty,
-            attrs=UNCHECKED,
-        )
-        read, write = stored.read_port(), stored.write_port()
+        # What goes along with a slot, until the last lanes have its sum.
+        along = self.latency + len(self._stages) - 1
+        valids, slots = staged(m, self.i.valid, self.i.payload, along, "slot")
+        m.d.comb += [self.o.payload.tag.eq(slots[self.latency].tag)]
 
-        # What goes along with a slot, until the lanes have its sum.
-        valids, slots = staged(m, self.i.valid, self.i.payload, self.latency, "slot")
-
-        # The row's old values are there when its first product is.
-        adds = self.latency - 1
-        fetch = adds - self._target.read_latency
-        m.d.comb += [read.addr.eq(Cat(slots[fetch].row, slots[fetch].begin)), read.en.eq(1)]
-        old = data.View(self._row, delayed(m, read.data.as_value(), adds - fetch - 1, "old"))
-        first = Signal()
-        m.d.comb += first.eq(valids[adds] & slots[adds].first)
-        total = Signal(self._row)
-        for n in range(self._lanes):
-            m.submodules[f"lane_{n}"] = lane = self._target.lane(
-                delta_width=self._delta_width, width=self._row.elem_shape.width
+        for n, stage in enumerate(self._stages):
+            size = len(stage)
+            row = data.ArrayLayout(self._row.elem_shape, size)
+            empty = [[0] * size] * (upper - len(self._bias))
+            m.submodules[f"accumulators_{n}"] = stored = memory.Memory(
+                shape=row,
+                depth=2 * upper,
+                init=[[0] * size] * upper
+                + [b[stage.start : stage.stop] for b in self._bias]
+                + empty,
+                attrs=UNCHECKED,
             )
-            m.d.comb += [
-                lane.weight.eq(self.word[n]),
-                lane.delta.eq(self.i.payload.delta),
-                lane.first.eq(first),
-                lane.m.eq(old[n]),
-                total[n].eq(lane.total),
-            ]
+            read, write = stored.read_port(), stored.write_port()
 
-        closed_valid = Signal()
-        m.d.comb += [
-            closed_valid.eq(valids[-1] & slots[-1].close),
-            self.o.valid.eq(closed_valid & ~slots[-1].begin),
-            self.o.payload.m.eq(total),
-            self.o.payload.tag.eq(slots[-1].tag),
-            write.addr.eq(slots[-1].row),
-            write.data.eq(total),
-            write.en.eq(closed_valid),
-        ]
+            # The row's old values are there when its first product is.
+            adds = n + self.latency - 1
+            fetch = adds - self._target.read_latency
+            m.d.comb += [read.addr.eq(Cat(slots[fetch].row, slots[fetch].begin)), read.en.eq(1)]
+            old = delayed(m, read.data.as_value(), adds - fetch - 1, f"old_{n}")
+            first = Signal(name=f"first_{n}")
+            closed = Signal(name=f"closed_{n}")
+            m.d.sync += [
+                first.eq(valids[adds - 1] & slots[adds - 1].first),
+                closed.eq(valids[adds] & slots[adds].close),
+            ]
+            for lane, m_old in zip(stage, data.View(row, old), strict=True):
+                m.submodules[f"lane_{lane}"] = unit = self._target.lane(
+                    delta_width=self._delta_width, width=row.elem_shape.width
+                )
+                m.d.comb += [
+                    unit.weight.eq(self.word[lane]),
+                    unit.delta.eq(slots[n].delta),
+                    unit.first.eq(first),
+                    unit.m.eq(m_old),
+                    self.o.payload.m[lane].eq(unit.total),
+                    write.data[lane - stage.start].eq(unit.total),
+                ]
+            m.d.comb += [write.addr.eq(slots[adds + 1].row), write.en.eq(closed)]
+            if n == 0:
+                m.d.comb += self.o.valid.eq(closed & ~slots[self.latency].begin)
         return m

@@ -16,7 +16,7 @@ def staged(m: Module, valid: Value, payload, cycles: int, name: str) -> tuple[li
     """``valid`` and ``payload`` after 0, 1, ... ``cycles`` cycles; reset makes them invalid."""
     valids, payloads = [valid], [payload]
     for n in range(1, cycles + 1):
-        valid = Signal(name=f"{name}_valid_{n}")
+        valid = Signal(len(valid), name=f"{name}_valid_{n}")
         payload = Signal.like(payloads[-1], name=f"{name}_{n}", reset_less=True)
         m.d.sync += [valid.eq(valids[-1]), payload.eq(payloads[-1])]
         valids.append(valid)

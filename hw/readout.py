@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -12,6 +12,8 @@ from golden.parameters import CoreParameters
 from hw.fixed import clip, sat, shift
 from hw.lanes import closed_row_layout
 from hw.layout import CoreLayout
+from hw.pipeline import staged
+from hw.target import GENERIC, Target
 
 
 def units_layout(core: CoreParameters) -> data.StructLayout:
@@ -43,36 +45,50 @@ class Readout(wiring.Component):
     """Collects a block's rows and sends its units, A a cycle.
 
     Rows r, u and the first of c are kept as they come; with the last row the whole block moves on
-    into a shift register, which sends A units a cycle while the lanes are at the next block. The
+    into the serializer, which sends A units a cycle while the lanes are at the next block. The
     sequencer sees to it that the last row of a block comes no sooner than the block before has
     gone. A unit that does not exist has M = 0 at all times: it stays at 0 and is harmless.
+
+    R(M) and the indices are made before the serializer, where they are narrower than M. But where a
+    linear layer sends M as it is, c goes the same way, and R(M) is made behind it.
 
     Parameters
     ----------
     core : CoreParameters
         Lanes and network.
+    target : Target
+        Whose serializer, and stages of lanes.
 
     Members
     -------
     i : In, stream (never waits)
-        Closed rows (hw.lanes.closed_row_layout).
+        Closed rows (hw.lanes.Lanes), ``m`` of stage n n cycles late.
     o : Out, stream (never waits)
         Units of GRU layers: units_layout; ``last`` of the layer.
     linear : Out, stream (never waits)
         Units of the linear layer, one a cycle: ``m`` as it is, ``last``. Absent without one.
 
-    Both come ``latency`` cycles after the row for the block's first unit, then one a cycle.
+    Both come as many cycles after the row as the serializer takes for the block's first unit, then
+    A or one a cycle.
     """
 
-    latency = 1
-
-    def __init__(self, core: CoreParameters) -> None:
+    def __init__(self, core: CoreParameters, target: Target = GENERIC) -> None:
         network = core.network
         self._core, self._x_last = core, CoreLayout(core).x_last
         self._units = units_layout(core)
         self._has_linear = not network.layers[-1].recurrent
+        closed = closed_row_layout(core)
+        unit = self._units["units"].shape.elem_shape
+        c = closed["m"].shape.elem_shape if self._has_linear else unit["m_xc"].shape
+        self._word = data.StructLayout(
+            {"r": unit["r"].shape, "u": unit["u"].shape, "c_first": c, "c_last": c}
+        )
+        self._stages = target.stages(core)
+        self._serializer = target.serializer(
+            word=self._word, stages=self._stages, ways=core.activations
+        )
         members = {
-            "i": In(stream.Signature(closed_row_layout(core), always_ready=True)),
+            "i": In(stream.Signature(closed, always_ready=True)),
             "o": Out(stream.Signature(self._units, always_ready=True)),
         }
         if self._has_linear:
@@ -112,85 +128,99 @@ class Readout(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        lanes, activations = self._core.lanes, self._core.activations
-        unit = self._units["units"].shape.elem_shape
+        core, stages = self._core, self._stages
+        lanes, ways = core.lanes, core.activations
+        layers = len(core.network.layers)
+        m.submodules.serializer = serializer = self._serializer
+
+        # Rows r, u and the first of c wait for the last one.
         tag = self.i.payload.tag
+        of_linear = (tag.layer == layers - 1) if self._has_linear else Const(0)
+        of_gates = Cat(self.i.valid & (tag.gate == gate) for gate in range(4))
+        strobes, tags = staged(m, of_gates, tag, len(stages) - 1, "row")
+        waiting = Signal(data.ArrayLayout(self._word, lanes), reset_less=True)
+        for n, stage in enumerate(stages):
+            m.d.comb += serializer.load[n].eq(strobes[n][3])
+            for lane in stage:
+                m_lane, word = self.i.payload.m[lane], serializer.i[lane]
+                layer = tags[n].layer
+                index, c = Signal.like(word.r), Signal.like(word.c_last)
+                m.d.comb += [
+                    index.eq(self._by_layer(m_lane, layer, self._index)),
+                    c.eq(
+                        m_lane
+                        if self._has_linear
+                        else self._by_layer(m_lane, layer, self._candidate)
+                    ),
+                ]
+                # Through u to r, so that what makes the index feeds but one register.
+                kept = waiting[lane]
+                with m.If(strobes[n][0] | strobes[n][1]):
+                    m.d.sync += [kept.u.eq(index), kept.r.eq(kept.u)]
+                with m.If(strobes[n][2]):
+                    m.d.sync += kept.c_first.eq(c)
+                m.d.comb += [word[key].eq(kept[key]) for key in ("r", "u", "c_first")]
+                m.d.comb += word.c_last.eq(c)
 
-        index = Signal(data.ArrayLayout(unit["r"].shape, lanes))
-        candidate = Signal(data.ArrayLayout(unit["m_xc"].shape, lanes))
-        for n in range(lanes):
-            value = self.i.payload.m[n]
-            m.d.comb += [
-                index[n].eq(self._by_layer(value, tag.layer, self._index)),
-                candidate[n].eq(self._by_layer(value, tag.layer, self._candidate)),
-            ]
+        m.d.comb += serializer.single.eq(of_linear)
 
-        r, u, c = (
-            Signal.like(value, name=f"kept_{name}", reset_less=True)
-            for name, value in (("r", index), ("u", index), ("c", candidate))
+        # What is being sent: counted with the first stage, and then in step with the words.
+        sent = data.StructLayout(
+            {
+                "linear": 1,
+                "layer": tag.layer.shape(),
+                "group": self.o.payload.group.shape(),
+                "way": range(ways),
+                "last": 1,
+            }
         )
-        for gate, (kept, value) in enumerate(((r, index), (u, index), (c, candidate))):
-            with m.If(self.i.valid & (tag.gate == gate)):
-                m.d.sync += kept.eq(value)
-
-        # The shift register of a block: its head are the units to send.
-        block = Signal(data.ArrayLayout(unit, lanes), reset_less=True)
-        block_layer = Signal.like(tag.layer, reset_less=True)
-        block_last = Signal(reset_less=True)
+        now = Signal(sent)
+        valid, last, ends = Signal(), Signal(), Signal()
         left = Signal.like(tag.units)
-        valid, linear_valid = Signal(), Signal()
-        number = Signal.like(self.o.payload.group)
-        ends, last = Signal(), Signal()
-        m.d.comb += [ends.eq(left < activations), last.eq(block_last & ends)]
-
-        of_linear = (
-            (tag.layer == len(self._core.network.layers) - 1) if self._has_linear else Const(0)
-        )
-        load = self.i.valid & (tag.gate == 3)
+        m.d.comb += [
+            ends.eq(Mux(now.linear, left == 0, left < ways)),
+            now.last.eq(last & ends),
+        ]
         m.d.sync += [
             valid.eq(valid & ~ends),
-            left.eq(left - Mux(linear_valid, 1, activations)),
-            Cat(block).eq(Cat(block)[activations * unit.size :]),
+            left.eq(left - Mux(now.linear, 1, ways)),
+            now.way.eq(now.way + now.linear),
         ]
         with m.If(valid):
-            m.d.sync += number.eq(Mux(last, 0, number + 1))
-        with m.If(load):
+            m.d.sync += now.group.eq(Mux(now.last, 0, now.group + 1))
+        with m.If(serializer.load[0]):
             m.d.sync += [
-                valid.eq(~of_linear),
-                block_layer.eq(tag.layer),
-                block_last.eq(tag.last),
+                valid.eq(1),
+                now.linear.eq(of_linear),
+                now.layer.eq(tag.layer),
+                now.way.eq(0),
+                last.eq(tag.last),
                 left.eq(tag.units),
             ]
-            for n in range(lanes):
-                c_first, c_last = c[n], candidate[n]
-                m.d.sync += [
-                    block[n].r.eq(r[n]),
-                    block[n].u.eq(u[n]),
-                    block[n].m_xc.eq(c_last if self._x_last else c_first),
-                    block[n].m_hc.eq(c_first if self._x_last else c_last),
-                ]
-        m.d.comb += [
-            self.o.valid.eq(valid),
-            self.o.payload.layer.eq(block_layer),
-            self.o.payload.group.eq(number),
-            self.o.payload.last.eq(last),
-        ]
-        m.d.comb += [self.o.payload.units[a].eq(block[a]) for a in range(activations)]
+        valids, places = staged(m, valid, now, serializer.latency - 1, "sent")
+        valid, place = valids[-1], places[-1]
 
+        m.d.comb += [
+            self.o.valid.eq(valid & ~place.linear),
+            self.o.payload.layer.eq(place.layer),
+            self.o.payload.group.eq(place.group),
+            self.o.payload.last.eq(place.last),
+        ]
+        for unit, word in zip(self.o.payload.units, serializer.o, strict=True):
+            m.d.comb += [unit.r.eq(word.r), unit.u.eq(word.u)]
+            for key, c in zip(
+                ("m_hc", "m_xc") if self._x_last else ("m_xc", "m_hc"),
+                (word.c_first, word.c_last),
+                strict=True,
+            ):
+                m.d.comb += unit[key].eq(
+                    self._by_layer(c, place.layer, self._candidate) if self._has_linear else c
+                )
         if self._has_linear:
-            # What waits in the lanes' own width: only the linear layer leaves as it is.
-            width = self._core.network.accumulator_width
-            results = Signal(data.ArrayLayout(signed(width), lanes), reset_less=True)
-            m.d.sync += [
-                linear_valid.eq(linear_valid & (left != 0)),
-                Cat(results).eq(Cat(results)[width:]),
-            ]
-            with m.If(load):
-                m.d.sync += linear_valid.eq(of_linear)
-                m.d.sync += [results[n].eq(self.i.payload.m[n]) for n in range(lanes)]
+            word = Array(serializer.o)[place.way]
             m.d.comb += [
-                self.linear.valid.eq(linear_valid),
-                self.linear.payload.m.eq(results[0]),
-                self.linear.payload.last.eq(block_last & (left == 0)),
+                self.linear.valid.eq(valid & place.linear),
+                self.linear.payload.m.eq(word.c_last),
+                self.linear.payload.last.eq(place.last),
             ]
         return m

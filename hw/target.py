@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Module, Value
 
+from golden.parameters import CoreParameters
 from hw.fixed import added
 from hw.lane import Lane
 from hw.pipeline import delayed
+from hw.serializer import Serializer, ShiftSerializer
 from hw.weights import WeightMemory
 
 # For Yosys, on a memory: nobody uses what is read from an address in the cycle in which it is
@@ -70,6 +72,12 @@ class Target:
     read_latency : int
         Cycles from an address to a memory's data: 1, or 2 where the data want a register before
         anything is done with them.
+    stage_lanes : int or None
+        Lanes that do the same in the same cycle. The next ones do it a cycle later, so that what
+        all lanes need reaches them by way of each other and no register has to drive them all.
+        None: one stage, however many lanes.
+    serializer : type
+        What a block's units leave through (hw.serializer.Serializer).
     """
 
     name: str = "generic"
@@ -77,6 +85,14 @@ class Target:
     lane: type[Lane] = Lane
     multiply_add: MultiplyAdd = MultiplyAdd()  # noqa: RUF009  # it has no state
     read_latency: int = 1
+    stage_lanes: int | None = None
+    serializer: type[Serializer] = ShiftSerializer
+
+    def stages(self, core: CoreParameters) -> list[range]:
+        """The lanes of each stage; whole groups of those that are activated together."""
+        lanes, together = core.lanes, core.activations
+        size = -(-(self.stage_lanes or lanes) // together) * together
+        return [range(low, min(low + size, lanes)) for low in range(0, lanes, size)]
 
 
 GENERIC = Target()

@@ -10,6 +10,7 @@ from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
 from hw.engine import Engine
 from hw.lane import Lane
+from hw.serializer import MuxSerializer
 from hw.target import (
     GENERIC,
     MultiplyAdd,
@@ -142,6 +143,8 @@ def test_random_networks_with_resets_gaps_and_pauses(seed):
         lane=SlowLane if rng.random() < 0.5 else Lane,
         multiply_add=MULTIPLY_ADDS[int(rng.integers(0, 3))],
     )
+    if rng.random() < 0.5:
+        target = replace(target, serializer=MuxSerializer, stage_lanes=int(rng.integers(1, 9)))
     if target.lane.latency <= target.read_latency:
         target = replace(target, lane=SlowLane)
     frames = random_frames(model, 16, seed=seed, moving=float(rng.choice([0.05, 0.5, 1.0])))

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from amaranth.hdl import Module, Signal
 
 from golden.parameters import CoreParameters
 from hw.lanes import Lanes
 from hw.layout import CoreLayout
+from hw.pipeline import delayed
+from hw.serializer import MuxSerializer
 from hw.target import GENERIC, Target
 from tests.bench import run_bench
 from tests.networks import random_model
@@ -13,6 +16,7 @@ TARGETS = {
     "generic": GENERIC,
     "slow lane": Target(lane=SlowLane),
     "slow lane and memory": Target(lane=SlowLane, read_latency=2),
+    "stages of two": Target(lane=SlowLane, stage_lanes=2, serializer=MuxSerializer),
 }
 
 
@@ -27,14 +31,30 @@ def test_groups_accumulate_like_integers(lanes, gap, target):
     limit = 1 << (layout.row_width - 1)
     bias = rng.integers(-limit // 4, limit // 4, (layout.rows, lanes))
     dut = Lanes(core, bias.tolist(), target)
-    m = bias.copy()
+    stages = target.stages(core)
+    late = {lane: n for n, stage in enumerate(stages) for lane in stage}
+    m = Module()
+    m.submodules.dut = dut
+    word, made = Signal.like(dut.word), Signal.like(dut.o.payload.m)
+    valid, tag = Signal(), Signal.like(dut.o.payload.tag)
+    wait = len(stages) - 1
+    m.d.comb += [
+        valid.eq(delayed(m, dut.o.valid, wait, "valid")),
+        tag.eq(delayed(m, dut.o.payload.tag.as_value(), wait, "tag")),
+        *(dut.word[lane].eq(delayed(m, word[lane], n, f"word_{lane}")) for lane, n in late.items()),
+        *(
+            made[lane].eq(delayed(m, dut.o.payload.m[lane], wait - n, f"row_{lane}"))
+            for lane, n in late.items()
+        ),
+    ]
+    sums = bias.copy()
     groups = [(row, None) for row in range(layout.rows)]  # what a state reset does
     expected = []
     for n in range(80):
         row = int(rng.integers(layout.rows))
         if n % 10 == 9:
             groups.append((row, None))
-            m[row] = bias[row]
+            sums[row] = bias[row]
             continue
         events = [
             (rng.integers(-128, 128, lanes), int(rng.integers(-255, 256)))
@@ -43,10 +63,12 @@ def test_groups_accumulate_like_integers(lanes, gap, target):
         if n % 7 == 0:
             events = [(rng.integers(-128, 128, lanes), 0)]  # a slot without an event
         groups.append((row, events))
-        for word, delta in events:
-            m[row] += word * delta
-        m[row] = (m[row] + limit) % (2 * limit) - limit  # this test's sums may wrap; a core's never
-        expected.append(((row % 3, row % 2), m[row].tolist()))
+        for weights, delta in events:
+            sums[row] += weights * delta
+        sums[row] = (sums[row] + limit) % (
+            2 * limit
+        ) - limit  # this test's sums may wrap; a core's never
+        expected.append(((row % 3, row % 2), sums[row].tolist()))
     cycle, closed_at, closed = 0, {}, []
 
     async def send(ctx):
@@ -66,11 +88,11 @@ def test_groups_accumulate_like_integers(lanes, gap, target):
                 await tick(valid=False)
             begin = events is None
             events = events or [(rng.integers(-128, 128, lanes), 0)]
-            for n, (word, delta) in enumerate(events):
+            for n, (weights, delta) in enumerate(events):
                 while rng.random() < gap:
                     await tick(valid=False)
                 for lane in range(lanes):
-                    ctx.set(dut.word[lane], int(word[lane]))
+                    ctx.set(word[lane], int(weights[lane]))
                 ctx.set(slot.delta, delta)
                 ctx.set(slot.row, row)
                 ctx.set(slot.begin, begin)
@@ -80,15 +102,15 @@ def test_groups_accumulate_like_integers(lanes, gap, target):
                 ctx.set(slot.tag.last, row % 2)
                 closed_at[row] = cycle
                 await tick(valid=True)
-        for _ in range(dut.latency + 2):
+        for _ in range(dut.latency + wait + 2):
             await tick(valid=False)
 
     async def receive(ctx):
-        async for _, _, valid, gate, last, *values in ctx.tick().sample(
-            dut.o.valid, dut.o.payload.tag.gate, dut.o.payload.tag.last, *dut.o.payload.m
+        async for _, _, closes, gate, last, *values in ctx.tick().sample(
+            valid, tag.gate, tag.last, *made
         ):
-            if valid:
+            if closes:
                 closed.append(((gate, last), values))
 
-    run_bench(dut, send, background=(receive,))
+    run_bench(m, send, background=(receive,))
     assert closed == expected

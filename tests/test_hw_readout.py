@@ -1,26 +1,45 @@
 import numpy as np
 import pytest
+from amaranth.hdl import Module, Signal
 
 from golden.fixed import rshift, sat
 from golden.parameters import CoreParameters
 from hw.layout import CoreLayout
+from hw.pipeline import delayed
 from hw.readout import Readout
+from hw.serializer import MuxSerializer
+from hw.target import GENERIC, Target
 from tests.bench import run_bench
 from tests.networks import random_model
+
+TARGETS = {
+    "shift register": GENERIC,
+    "multiplexer": Target(serializer=MuxSerializer),
+    "stages of two": Target(serializer=MuxSerializer, stage_lanes=2),
+    "stages of three": Target(serializer=MuxSerializer, stage_lanes=3),
+}
 
 
 @pytest.mark.parametrize(
     ("lanes", "activations"), [(1, 1), (3, 1), (4, 1), (8, 1), (2, 2), (6, 2), (8, 4), (8, 8)]
 )
 @pytest.mark.parametrize(("sizes", "outputs"), [((3, 5), None), ((3, 5, 6), None), ((3, 17), 5)])
-def test_rows_become_units(sizes, outputs, lanes, activations):
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_rows_become_units(target, sizes, outputs, lanes, activations):
     """Blocks as fast as the sequencer may send them; weight_frac differs from layer to layer."""
     rng = np.random.default_rng(lanes)
     network = random_model(sizes, outputs).parameters
     formats = network.formats
     core = CoreParameters(network, lanes, activations)
     layout = CoreLayout(core)
-    dut = Readout(core)
+    dut = Readout(core, target)
+    m = Module()
+    m.submodules.dut = dut
+    row = Signal.like(dut.i.payload)
+    m.d.comb += dut.i.payload.tag.eq(row.tag)
+    for n, stage in enumerate(target.stages(core)):
+        for lane in stage:
+            m.d.comb += dut.i.payload.m[lane].eq(delayed(m, row.m[lane], n, f"m_{lane}"))
     limit = 1 << (network.accumulator_width - 1)
     rows, expected, expected_linear = [], [], []
     for _ in range(3):
@@ -28,18 +47,18 @@ def test_rows_become_units(sizes, outputs, lanes, activations):
             for block in range(layer.blocks(lanes)):
                 units = min(lanes, layer.units - block * lanes)
                 last = block == layer.blocks(lanes) - 1
-                m = rng.integers(-limit, limit, (4, lanes))  # r, u, xc, hc
-                m[:, units:] = 0
+                sums = rng.integers(-limit, limit, (4, lanes))  # r, u, xc, hc
+                sums[:, units:] = 0
                 if not layer.recurrent:
-                    rows.append((k, 3, units, last, m[0]))
+                    rows.append((k, 3, units, last, sums[0]))
                     expected_linear += [
-                        (int(m[0, lane]), last and lane == units - 1) for lane in range(units)
+                        (int(sums[0, lane]), last and lane == units - 1) for lane in range(units)
                     ]
                     continue
-                stored = m + np.array(layout.rounding(layer))[:, None]
+                stored = sums + np.array(layout.rounding(layer))[:, None]
                 order = [0, 1, 3, 2] if layout.x_last else [0, 1, 2, 3]
-                rows += [(k, tag, units, last, stored[row]) for tag, row in enumerate(order)]
-                exact = sat(rshift(m, formats.readout_shift(layer.weight_frac)), formats.readout)
+                rows += [(k, tag, units, last, stored[n]) for tag, n in enumerate(order)]
+                exact = sat(rshift(sums, formats.readout_shift(layer.weight_frac)), formats.readout)
                 exact[:2] = sat(rshift(exact[:2], formats.index_shift), formats.preactivation)
                 for first in range(0, units, activations):
                     group = (block * lanes + first) // activations
@@ -56,8 +75,8 @@ def test_rows_become_units(sizes, outputs, lanes, activations):
                 since += 1
             ctx.set(dut.i.valid, 1)
             for lane in range(lanes):
-                ctx.set(dut.i.payload.m[lane], int(values[lane]))
-            tag = dut.i.payload.tag
+                ctx.set(row.m[lane], int(values[lane]))
+            tag = row.tag
             ctx.set(tag.layer, k)
             ctx.set(tag.gate, gate)
             ctx.set(tag.units, units - 1)
@@ -71,7 +90,7 @@ def test_rows_become_units(sizes, outputs, lanes, activations):
 
     async def receive(ctx):
         wait = 0
-        while wait < 3 * lanes + 8:
+        while wait < 3 * lanes + 16:
             await ctx.tick()
             wait += 1
             if ctx.get(dut.o.valid):
@@ -84,6 +103,6 @@ def test_rows_become_units(sizes, outputs, lanes, activations):
                 found_linear.append((ctx.get(o.m), bool(ctx.get(o.last))))
                 wait = 0
 
-    run_bench(dut, send, receive)
+    run_bench(m, send, receive)
     assert found == expected
     assert found_linear == expected_linear
