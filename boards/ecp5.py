@@ -123,13 +123,17 @@ def multiplied(m: Module, name: str, a: Value, b: Value) -> Value:
 
 
 class MultMultiplyAdd(MultiplyAdd):
-    """With MULT18X18D, and a register behind the adder."""
+    """With a MULT18X18D for every 17 bits of ``b``, and a register behind the adder."""
 
     latency = 3
 
     def __call__(self, m: Module, a: Value, b: Value, addend: Value, name: str) -> Value:
-        product = multiplied(m, name, a, b)[: len(a) + len(b)].as_signed()
-        return delayed(m, delayed(m, addend, 2, f"{name}_addend") + product, 1, f"{name}_sum")
+        total, place = delayed(m, addend, 2, f"{name}_addend"), 0
+        while len(b) > 18:
+            total += multiplied(m, f"{name}_{place}", a, b[:17]) << place
+            b, place = b[17:].as_signed(), place + 17
+        product = multiplied(m, f"{name}_{place}", a, b)[: len(a) + len(b)].as_signed()
+        return delayed(m, total + (product << place), 1, f"{name}_sum")
 
 
 class MultLane(Lane):

@@ -8,6 +8,7 @@ from amaranth.utils import ceil_log2
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.axi import AxiLitePort, axi_lite_signature
+from hw.counter import Counter
 from hw.engine import Engine, monitor_signature
 from hw.registers import (
     ADDRESS_WIDTH,
@@ -187,18 +188,11 @@ class Core(wiring.Component):
             "LAYERS": Const(len(network.layers)),
         }
 
-        # Counters, a register behind what they count.
-        def counter(name: str, counts: Value) -> tuple[Signal, Signal]:
-            """32 bits, and what goes beyond them a cycle later."""
-            value, carry, adds = (
-                Signal(32, name=name),
-                Signal(name=f"{name}_carry"),
-                Signal(name=f"{name}_adds"),
-            )
-            m.d.sync += [adds.eq(counts), Cat(value, carry).eq(value + adds)]
-            with m.If(clear):
-                m.d.sync += Cat(value, carry).eq(0)
-            return value, carry
+        # Counters. What lies beyond 32 bits comes with the carry, a cycle late.
+        def counter(name: str, counts: Value) -> Counter:
+            m.submodules[name] = result = Counter(32)
+            m.d.comb += [result.counts.eq(counts), result.clear.eq(clear)]
+            return result
 
         monitor = engine.monitor
         for k, layer in enumerate(network.layers):
@@ -209,15 +203,16 @@ class Core(wiring.Component):
                     & (monitor.event_h == (vector == "h"))
                 )
                 name = f"EVENTS_{vector.upper()}_{k}"
-                values[name], _ = counter(name.lower(), seen)
-        values["FRAMES"], _ = counter("frames", engine.begin)
-        values["CYCLES_LO"], carry = counter("cycles", engine.active | engine.begin)
+                values[name] = counter(name.lower(), seen).value
+        values["FRAMES"] = counter("frames", engine.begin).value
+        cycles = counter("cycles", engine.active | engine.begin)
+        values["CYCLES_LO"] = cycles.value
         high, latched = Signal(16), Signal(16)
-        m.d.sync += high.eq(high + carry)
+        m.d.sync += high.eq(high + cycles.carry)
         with m.If(clear):
             m.d.sync += high.eq(0)
         with m.If(port.read & (port.read_word == address["CYCLES_LO"])):
-            m.d.sync += latched.eq(high + carry)
+            m.d.sync += latched.eq(high + cycles.carry)
         values["CYCLES_HI"] = latched
 
         # The map.

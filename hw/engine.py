@@ -446,8 +446,9 @@ class Engine(wiring.Component):
                 reader.hold.eq(stops),
                 reset.request.eq(self.reset_request),
             ]
+        # Asked for, a reset holds frames back, so that an engine which was idle still is.
+        m.d.sync += reset.idle.eq(idle)
         m.d.comb += [
-            reset.idle.eq(idle),
             sequencer.restart.eq(reset.active),
             events_i.restart.eq(reset.active),
             events_h.restart.eq(reset.active),

@@ -115,11 +115,12 @@ class LoadedWeights(WeightMemory):
         lanes, words = self._shape.length, len(self._words)
         lane = Signal(lanes, init=1)
         word = Signal(range(words))
+        final = Signal(init=words == 1)  # word is the last one
         ends, take, ready = Signal(), Signal(), Signal()
         m.d.comb += [
             self.load.ready.eq(ready),
             take.eq(self.load.valid & ready),
-            ends.eq(lane[-1] & (word == words - 1)),
+            ends.eq(lane[-1] & final),
             self.broken.eq(take & (self.load.payload.last != ends)),
         ]
         # Registers all round: neither who sends nor who waits is to feel the memory. Nobody begins
@@ -137,8 +138,8 @@ class LoadedWeights(WeightMemory):
                 lane.eq(lane.rotate_left(1)),
             ]
             with m.If(lane[-1]):
-                m.d.sync += word.eq(word + 1)
+                m.d.sync += [word.eq(word + 1), final.eq(word == words - 2)]
             with m.If(self.load.payload.last | ends):
-                m.d.sync += [lane.eq(1), word.eq(0)]
+                m.d.sync += [lane.eq(1), word.eq(0), final.eq(words == 1)]
         self.store(m)
         return m
