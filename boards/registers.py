@@ -17,8 +17,9 @@ def absorb_output_registers(module: dict[str, Any]) -> None:
     )
     behind: dict[int | str, list[tuple[str, str]]] = defaultdict(list)
     for name, cell in cells.items():
+        directions = cell.get("port_directions", {})  # of a black box nobody knows them
         for port, bits in cell["connections"].items():
-            if cell["port_directions"][port] == "input":
+            if directions.get(port) != "output":
                 loads.update(bits)
                 for bit in bits:
                     behind[bit].append((name, port))

@@ -18,12 +18,16 @@ _MODULE = "weights_outside"
 
 
 class OutsideWeights(WeightMemory):
-    """A memory of which the core knows no more than its ports."""
+    """A memory of which the core knows no more than its ports; each stage of lanes has one."""
 
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.outside = Instance(
-            _MODULE, i_clk=ClockSignal(), i_address=self.address, o_word=self.word.as_value()
+            _MODULE,
+            p_WIDTH=len(self.word.as_value()),
+            i_clk=ClockSignal(),
+            i_address=self.address,
+            o_word=self.word.as_value(),
         )
         return m
 
@@ -47,9 +51,9 @@ def emit_simulated(core: CoreParameters, model: Model) -> Emission:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     body = (
-        f"  reg [{8 * core.lanes - 1}:0] rom [0:{len(words) - 1}];\n"
+        f"  reg [WIDTH-1:0] rom [0:{len(words) - 1}];\n"
         f'  initial $readmemh("{file}", rom);\n'
-        f"  reg [{8 * core.lanes - 1}:0] read;\n"
+        "  reg [WIDTH-1:0] read;\n"
         "  always @(posedge clk) read <= rom[address];\n"
         "  assign word = read;\n"
     )
@@ -60,7 +64,7 @@ def _emit(
     core: CoreParameters, model: Model, target: Target, attribute: str, body: str
 ) -> Emission:
     emission = emit(core, model, replace(target, weights=OutsideWeights))
-    width = max(1, (CoreLayout(core).words - 1).bit_length())
-    ports = f"input clk, input [{width - 1}:0] address, output [{8 * core.lanes - 1}:0] word"
-    text = f"{attribute}module {_MODULE} ({ports});\n{body}endmodule\n"
+    bits = max(1, (CoreLayout(core).words - 1).bit_length())
+    ports = f"input clk, input [{bits - 1}:0] address, output [WIDTH-1:0] word"
+    text = f"{attribute}module {_MODULE} #(parameter WIDTH = 8) ({ports});\n{body}endmodule\n"
     return replace(emission, verilog=emission.verilog + text)
