@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, Value, signed
-from amaranth.utils import ceil_log2
+from amaranth.hdl import Array, Cat, ClockSignal, Const, Instance, Module, Signal, Value, signed
+from amaranth.utils import ceil_log2, exact_log2
 
-from golden.errors import refusal, require_int
+from golden.errors import require_int
 from hw.lane import Lane
 from hw.pipeline import delayed
 from hw.serializer import MuxSerializer
@@ -37,36 +37,35 @@ class EbrWeights(WeightMemory):
     """Weights in DP16KD with their output registers.
 
     Each is as deep as all words and holds a slice of each word, so that no multiplexer has to
-    choose between several. They lie all over the chip, so that a register waits half-way to the
-    lanes.
-
-    Raises
-    ------
-    ValueError
-        Where there are more words than the deepest shape of a DP16KD has.
+    choose between several; only where there are more words than the deepest shape has are there
+    banks. A register waits half-way to the lanes.
     """
 
     latency = 3
 
-    def __init__(self, words: Sequence[Sequence[int]]) -> None:
-        super().__init__(words)
-        if len(words) > EBR_BITS:
-            raise refusal("weight words", len(words), f"at most {EBR_BITS}: more lanes")
-
     def elaborate(self, platform) -> Module:
         m = Module()
-        depth = len(self._words)
-        width = max(w for w in EBR_WIDTHS if depth * w <= EBR_BITS)
-        address_width = ceil_log2(EBR_BITS // width)
         images = [self._shape.const(word).as_bits() for word in self._words]
-        word = Signal(self._shape.size)
-        m.d.comb += self.word.as_value().eq(delayed(m, word, 1, "word"))
+        depth = min(len(images), EBR_BITS)
+        width = max(w for w in EBR_WIDTHS if depth * w <= EBR_BITS)
+        banks = []
+        for n, low in enumerate(range(0, len(images), EBR_BITS)):
+            bank = Signal(self._shape.size, name=f"bank_{n}")
+            self._bank(m, f"bank_{n}", bank, images[low : low + EBR_BITS], width)
+            banks.append(bank)
+        chosen = delayed(m, self.address[ceil_log2(EBR_BITS) :], 2, "chosen")
+        word = delayed(m, Array(banks)[chosen], 1, "word")
+        m.d.comb += self.word.as_value().eq(word)
+        return m
+
+    def _bank(self, m: Module, name: str, bank: Signal, images: list[int], width: int) -> None:
+        """Adds the memory that holds ``images``, ``width`` bits in each block RAM."""
         off = Const(0)
-        address = Cat(Const(0, 14 - address_width), self.address, Const(0, 14))[:14]
-        for low in range(0, len(word), width):
-            part = word[low : low + width]
+        address = Cat(Const(0, exact_log2(width)), self.address, Const(0, 14))[:14]
+        for low in range(0, len(bank), width):
+            part = bank[low : low + width]
             init = ebr_lists([(image >> low) & ((1 << len(part)) - 1) for image in images], width)
-            m.submodules[f"slice_{low}"] = Instance(
+            m.submodules[f"{name}_{low}"] = Instance(
                 "DP16KD",
                 p_DATA_WIDTH_A=width,
                 p_DATA_WIDTH_B=width,
@@ -83,7 +82,6 @@ class EbrWeights(WeightMemory):
                 **{f"i_{pin}B": off for pin in ("CLK", "CE", "OCE", "WE", "RST")},
                 **{f"i_CS{port}{pin}": off for port in "AB" for pin in range(3)},
             )
-        return m
 
 
 def multiplied(m: Module, name: str, a: Value, b: Value) -> Value:

@@ -106,15 +106,19 @@ def test_a_weight_memory_gives_each_word_after_its_latency(name, count, lanes, t
     assert all(row[1] for row in rows[wait:])
 
 
-def test_words_beyond_one_spram_lie_in_the_next(tmp_path):
+@pytest.mark.parametrize("name", ["up5k", "ecp5"])
+def test_words_beyond_the_deepest_memory_lie_in_the_next(name, tmp_path):
     """A bank is as deep as its address is wide: the bank of a word goes along with its data."""
+    choice = TARGETS[name]
     count = (1 << 14) + 3
     words = [[n % 251 - 125] for n in range(count)]
-    dut = Loaded(SpramWeights, words)
+    dut = Loaded(choice.target.weights, words)
+    wait = count + 8 if dut.memory.loads else 0
     order = [0, 1 << 14, 1, (1 << 14) + 2, (1 << 14) - 1, 5, (1 << 14) + 1, 0]
-    inputs = {"address": [*([0] * (count + 8)), *order, 0]}
-    rows = run_verilog(dut, TARGETS["up5k"].cells.models(), tmp_path, inputs, ["word"])
-    assert [signed(row[0], 8) for row in rows[count + 9 :]] == [words[n][0] for n in order]
+    inputs = {"address": [*([0] * wait), *order, *([0] * dut.latency)]}
+    rows = run_verilog(dut, choice.cells.models(), tmp_path, inputs, ["word"])
+    found = [signed(row[0], 8) for row in rows[wait + dut.latency :]]
+    assert found == [words[n][0] for n in order]
 
 
 @pytest.mark.parametrize(
