@@ -12,13 +12,13 @@ from hw.serializer import MuxSerializer
 from hw.target import MultiplyAdd, Target
 from hw.weights import WeightMemory
 
-EBR_BITS = 1 << 14  # of 18 K; narrow shapes have no use for the ninth bits
-EBR_WIDTHS = (1, 2, 4)
+EBR_BITS = 1 << 14  # of 18 K: a weight has no use for the ninth bits
+EBR_SHAPES = {1: 1, 2: 2, 4: 4, 8: 9}  # bits that are used: DATA_WIDTH
 LISTS = 64  # INITVAL_00 to INITVAL_3F, 16 times 18 bits each
 
 
 def ebr_lists(values: Sequence[int], width: int) -> dict[str, int]:
-    """INITVAL_* of a DP16KD that holds ``values``, ``width`` bits each (1, 2 or 4).
+    """INITVAL_* of a DP16KD that holds ``values``, ``width`` bits each (of EBR_SHAPES).
 
     Bytes lie one after another, 9 bits apart; each list takes 16 words of 18 bits, 20 apart.
     """
@@ -47,7 +47,7 @@ class EbrWeights(WeightMemory):
         m = Module()
         images = [self._shape.const(word).as_bits() for word in self._words]
         depth = min(len(images), EBR_BITS)
-        width = max(w for w in EBR_WIDTHS if depth * w <= EBR_BITS)
+        width = max(w for w in EBR_SHAPES if depth * w <= EBR_BITS)
         banks = []
         for n, low in enumerate(range(0, len(images), EBR_BITS)):
             bank = Signal(self._shape.size, name=f"bank_{n}")
@@ -67,8 +67,8 @@ class EbrWeights(WeightMemory):
             init = ebr_lists([(image >> low) & ((1 << len(part)) - 1) for image in images], width)
             m.submodules[f"{name}_{low}"] = Instance(
                 "DP16KD",
-                p_DATA_WIDTH_A=width,
-                p_DATA_WIDTH_B=width,
+                p_DATA_WIDTH_A=EBR_SHAPES[width],
+                p_DATA_WIDTH_B=EBR_SHAPES[width],
                 p_REGMODE_A="OUTREG",
                 p_REGMODE_B="OUTREG",
                 p_GSR="DISABLED",

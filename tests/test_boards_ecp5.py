@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from boards.ecp5 import EBR_BITS, ebr_lists
+from boards.ecp5 import EBR_BITS, EBR_SHAPES, ebr_lists
 from boards.registers import absorb_output_registers
 from boards.tool import YOSYS
 
@@ -43,7 +43,7 @@ def registers(module):
     return sum(cell["type"] == "TRELLIS_FF" for cell in module["cells"].values())
 
 
-@pytest.mark.parametrize("width", [1, 2, 4])
+@pytest.mark.parametrize("width", EBR_SHAPES)
 def test_contents_lie_where_yosys_puts_them(width, tmp_path):
     rng = random.Random(width)
     values = [rng.randrange(1 << width) for _ in range(EBR_BITS // width)]

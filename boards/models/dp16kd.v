@@ -1,11 +1,11 @@
-// DP16KD as a ROM, which Yosys has as a black box only: port A, read, shapes of 1, 2 and 4 bits,
-// with or without its output register. Written after the documented behaviour; the contents lie
+// DP16KD as a ROM, which Yosys has as a black box only: port A, read, shapes of 1, 2, 4 and 8 bits
+// (DATA_WIDTH 9 without the ninth), with or without its output register. Written after the documented behaviour; the contents lie
 // as in Yosys' own mapping (tests/test_boards_ecp5.py compares them).
 module DP16KD(
   input ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0,
   input CEA, OCEA, CLKA, WEA, RSTA, CSA2, CSA1, CSA0,
   input CLKB, CEB, OCEB, WEB, RSTB, CSB2, CSB1, CSB0,
-  output DOA3, DOA2, DOA1, DOA0
+  output DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0
 );
   parameter DATA_WIDTH_A = 1;
   parameter DATA_WIDTH_B = 1;
@@ -95,16 +95,22 @@ module DP16KD(
     place = bit_address[13:4] * 20 + bit_address[3] * 9 + bit_address[2:0];
   endfunction
 
-  reg [3:0] array, register;
+  // A shape of w bits has its address above log2(w) zeros.
+  reg [7:0] array, register;
   always @(posedge CLKA) begin
     if (CEA)
       array <= {
+        lists[place(address | 14'd7)],
+        lists[place(address | 14'd6)],
+        lists[place(address | 14'd5)],
+        lists[place(address | 14'd4)],
         lists[place(address | 14'd3)],
-        lists[place((address & ~14'd1) | 14'd2)],
+        lists[place(address | 14'd2)],
         lists[place(address | 14'd1)],
         lists[place(address)]
       };
     if (OCEA) register <= array;
   end
-  assign {DOA3, DOA2, DOA1, DOA0} = REGMODE_A == "OUTREG" ? register : array;
+  assign {DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} =
+    REGMODE_A == "OUTREG" ? register : array;
 endmodule
