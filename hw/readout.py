@@ -133,6 +133,14 @@ class Readout(wiring.Component):
         layers = len(core.network.layers)
         m.submodules.serializer = serializer = self._serializer
 
+        def as_it_is(value: Value, layer: Value) -> Value:
+            return value
+
+        def candidate(value: Value, layer: Value) -> Value:
+            return self._by_layer(value, layer, self._candidate)
+
+        before, behind = (as_it_is, candidate) if self._has_linear else (candidate, as_it_is)
+
         # Rows r, u and the first of c wait for the last one.
         tag = self.i.payload.tag
         of_linear = (tag.layer == layers - 1) if self._has_linear else Const(0)
@@ -147,11 +155,7 @@ class Readout(wiring.Component):
                 index, c = Signal.like(word.r), Signal.like(word.c_last)
                 m.d.comb += [
                     index.eq(self._by_layer(m_lane, layer, self._index)),
-                    c.eq(
-                        m_lane
-                        if self._has_linear
-                        else self._by_layer(m_lane, layer, self._candidate)
-                    ),
+                    c.eq(before(m_lane, layer)),
                 ]
                 # Through u to r, so that what makes the index feeds but one register.
                 kept = waiting[lane]
@@ -161,7 +165,6 @@ class Readout(wiring.Component):
                     m.d.sync += kept.c_first.eq(c)
                 m.d.comb += [word[key].eq(kept[key]) for key in ("r", "u", "c_first")]
                 m.d.comb += word.c_last.eq(c)
-
         m.d.comb += serializer.single.eq(of_linear)
 
         # What is being sent: counted with the first stage, and then in step with the words.
@@ -206,16 +209,14 @@ class Readout(wiring.Component):
             self.o.payload.group.eq(place.group),
             self.o.payload.last.eq(place.last),
         ]
+        c_first, c_last = ("m_hc", "m_xc") if self._x_last else ("m_xc", "m_hc")
         for unit, word in zip(self.o.payload.units, serializer.o, strict=True):
-            m.d.comb += [unit.r.eq(word.r), unit.u.eq(word.u)]
-            for key, c in zip(
-                ("m_hc", "m_xc") if self._x_last else ("m_xc", "m_hc"),
-                (word.c_first, word.c_last),
-                strict=True,
-            ):
-                m.d.comb += unit[key].eq(
-                    self._by_layer(c, place.layer, self._candidate) if self._has_linear else c
-                )
+            m.d.comb += [
+                unit.r.eq(word.r),
+                unit.u.eq(word.u),
+                unit[c_first].eq(behind(word.c_first, place.layer)),
+                unit[c_last].eq(behind(word.c_last, place.layer)),
+            ]
         if self._has_linear:
             word = Array(serializer.o)[place.way]
             m.d.comb += [

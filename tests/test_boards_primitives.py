@@ -91,7 +91,9 @@ class Loaded(Component):
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.parametrize(("count", "lanes"), [(2, 1), (37, 3), (64, 8), (600, 2), (3000, 1), (5000, 1)])
+@pytest.mark.parametrize(
+    ("count", "lanes"), [(2, 1), (37, 3), (64, 8), (600, 2), (3000, 1), (5000, 1)]
+)
 def test_a_weight_memory_gives_each_word_after_its_latency(name, count, lanes, tmp_path):
     rng = np.random.default_rng(count)
     choice = TARGETS[name]
