@@ -19,7 +19,7 @@ setup: .venv/ready-demo
 	touch $@
 
 .venv/ready-test: .venv/ready-demo
-	$(INSTALL) '.[sim,boards,bench,train,dev]'
+	$(INSTALL) '.[sim,boards,bench,import,train,dev]'
 	touch $@
 
 demo: setup

@@ -17,9 +17,9 @@ from rich.text import Text
 from golden.errors import refusal
 from golden.files import aside_folder, written_aside
 from golden.frames import load_frames
-from golden.model import load_model
+from golden.model import load_model, save_model
 from golden.network import DeltaNetwork, Trace
-from golden.parameters import CoreParameters
+from golden.parameters import CoreParameters, LayerParameters
 
 out = Console()
 progress = Console(stderr=True)  # so that standard output holds the result alone
@@ -55,6 +55,12 @@ def _table(rows: dict[str, Any], title: str) -> None:
     for name, value in rows.items():
         table.add_row(name, Text(str(value)))
     out.print(table)
+
+
+def _layer(layer: LayerParameters) -> str:
+    theta = f"theta_x {layer.theta_x}" + (f", theta_h {layer.theta_h}" if layer.recurrent else "")
+    shape = f"{layer.kind} {layer.inputs} -> {layer.units}"
+    return f"{shape}, weights Q{7 - layer.weight_frac}.{layer.weight_frac}, {theta}"
 
 
 def _print_json(report: dict[str, Any]) -> None:
@@ -132,13 +138,7 @@ def info(model: Path, lanes: int, as_json: bool) -> None:
         "formats": ", ".join(f"{name} {q}" for name, q in report["formats"].items()),
     }
     for k, layer in enumerate(network.layers):
-        theta = f"theta_x {layer.theta_x}" + (
-            f", theta_h {layer.theta_h}" if layer.recurrent else ""
-        )
-        rows[f"layer {k}"] = (
-            f"{layer.kind} {layer.inputs} -> {layer.units}, weights Q{7 - layer.weight_frac}."
-            f"{layer.weight_frac}, {theta}"
-        )
+        rows[f"layer {k}"] = _layer(layer)
     rows |= {
         "weights": f"{network.weights:,} bytes",
         "accumulators": f"{network.accumulator_width} bits",
@@ -340,6 +340,72 @@ def bench(output: Path, only: tuple[str, ...], seed: int, simulator: str, as_jso
         for table in benches[name].tables(report):
             out.print(table)
     print(*files, sep="\n")
+
+
+@cli.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="MODEL")
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FLOAT_FRAMES.npy",
+    help="A recording [T, I] as FILE's network takes it: chooses the input scale.",
+)
+@click.option("--theta-x", type=int, help="Threshold of every x in activation LSBs.  [default: 0]")
+@click.option("--theta-h", type=int, help="Threshold of every h.  [default: 0]")
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    metavar="LOSS",
+    help="Instead: what thresholds may add to the results' error, as a fraction of their spread.",
+)
+@JSON
+def import_(
+    file: Path,
+    output: Path,
+    calibration: Path | None,
+    theta_x: int | None,
+    theta_h: int | None,
+    budget: float | None,
+    as_json: bool,
+) -> None:
+    """Makes a model of a GRU that was trained elsewhere: ONNX, or a PyTorch state_dict."""
+    with _extra("import"):
+        from train.conversion import convert, load_calibration
+        from train.importers import read_network
+
+        _require_writable(output)
+        network = read_network(file)
+    frames = None if calibration is None else load_calibration(calibration, network)
+    with progress.status("quantising") as status:
+
+        def show(fidelity: Any) -> None:
+            status.update(f"thresholds: {fidelity.macs:.0%} of the MACs, loss {fidelity.loss:.4f}")
+
+        found = convert(output.stem, network, frames, (theta_x, theta_h), budget, show)
+    save_model(found.model, output)
+    report: dict[str, Any] = {
+        "file": str(file),
+        "model": str(output),
+        "input_scale": found.input_scale,
+        "layers": [vars(layer) for layer in found.model.parameters.layers],
+        "dense": found.dense and vars(found.dense),
+        "delta": found.delta and vars(found.delta),
+    }
+    if as_json:
+        _print_json(report)
+        return
+    rows = {"model": str(output), "input scale": f"{found.input_scale:.6g}"}
+    for k, layer in enumerate(found.model.parameters.layers):
+        rows[f"layer {k}"] = _layer(layer)
+    for name, fidelity in (("thresholds 0", found.dense), ("as it is", found.delta)):
+        if fidelity is not None:
+            rows[name] = (
+                f"error {fidelity.loss:.2%} of the results' spread, "
+                f"{fidelity.macs:.1%} of the MACs, "
+                f"fired {fidelity.occupancy_x:.1%} of x, {fidelity.occupancy_h:.1%} of h"
+            )
+    _table(rows, f"import {file.name}")
 
 
 @cli.command()

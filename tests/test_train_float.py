@@ -13,7 +13,7 @@ from golden.model import Model  # noqa: E402
 from golden.network import DeltaNetwork  # noqa: E402
 from golden.parameters import Formats  # noqa: E402
 from train.fit import reproducible  # noqa: E402
-from train.gru import GRUClassifier  # noqa: E402
+from train.gru import GRUClassifier, float_network  # noqa: E402
 from train.quantize import quantize_network  # noqa: E402
 
 FINE = Formats(
@@ -59,7 +59,7 @@ def errors(net: GRUClassifier, model: Model) -> tuple[float, float]:
 
 
 def quantized(net: GRUClassifier) -> Model:
-    return quantize_network("fine", FINE, net.gru, net.readout)
+    return quantize_network("fine", FINE, float_network(net.gru, net.readout))
 
 
 @pytest.mark.parametrize("layers", [1, 2])

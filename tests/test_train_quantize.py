@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from golden.parameters import Formats  # noqa: E402
+from train.gru import float_network  # noqa: E402
 from train.quantize import (  # noqa: E402
     quantize_bias,
     quantize_gru,
@@ -63,7 +64,7 @@ def test_a_bias_is_rounded_half_up_and_never_wraps():
 
 def test_a_gru_layer_row_by_row():
     gru = torch.nn.GRU(3, 2)
-    layer, weights = quantize_gru(gru, Formats())[0]
+    layer, weights = quantize_gru(float_network(gru).layers[0], Formats())
     frac = layer.weight_frac
     assert (layer.inputs, layer.units, layer.theta_x, layer.theta_h) == (3, 2, 0, 0)
     w_x, w_h, b_x, b_h = (p.detach().double().numpy() for p in gru.parameters())
@@ -77,12 +78,13 @@ def test_a_gru_layer_row_by_row():
 def test_one_weight_frac_serves_both_matrices():
     gru = torch.nn.GRU(3, 2)
     gru.weight_hh_l0.data[0, 0] = 3.0
-    assert quantize_gru(gru, Formats())[0][0].weight_frac == 5
+    assert quantize_gru(float_network(gru).layers[0], Formats())[0].weight_frac == 5
 
 
 def test_a_linear_layer():
     linear = torch.nn.Linear(4, 3)
-    layer, weights = quantize_linear(linear, Formats())
+    readout = float_network(torch.nn.GRU(2, 4), linear).layers[1]
+    layer, weights = quantize_linear(readout, Formats())
     scale = 2**layer.weight_frac
     assert (layer.inputs, layer.units, layer.theta_h) == (4, 3, None)
     weight, bias = (p.detach().double().numpy() for p in linear.parameters())
@@ -92,11 +94,12 @@ def test_a_linear_layer():
 
 def test_layers_without_bias_have_bias_0():
     gru = torch.nn.GRU(3, 2, num_layers=2, bias=False)
-    model = quantize_network("bare", Formats(), gru, torch.nn.Linear(2, 1, bias=False))
+    network = float_network(gru, torch.nn.Linear(2, 1, bias=False))
+    model = quantize_network("bare", Formats(), network)
     assert [layer.kind for layer in model.parameters.layers] == ["gru", "gru", "linear"]
     assert not any(weights.bias.any() for weights in model.weights)
 
 
 def test_a_bidirectional_gru_is_refused():
     with pytest.raises(ValueError, match="GRU: found bidirectional, expected one direction"):
-        quantize_gru(torch.nn.GRU(3, 2, bidirectional=True), Formats())
+        float_network(torch.nn.GRU(3, 2, bidirectional=True))

@@ -17,7 +17,7 @@ from golden.parameters import Formats
 from train.data import Dataset, Floats, save_recordings
 from train.fit import FitParameters, fit, reproducible
 from train.formats import Candidate, cheapest
-from train.gru import GRUClassifier, float_accuracy
+from train.gru import GRUClassifier, float_accuracy, float_network
 from train.quantize import quantize_network
 from train.score import Score, score
 from train.thresholds import Budget, calibrate
@@ -114,7 +114,8 @@ def train_classifier(
         scale = input_scale(std, formats.activation, recipe.span)
         folded = deepcopy(network)
         folded.fold_input(gain=scale * std, offset=mean / std)
-        model = quantize_network(data.name, formats, folded.gru, folded.readout, data.labels)
+        layers = float_network(folded.gru, folded.readout)
+        model = quantize_network(data.name, formats, layers, data.labels)
         return model, scale
 
     def measured(formats: Formats) -> Candidate:

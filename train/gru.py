@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from golden.errors import refusal
 from train.data import Floats, Sequences
+from train.network import FloatGRU, FloatLinear, FloatNetwork
 
 
 class GRUClassifier(nn.Module):
@@ -45,6 +47,33 @@ class GRUClassifier(nn.Module):
         shift = torch.as_tensor(gain * offset, dtype=weight.dtype)
         bias = self.gru.get_parameter("bias_ih_l0")
         bias -= weight @ shift
+
+
+def float_network(gru: nn.GRU, readout: nn.Linear | None = None) -> FloatNetwork:
+    """What torch's modules compute.
+
+    PyTorch's gates are r, z, n in this order, the specification's r, u, c: the same gates, the
+    same order, the same update h = (1 - u) c + u h, and the same reset gate after the product.
+
+    Raises ValueError where the GRU is bidirectional.
+    """
+    if gru.bidirectional:
+        raise refusal("GRU", "bidirectional", "one direction: frames arrive one by one")
+    layers: list[FloatGRU | FloatLinear] = []
+    for k in range(gru.num_layers):
+        weights = [_floats(gru, f"weight_{part}_l{k}") for part in ("ih", "hh")]
+        none = np.zeros(3 * gru.hidden_size)
+        biases = [_floats(gru, f"bias_{p}_l{k}") if gru.bias else none for p in ("ih", "hh")]
+        layers.append(FloatGRU(*weights, *biases))
+    if readout is not None:
+        none = np.zeros(readout.out_features)
+        bias = none if readout.bias is None else _floats(readout, "bias")
+        layers.append(FloatLinear(_floats(readout, "weight"), bias))
+    return FloatNetwork(tuple(layers))
+
+
+def _floats(module: nn.Module, name: str) -> Floats:
+    return module.get_parameter(name).detach().numpy().astype(np.float64)
 
 
 def padded(data: Sequences) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from golden.errors import refusal
 from golden.fixed import quantize
@@ -12,6 +11,7 @@ from golden.linear import LinearWeights
 from golden.model import Model, Weights
 from golden.parameters import WEIGHT, WEIGHT_FRAC_MAX, Formats, LayerParameters
 from train.data import Floats
+from train.network import FloatGRU, FloatLinear, FloatNetwork
 
 Layer = tuple[LayerParameters, Weights]
 
@@ -19,57 +19,41 @@ Layer = tuple[LayerParameters, Weights]
 def quantize_network(
     name: str,
     formats: Formats,
-    gru: nn.GRU,
-    readout: nn.Linear | None = None,
+    network: FloatNetwork,
     labels: tuple[str, ...] | None = None,
     extra: dict[str, Any] | None = None,
 ) -> Model:
-    """The integer network of a float GRU and its read-out, with every threshold at 0."""
-    quantized = quantize_gru(gru, formats)
-    if readout is not None:
-        quantized.append(quantize_linear(readout, formats))
+    """The integer network of a float one, with every threshold at 0."""
+    quantized = [
+        quantize_gru(layer, formats)
+        if isinstance(layer, FloatGRU)
+        else quantize_linear(layer, formats)
+        for layer in network.layers
+    ]
     layers, weights = zip(*quantized, strict=True)
     return Model.of(name, formats, layers, weights, labels, extra)
 
 
-def quantize_gru(gru: nn.GRU, formats: Formats) -> list[Layer]:
-    """The layers of a ``torch.nn.GRU``, one by one.
-
-    PyTorch's gates are r, z, n in this order, the specification's r, u, c: the same gates, the
-    same order, the same update h = (1 - u) c + u h, and the same reset gate after the product.
-    """
-    if gru.bidirectional:
-        raise refusal("GRU", "bidirectional", "one direction: frames arrive one by one")
-    return [_gru_layer(gru, k, formats) for k in range(gru.num_layers)]
-
-
-def _gru_layer(gru: nn.GRU, k: int, formats: Formats) -> Layer:
-    weight_x, weight_h = (_floats(gru, f"weight_{part}_l{k}") for part in ("ih", "hh"))
-    if gru.bias:
-        bias_x, bias_h = (_floats(gru, f"bias_{part}_l{k}") for part in ("ih", "hh"))
-    else:
-        bias_x = bias_h = np.zeros(3 * gru.hidden_size)
-    frac = weight_frac(weight_x, weight_h)
-    # r and u add both products, so one bias serves; c keeps them apart for the reset gate.
-    ru = slice(0, 2 * gru.hidden_size)
-    c = slice(2 * gru.hidden_size, None)
-    bias = np.concatenate([bias_x[ru] + bias_h[ru], bias_x[c], bias_h[c]])
-    parameters = LayerParameters("gru", weight_x.shape[1], gru.hidden_size, frac, 0, 0)
+def quantize_gru(layer: FloatGRU, formats: Formats) -> Layer:
+    """A GRU layer. r and u add both products, so one bias serves; c keeps them apart."""
+    frac = weight_frac(layer.weight_x, layer.weight_h)
+    ru, c = slice(0, 2 * layer.units), slice(2 * layer.units, None)
+    bias = np.concatenate([layer.bias_x[ru] + layer.bias_h[ru], layer.bias_x[c], layer.bias_h[c]])
+    parameters = LayerParameters("gru", layer.inputs, layer.units, frac, 0, 0)
     return parameters, GRUWeights(
-        quantize_weight(weight_x, frac),
-        quantize_weight(weight_h, frac),
+        quantize_weight(layer.weight_x, frac),
+        quantize_weight(layer.weight_h, frac),
         quantize_bias(bias, formats.accumulator_frac(frac)),
     )
 
 
-def quantize_linear(linear: nn.Linear, formats: Formats) -> Layer:
-    """A ``torch.nn.Linear`` as the network's read-out."""
-    weight = _floats(linear, "weight")
-    bias = np.zeros(linear.out_features) if linear.bias is None else _floats(linear, "bias")
-    frac = weight_frac(weight)
-    parameters = LayerParameters("linear", linear.in_features, linear.out_features, frac, 0)
+def quantize_linear(layer: FloatLinear, formats: Formats) -> Layer:
+    """The read-out."""
+    frac = weight_frac(layer.weight)
+    parameters = LayerParameters("linear", layer.inputs, layer.units, frac, 0)
     return parameters, LinearWeights(
-        quantize_weight(weight, frac), quantize_bias(bias, formats.accumulator_frac(frac))
+        quantize_weight(layer.weight, frac),
+        quantize_bias(layer.bias, formats.accumulator_frac(frac)),
     )
 
 
@@ -99,7 +83,3 @@ def quantize_bias(bias: Floats, frac: int) -> np.ndarray:
     if not largest < 1 << 31:
         raise refusal("largest bias", f"{largest:g} LSBs", "below 2^31, as the file holds int32")
     return nearest.astype(np.int32)
-
-
-def _floats(module: nn.Module, name: str) -> Floats:
-    return module.get_parameter(name).detach().numpy().astype(np.float64)

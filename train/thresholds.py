@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from golden.model import Model
 from train.data import Sequences
@@ -51,27 +52,57 @@ def with_thresholds(model: Model, values: Thresholds) -> Model:
     return replace(model, parameters=replace(model.parameters, layers=layers))
 
 
+class Measured(Protocol):
+    """What a network loses, in whatever unit, and the MACs it needs."""
+
+    @property
+    def loss(self) -> float: ...
+
+    @property
+    def macs(self) -> float: ...
+
+
+M = TypeVar("M", bound=Measured)
+
+
 def calibrate(
     model: Model,
     validation: Sequences,
     budget: Budget,
     report: Callable[[Score], None] = lambda _: None,
 ) -> Model:
-    """The model with the thresholds that save most MACs within the budget on ``validation``.
+    """The model with the thresholds that save most MACs within the budget on ``validation``."""
+    unthresholded = score(with_thresholds(model, (0,) * len(thresholds(model))), validation)
+    floor = unthresholded.accuracy - budget.accuracy
+    ceiling = unthresholded.loss + budget.loss
+    return descend(
+        model,
+        lambda candidate: score(candidate, validation),
+        lambda then: then.accuracy >= floor and then.loss <= ceiling,
+        report,
+    )
 
-    Descent from all zero: of the steps of 1 LSB that save anything and stay within the budget, the
-    one that costs least loss for each MAC that it saves is taken, until none is left. ``report`` is
-    told the score after each step.
+
+def descend(
+    model: Model,
+    measure: Callable[[Model], M],
+    allowed: Callable[[M], bool],
+    report: Callable[[M], None] = lambda _: None,
+) -> Model:
+    """Raises thresholds as long as that saves MACs and is allowed.
+
+    Descent from all zero: of the steps of 1 LSB that save anything and are allowed, the one that
+    costs least loss for each MAC that it saves is taken, until none is left. ``report`` is told
+    what was measured after each step.
     """
     current = with_thresholds(model, (0,) * len(thresholds(model)))
-    now = score(current, validation)
-    floor, ceiling = now.accuracy - budget.accuracy, now.loss + budget.loss
+    now = measure(current)
     while True:
         found = []
         for moved in _neighbours(thresholds(current), model):
             candidate = with_thresholds(current, moved)
-            then = score(candidate, validation)
-            if then.accuracy >= floor and then.loss <= ceiling and then.macs < now.macs:
+            then = measure(candidate)
+            if allowed(then) and then.macs < now.macs:
                 found.append(((then.loss - now.loss) / (now.macs - then.macs), candidate, then))
         if not found:
             return current

@@ -1,0 +1,150 @@
+"""From a float network to a model: scale, thresholds, budget, and the command that does it."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from golden.fixed import quantize
+from golden.model import load_model
+from golden.network import DeltaNetwork
+from tests.test_command import assert_refused, deltarnn
+from train.conversion import Calibration, convert
+from train.network import FloatGRU, FloatLinear, FloatNetwork
+
+INPUTS, UNITS, OUTPUTS = 3, 12, 2
+
+
+def network(seed: int = 1) -> FloatNetwork:
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return rng.normal(0, 0.6, shape)
+
+    gru = FloatGRU(
+        normal(3 * UNITS, INPUTS), normal(3 * UNITS, UNITS), normal(3 * UNITS), normal(3 * UNITS)
+    )
+    return FloatNetwork((gru, FloatLinear(normal(OUTPUTS, UNITS), normal(OUTPUTS))))
+
+
+def recording(size: float = 1.0, frames: int = 300) -> np.ndarray:
+    """Slow: a walk, so that thresholds find something to skip."""
+    rng = np.random.default_rng(2)
+    steps = rng.normal(0, 0.1, (frames, INPUTS)).cumsum(axis=0)
+    return size * (steps - steps.mean(axis=0))
+
+
+def test_the_model_follows_the_float_network():
+    float_network, frames = network(), recording()
+    found = convert("walk", float_network, Calibration(float_network, frames))
+    model = found.model
+    lsbs = quantize(frames * found.input_scale, model.parameters.formats.activation)
+    results = DeltaNetwork(model).run(lsbs).outputs / 2.0**model.parameters.output_frac
+    expected = float_network.run(frames)
+    spread = np.sqrt(np.mean((expected - expected.mean(axis=0)) ** 2))
+    error = np.sqrt(np.mean((results - expected) ** 2)) / spread
+    assert found.dense is not None
+    assert found.dense.loss == pytest.approx(error)
+    assert error < 0.15
+
+
+@pytest.mark.parametrize("size", [0.01, 1.0, 300.0])
+def test_the_scale_makes_inputs_of_any_size_fit(size):
+    """The same network for inputs in other units loses the same."""
+    scaled = network().scaled(size)
+    found = convert("units", scaled, Calibration(scaled, recording(size)))
+    plain = convert("units", network(), Calibration(network(), recording()))
+    assert found.dense is not None
+    assert plain.dense is not None
+    assert found.input_scale * size == pytest.approx(plain.input_scale)
+    assert found.dense.loss == pytest.approx(plain.dense.loss, rel=1e-6)
+    assert found.model.extra["input_scale"] == [found.input_scale] * INPUTS
+
+
+def test_a_budget_is_kept_and_a_larger_one_saves_more():
+    calibration = Calibration(network(), recording())
+    macs = []
+    for budget in (0.0, 0.02, 0.2):
+        found = convert("walk", network(), calibration, budget=budget)
+        assert found.dense is not None
+        assert found.delta is not None
+        assert found.delta.loss <= found.dense.loss + budget
+        macs.append(found.delta.macs)
+    assert macs[0] > macs[1] > macs[2]
+
+
+def test_thresholds_are_for_every_layer():
+    gru, linear = network().layers
+    upper = FloatGRU(np.zeros((3, UNITS)), np.zeros((3, 1)), np.zeros(3), np.zeros(3))
+    model = convert("two", FloatNetwork((gru, upper)), theta=(5, None)).model
+    assert [(p.theta_x, p.theta_h) for p in model.parameters.layers] == [(5, 0), (5, 0)]
+    model = convert("one", FloatNetwork((gru, linear)), theta=(5, 2)).model
+    assert [(p.theta_x, p.theta_h) for p in model.parameters.layers] == [(5, 2), (5, None)]
+
+
+def test_what_does_not_go_together_is_refused():
+    with pytest.raises(ValueError, match="budget: found no calibration frames"):
+        convert("walk", network(), budget=0.1)
+    with pytest.raises(ValueError, match="thresholds: found some beside a budget"):
+        convert("walk", network(), Calibration(network(), recording()), (1, 1), 0.1)
+    with pytest.raises(ValueError, match=r"calibration: found shape \[9, 2\], expected \[T, 3\]"):
+        Calibration(network(), np.zeros((9, 2)))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    gru, linear = network().layers
+    state = {
+        "gru.weight_ih_l0": gru.weight_x,
+        "gru.weight_hh_l0": gru.weight_h,
+        "gru.bias_ih_l0": gru.bias_x,
+        "gru.bias_hh_l0": gru.bias_h,
+        "head.weight": linear.weight,
+        "head.bias": linear.bias,
+    }
+    save_file(state, tmp_path / "state.safetensors")
+    np.save(tmp_path / "walk.npy", recording())
+    np.save(tmp_path / "integers.npy", np.zeros((9, INPUTS), dtype=np.int8))
+    return tmp_path
+
+
+WORDS = ["import", "state.safetensors", "-o", "model.safetensors"]
+
+
+def test_the_command_from_a_state_dict_to_equal_rtl(folder):
+    more = ["--calibration", "walk.npy", "--budget", "0.05", "--json"]
+    done = deltarnn(folder, *WORDS, *more)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert 0 < report["delta"]["macs"] < report["dense"]["macs"] <= 1
+    assert report["delta"]["loss"] <= report["dense"]["loss"] + 0.05
+    model = load_model(folder / "model.safetensors")
+    assert model.name == "model"
+    lsbs = quantize(recording()[:40] * report["input_scale"], model.parameters.formats.activation)
+    np.save(folder / "frames.npy", lsbs.astype(np.int8))
+    done = deltarnn(folder, "simulate", "model.safetensors", "frames.npy", "--simulator", "icarus")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_command_shows_what_it_made(folder):
+    done = deltarnn(folder, *WORDS, "--theta-x", "3", "--theta-h", "2", COLUMNS="200")
+    assert done.returncode == 0, done.stderr
+    assert "gru 3 -> 12" in done.stdout
+    assert "theta_x 3, theta_h 2" in done.stdout
+    assert "input scale" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "naming"),
+    [
+        (["--calibration", "integers.npy"], ["integers.npy", "int8", "a float .npy array [T, 3]"]),
+        (["--calibration", "none.npy"], ["none.npy", "No such file"]),
+        (["--calibration", "state.safetensors"], ["state.safetensors", "no .npy file"]),
+        (["--budget", "0.1"], ["budget", "no calibration frames"]),
+        (["--budget", "-1"], ["--budget"]),
+        (["--theta-x", "-1"], ["theta_x", "-1"]),
+    ],
+)
+def test_the_command_refuses(folder, words, naming):
+    assert_refused(folder, [*WORDS, *words], naming)

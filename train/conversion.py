@@ -1,0 +1,182 @@
+"""From a float network to a model file: input scale, formats, thresholds, and what it costs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from golden.cost import delta_cost, dense_cost
+from golden.errors import refusal
+from golden.fixed import Q, quantize
+from golden.model import Model
+from golden.network import DeltaNetwork
+from golden.parameters import Formats
+from train.data import Floats
+from train.network import FloatNetwork
+from train.quantize import quantize_network
+from train.thresholds import descend, with_thresholds
+
+# Where inputs may begin to saturate: the fraction of calibration values within the range.
+_WITHIN = (1.0, 0.9999, 0.999, 0.99)
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How near a model is to the float network on the calibration frames.
+
+    Attributes
+    ----------
+    loss
+        RMS of the difference of the results, over the RMS of the float results about their mean.
+    macs
+        Multiply-accumulates done / those of the dense network.
+    occupancy_x, occupancy_h
+        Columns that fired / all columns, all layers together.
+    """
+
+    loss: float
+    macs: float
+    occupancy_x: float
+    occupancy_h: float
+
+
+class Calibration:
+    """Frames that a network is likely to see, and what the float network makes of them.
+
+    Parameters
+    ----------
+    network
+        The float network.
+    frames : float [T, I]
+        A recording, as the network was trained to take it.
+
+    Raises
+    ------
+    ValueError
+        Where the frames are not the network's.
+    """
+
+    def __init__(self, network: FloatNetwork, frames: Floats) -> None:
+        if frames.ndim != 2 or frames.shape[1] != network.inputs or len(frames) < 2:
+            shape = list(frames.shape)
+            raise refusal("calibration", f"shape {shape}", f"[T, {network.inputs}], T >= 2")
+        if not np.isfinite(frames).all():
+            raise refusal("calibration", "a value that is not finite", "numbers")
+        self.frames = frames.astype(np.float64)
+        self._expected = network.run(self.frames)
+        self._size = float(np.sqrt(np.mean((self._expected - self._expected.mean(axis=0)) ** 2)))
+
+    def fidelity(self, model: Model, scale: float) -> Fidelity:
+        """Of ``model``, whose inputs are quantize(frames * scale)."""
+        network = model.parameters
+        trace = DeltaNetwork(model).run(quantize(self.frames * scale, network.formats.activation))
+        found = trace.outputs / 2.0**network.output_frac
+        difference = float(np.sqrt(np.mean((found - self._expected) ** 2)))
+        frames = len(self.frames)
+        macs = int(delta_cost(network, trace).macs.sum())
+        columns_h = sum(layer.units for layer in network.recurrent)
+        columns_x = sum(layer.columns for layer in network.layers) - columns_h
+        return Fidelity(
+            loss=difference / max(self._size, 1e-12),
+            macs=macs / int(dense_cost(network, frames).macs.sum()),
+            occupancy_x=int(trace.events_x.sum()) / (frames * columns_x),
+            occupancy_h=int(trace.events_h.sum()) / (frames * columns_h),
+        )
+
+    def scales(self, activation: Q) -> list[float]:
+        """Input scales worth trying: with them so much of the frames is within the range."""
+        sizes = np.abs(self.frames)
+        return [2.0**activation.m / max(float(np.quantile(sizes, q)), 1e-12) for q in _WITHIN]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A model, and how good it is: unknown without calibration frames."""
+
+    model: Model
+    input_scale: float
+    dense: Fidelity | None = None
+    delta: Fidelity | None = None
+
+
+def convert(
+    name: str,
+    network: FloatNetwork,
+    calibration: Calibration | None = None,
+    theta: tuple[int | None, int | None] = (None, None),
+    budget: float | None = None,
+    report: Callable[[Fidelity], None] = lambda _: None,
+) -> Converted:
+    """The integer network of a float one.
+
+    Parameters
+    ----------
+    calibration
+        Chooses the input scale that loses least; without it inputs are taken as they are.
+    theta
+        Thresholds of every x and of every h in activation LSBs; None is 0.
+    budget
+        Instead of ``theta``: the loss (Fidelity) that thresholds may add, all together.
+
+    Raises
+    ------
+    ValueError
+        Where a budget comes without calibration or beside thresholds, or a threshold is none.
+    """
+    formats = Formats()
+
+    def quantised(scale: float) -> Model:
+        extra = {"input_scale": [scale] * network.inputs}
+        return quantize_network(name, formats, network.scaled(scale), extra=extra)
+
+    if calibration is None:
+        if budget is not None:
+            raise refusal("budget", "no calibration frames", "some to measure the loss on")
+        scale = 1.0
+    else:
+        scales = calibration.scales(formats.activation)
+        scale = min(scales, key=lambda s: calibration.fidelity(quantised(s), s).loss)
+    model = quantised(scale)
+    dense = None if calibration is None else calibration.fidelity(model, scale)
+    if budget is None:
+        model = with_thresholds(model, _of_every_layer(model, theta))
+    elif theta != (None, None):
+        raise refusal("thresholds", "some beside a budget", "one of them: a budget chooses them")
+    else:
+        assert calibration is not None
+        assert dense is not None
+        limit = dense.loss + budget
+        model = descend(
+            model,
+            lambda candidate: calibration.fidelity(candidate, scale),
+            lambda then: then.loss <= limit,
+            report,
+        )
+    delta = None if calibration is None else calibration.fidelity(model, scale)
+    return Converted(model, scale, dense, delta)
+
+
+def _of_every_layer(model: Model, theta: tuple[int | None, int | None]) -> tuple[int, ...]:
+    theta_x, theta_h = (value or 0 for value in theta)
+    layers = model.parameters.layers
+    return tuple(value for layer in layers for value in (theta_x, theta_h)[: 1 + layer.recurrent])
+
+
+def load_calibration(path: Path, network: FloatNetwork) -> Calibration:
+    """Frames in a float .npy array [T, I]. Raises ValueError that names the file."""
+    expected = f"a float .npy array [T, {network.inputs}]"
+    try:
+        with path.open("rb") as file:
+            frames = np.load(file, allow_pickle=False)
+    except OSError as error:
+        raise refusal(str(path), error.strerror or str(error), expected) from None
+    except Exception:  # a broken header raises nearly anything
+        raise refusal(str(path), "no .npy file of numbers", expected) from None
+    if not isinstance(frames, np.ndarray) or frames.dtype.kind != "f":
+        found = getattr(frames, "dtype", "an archive")
+        raise refusal(str(path), f"{found}", expected)
+    try:
+        return Calibration(network, frames)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None

@@ -1,0 +1,116 @@
+"""A float network of GRU layers and an optional linear read-out, whoever trained it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from golden.errors import refusal
+from train.data import Floats
+
+
+@dataclass(frozen=True)
+class FloatGRU:
+    """A GRU layer; gates in the order r, u, c, reset gate after the product (docs/numerics.md).
+
+    Attributes
+    ----------
+    weight_x, weight_h : float64 [3H, I], [3H, H]
+    bias_x, bias_h : float64 [3H]
+        What is added to each product.
+    """
+
+    weight_x: Floats
+    weight_h: Floats
+    bias_x: Floats
+    bias_h: Floats
+
+    @property
+    def inputs(self) -> int:
+        return self.weight_x.shape[1]
+
+    @property
+    def units(self) -> int:
+        return self.weight_h.shape[1]
+
+    def run(self, frames: Floats) -> Floats:
+        """h [T, H] of frames [T, I], from h = 0."""
+        size = self.units
+        h, states = np.zeros(size), np.empty((len(frames), size))
+        products = frames @ self.weight_x.T + self.bias_x
+        for t, x in enumerate(products):
+            p = self.weight_h @ h + self.bias_h
+            r, u = np.split(1 / (1 + np.exp(-(x[: 2 * size] + p[: 2 * size]))), 2)
+            h = (1 - u) * np.tanh(x[2 * size :] + r * p[2 * size :]) + u * h
+            states[t] = h
+        return states
+
+
+@dataclass(frozen=True)
+class FloatLinear:
+    """A read-out: ``weight`` float64 [O, I], ``bias`` float64 [O]."""
+
+    weight: Floats
+    bias: Floats
+
+    @property
+    def inputs(self) -> int:
+        return self.weight.shape[1]
+
+    @property
+    def units(self) -> int:
+        return self.weight.shape[0]
+
+    def run(self, frames: Floats) -> Floats:
+        """[T, O] of [T, I]."""
+        return frames @ self.weight.T + self.bias
+
+
+@dataclass(frozen=True)
+class FloatNetwork:
+    """GRU layers, then perhaps a linear layer.
+
+    Raises
+    ------
+    ValueError
+        Where there is no GRU layer, a linear layer that is not the last, a layer whose inputs are
+        not the units of the one before, or a value that is not finite.
+    """
+
+    layers: tuple[FloatGRU | FloatLinear, ...]
+
+    def __post_init__(self) -> None:
+        if not any(isinstance(layer, FloatGRU) for layer in self.layers):
+            raise refusal("network", "no GRU layer", "at least one")
+        if any(isinstance(layer, FloatLinear) for layer in self.layers[:-1]):
+            raise refusal("network", "a linear layer that is not the last", "one read-out at most")
+        for k, (below, layer) in enumerate(zip(self.layers, self.layers[1:], strict=False), 1):
+            if layer.inputs != below.units:
+                raise refusal(f"layer {k}", f"{layer.inputs} inputs", f"{below.units}, as below it")
+        for k, layer in enumerate(self.layers):
+            for name, value in vars(layer).items():
+                if not np.isfinite(value).all():
+                    raise refusal(f"layer {k} {name}", "a value that is not finite", "numbers")
+
+    @property
+    def inputs(self) -> int:
+        return self.layers[0].inputs
+
+    def run(self, frames: Floats) -> Floats:
+        """The last layer's results [T, O] of one sequence [T, I], from h = 0."""
+        for layer in self.layers:
+            frames = layer.run(frames)
+        return frames
+
+    def scaled(self, scale: ArrayLike) -> "FloatNetwork":
+        """The network that takes ``scale * input`` ([I] or one) where this one takes ``input``."""
+        first, *rest = self.layers
+        assert isinstance(first, FloatGRU)
+        return FloatNetwork((replace(first, weight_x=first.weight_x / np.asarray(scale)), *rest))
+
+
+def gates_in_order(rows: Floats, order: Iterable[int]) -> Floats:
+    """Rows [3H, ...] of gates that come in another order: ``order`` says where r, u and c are."""
+    gates = np.split(rows, 3)
+    return np.concatenate([gates[n] for n in order])
