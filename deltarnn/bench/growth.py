@@ -34,7 +34,7 @@ class Axes:
 
     inputs: int = 64
     lanes: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
-    size: int = 256
+    size: int = 128
     sizes: tuple[int, ...] = (16, 32, 64, 128, 256, 512, 1024)
     lanes_of_sizes: int = 8
     largest: int = 256
