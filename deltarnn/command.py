@@ -1,8 +1,9 @@
 """The `deltarnn` command line. Bad input gets one line and exit status 2."""
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -408,28 +409,103 @@ def import_(
     _table(rows, f"import {file.name}")
 
 
+DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    envvar="DELTARNN_DATA",
+    help="Folder of the recordings that no package holds.  [default: $DELTARNN_DATA]",
+)
+
+
 @cli.command()
 @click.argument("task")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="MODEL")
+@click.option(
+    "--method",
+    default="sparse",
+    show_default=True,
+    help="What training knows of deltas: plain, rounded, noisy, delta or sparse.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
+@DATA
 @JSON
-def train(task: str, output: Path, seed: int, as_json: bool) -> None:
-    """Trains the network of TASK and writes its model file."""
-    tasks = _tasks()
-    if task not in tasks:
-        raise refusal("task", repr(task), " or ".join(tasks))
-    _require_writable(output)
-    report = tasks[task](output, seed, not as_json)
+def train(
+    task: str, output: Path, method: str, seed: int, data: Path | None, as_json: bool
+) -> None:
+    """Trains the network of TASK and writes its model file.
+
+    An interrupted run goes on where it was when the same is asked for again.
+    """
+    with _extra("train"), _recordings(data):
+        from train.pipeline import train_task
+        from train.tasks import find_task
+
+        wanted = find_task(task)
+        _require_writable(output)
+        report = train_task(wanted, method, output, seed, not as_json)
     if as_json:
         _print_json(report)
-    else:
-        _table(report, f"train {task}")
+        return
+    scores = report["scores"]
+    rows: dict[str, Any] = {"model": report["model"], "held-out recordings": report["frames"]}
+    rows["formats"] = ", ".join(f"{name} {q}" for name, q in report["formats"].items())
+    for k, layer in enumerate(report["layers"]):
+        rows[f"layer {k}"] = _layer(LayerParameters(**layer))
+    for name in ("float", "quantised", "delta"):
+        rows[f"{name}: {scores['unit']}"] = f"{scores[name]:.4g}"
+    rows["fired"] = f"{scores['occupancy_x']:.1%} of x, {scores['occupancy_h']:.1%} of h"
+    rows["weight fetches"] = f"{scores['mac_reduction']:.2f} times fewer than dense"
+    _table(rows, f"train {task}")
 
 
-def _tasks() -> dict[str, Callable[[Path, int, bool], dict[str, Any]]]:
-    with _extra("train"):
-        from train.tasks import TASKS
-    return TASKS
+@cli.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("docs"),
+    show_default=True,
+    help="Folder of results.md, whose tables are replaced; data and pictures go into its results/.",
+)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=Path("build/results"),
+    show_default=True,
+    help="Folder of the trained models; what is there is not trained again.",
+)
+@click.option(
+    "--only", multiple=True, metavar="STUDY", help="Train these and report nothing; else all."
+)
+@DATA
+def results(output: Path, runs: Path, only: tuple[str, ...], data: Path | None) -> None:
+    """Trains every task by several methods and seeds, and reports them: hours of work."""
+    with _extra("train,sim,bench"), _recordings(data):
+        import matplotlib  # noqa: F401  # missing is better known before the work than after
+
+        from deltarnn.results.studies import chosen, complete
+
+        studies = chosen(only)
+        complete(studies, runs, True)
+    if only:
+        return
+    from deltarnn.results.publish import publish
+    from sim.simulators import find_simulator
+
+    with progress.status("simulating") as status:
+        found = find_simulator("verilator")
+        files = publish(studies, runs, output, found, lambda name: status.update(f"RTL of {name}"))
+    print(*files, sep="\n")
+
+
+@contextmanager
+def _recordings(data: Path | None) -> Iterator[None]:
+    """Tells the loaders where recordings lie."""
+    from train.places import VARIABLE
+
+    if data is not None:
+        os.environ[VARIABLE] = str(data)
+    yield
 
 
 def main() -> None:

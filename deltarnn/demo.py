@@ -89,8 +89,8 @@ def run_demo(
         "recordings": f"{len(utterances)} held-out utterances, {report['frames']:,} frames",
         "golden = RTL": f"{report['words_compared']:,} words compared in {simulator}: {verdict}",
         "right": f"{right} of {len(utterances)} ({100 * report['accuracy']:.1f} %)",
-        "right, whole test set": f"{100 * scores['delta']:.2f} % (float GRU "
-        f"{100 * scores['float']:.2f} %), as recorded in the model file",
+        "right, whole test set": f"{100 * (1 - scores['delta']):.2f} % (float GRU "
+        f"{100 * (1 - scores['float']):.2f} %), as recorded in the model file",
         "columns that fired": f"{100 * of_x:.1f} % of x, {100 * of_h:.1f} % of h",
         "weights fetched": f"{fetched:,} of {fetched_dense:,} "
         f"({fetched_dense / fetched:.2f} times fewer)",

@@ -13,7 +13,7 @@ from golden.model import Model  # noqa: E402
 from golden.network import DeltaNetwork  # noqa: E402
 from golden.parameters import Formats  # noqa: E402
 from train.fit import reproducible  # noqa: E402
-from train.gru import GRUClassifier, float_network  # noqa: E402
+from train.float_gru import FloatGRUNetwork, float_network  # noqa: E402
 from train.quantize import quantize_network  # noqa: E402
 
 FINE = Formats(
@@ -28,10 +28,10 @@ WEIGHT_FRAC = 7
 STEP = 1 / FINE.preactivation.scale
 
 
-def network(layers: int = 1) -> GRUClassifier:
+def network(layers: int = 1) -> FloatGRUNetwork:
     """Weights are exact int8 multiples of 2^-7 that keep preactivations within the tables."""
     with reproducible(seed=3):
-        net = GRUClassifier(INPUTS, UNITS, CLASSES, layers)
+        net = FloatGRUNetwork(INPUTS, UNITS, CLASSES, layers)
         for parameter in net.parameters():
             steps = torch.randint(-64, 65, parameter.shape)
             # One full-scale weight: a larger f_w would saturate it.
@@ -46,7 +46,7 @@ def frames() -> np.ndarray:
     return np.random.default_rng(5).integers(-one, one, (FRAMES, INPUTS))
 
 
-def errors(net: GRUClassifier, model: Model) -> tuple[float, float]:
+def errors(net: FloatGRUNetwork, model: Model) -> tuple[float, float]:
     """The largest difference between torch and golden: of h, and of the read-out."""
     x = frames()
     with torch.no_grad():
@@ -58,7 +58,7 @@ def errors(net: GRUClassifier, model: Model) -> tuple[float, float]:
     return float(np.abs(h - states[0].double().numpy()).max()), float(np.abs(y - logits).max())
 
 
-def quantized(net: GRUClassifier) -> Model:
+def quantized(net: FloatGRUNetwork) -> Model:
     return quantize_network("fine", FINE, float_network(net.gru, net.readout))
 
 
@@ -118,11 +118,10 @@ def test_the_comparison_sees_every_mistake(mistake):
 def test_folding_the_input_changes_the_scale_and_nothing_else():
     net = network(2)
     x = torch.tensor(frames() / FINE.activation.scale, dtype=torch.float32)[None]
-    mask = torch.ones(x.shape[:2])
     gain, offset = np.array([0.5, 2.0, 1.5, 1.0, 3.0]), np.array([1.0, -0.5, 0.0, 2.0, -1.0])
     with torch.no_grad():
-        before = net(x, mask)
+        before = net(x).outputs
         net.fold_input(gain, offset)
         folded_input = torch.tensor(gain, dtype=x.dtype) * (x + torch.tensor(offset, dtype=x.dtype))
-        after = net(folded_input, mask)
+        after = net(folded_input).outputs
     torch.testing.assert_close(after, before, rtol=0, atol=1e-5)

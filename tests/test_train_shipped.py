@@ -51,7 +51,7 @@ def test_the_delta_network_is_within_a_point_of_the_float_one(model):
 
 def test_the_recorded_scores_are_those_of_the_whole_test_set(model, held_out):
     pytest.importorskip("aeon")
-    from train.japanese_vowels import load
+    from train.tasks.japanese_vowels import load
 
     activation = model.parameters.formats.activation
     test = load().test.quantized(model.extra["input_scale"], activation)

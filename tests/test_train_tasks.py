@@ -1,110 +1,158 @@
-"""A task from end to end, in a few steps; and the loader of its recordings."""
+"""Loaders, on small stand-ins for the recordings: splits, labels, and what is refused."""
 
-import json
-import sys
-from dataclasses import replace
+import io
+import pickle
+import zipfile
 
 import numpy as np
 import pytest
 
-from golden.model import load_model
-from train import tasks
-from train.data import load_recordings
-from train.score import score
+soundfile = pytest.importorskip("soundfile")
+pytest.importorskip("torch")
 
-NEEDS = ("torch", "aeon")
-
-
-@pytest.fixture(scope="module")
-def vowels():
-    pytest.importorskip("aeon")
-    from train.japanese_vowels import load
-
-    return load()
+from train.audio import RATE  # noqa: E402
+from train.places import VARIABLE  # noqa: E402
+from train.tasks import comma2k19, digits, find_task, gestures, kitti, strings, wake_words  # noqa: E402
 
 
-def test_the_recordings_are_those_of_the_set(vowels):
-    assert [len(p) for p in (vowels.train, vowels.validation, vowels.test)] == [216, 54, 370]
-    assert np.bincount(vowels.train.labels).tolist() == [24] * 9
-    assert np.bincount(vowels.validation.labels).tolist() == [6] * 9
-    assert np.bincount(vowels.test.labels).tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]
-    for part in (vowels.train, vowels.validation, vowels.test):
-        assert all(x.shape[1] == 12 and 7 <= len(x) <= 29 for x in part.frames)
-    # The first numbers of the set's first test recording.
-    np.testing.assert_array_equal(vowels.test.frames[0][:2, 0], [1.635533, 1.547694])
-    assert vowels.test.frames[0][0, 1] == 0.024848
+def write(path, rng, seconds=0.3):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.1 * rng.normal(size=int(RATE * seconds)), RATE)
 
 
 @pytest.fixture
-def tiny(monkeypatch):
-    """The task's own recipe with four units and two epochs."""
-    for package in NEEDS:
-        pytest.importorskip(package)
-    from train import classifier
-
-    fit = replace(classifier.SPEAKERS.fit, epochs=2)
-    formats = classifier.SPEAKERS.formats[:2]
-    recipe = replace(classifier.SPEAKERS, units=4, fit=fit, formats=formats, shifted_copies=0)
-    monkeypatch.setattr(classifier, "SPEAKERS", recipe)
-
-
-@pytest.mark.usefixtures("tiny")
-def test_a_task_writes_a_model_and_recordings_that_agree_with_its_report(tmp_path, vowels):
-    path = tmp_path / "m.safetensors"
-    report = tasks.TASKS["japanese_vowels"](path, 5, False)
-    assert json.loads(json.dumps(report)) == report
-    model = load_model(path)
-    held_out = load_recordings(tmp_path / "m.frames.npz")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.frames.npz", "m.safetensors"]
-    assert model.labels is not None
-    assert model.labels[0] == "speaker 1"
-    assert model.extra["scores"] == report["scores"]
-    assert model.extra["licence"] == "CC BY 4.0"
-    assert score(model, held_out).accuracy == report["held_out"]["delta"]
-    frames = vowels.test.quantized(
-        model.extra["input_scale"], model.parameters.formats.activation
-    ).frames
-    assert all(np.array_equal(a, b) for a, b in zip(held_out.frames, frames[::5], strict=True))
-
-    again = tmp_path / "again"
-    again.mkdir()
-    tasks.TASKS["japanese_vowels"](again / "m.safetensors", 5, False)
-    for name in ("m.safetensors", "m.frames.npz"):
-        assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+def recordings(tmp_path, monkeypatch):
+    """Every digit of every speaker, takes 0, 1, 5, 6, 10 and 11; eight of each keyword."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    rng = np.random.default_rng(1)
+    for speaker in digits.SPEAKERS:
+        for digit in range(10):
+            for take in (0, 1, 5, 6, 10, 11):
+                write(tmp_path / f"fsdd/recordings/{digit}_{speaker}_{take}.wav", rng)
+    for keyword in wake_words.KEYWORDS:
+        for n in range(8):
+            write(tmp_path / f"wake_words/{keyword}/{n}.flac", rng, 0.3 + 0.1 * n)
+    return tmp_path
 
 
-@pytest.mark.usefixtures("tiny")
-def test_a_missing_folder_is_refused_before_the_work(tmp_path):
-    with pytest.raises(ValueError, match="nowhere: found no folder, expected a folder to write"):
-        tasks.TASKS["japanese_vowels"](tmp_path / "nowhere" / "m.safetensors", 0, False)
+@pytest.mark.usefixtures("recordings")
+def test_digits_are_split_by_take_or_by_speaker():
+    data = digits.load()
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [120, 120, 120]
+    assert np.bincount(data.test.labels).tolist() == [12] * 10
+    apart = digits.unseen("theo").load()
+    assert [len(p) for p in (apart.train, apart.validation, apart.test)] == [200, 100, 60]
+    theirs = {x.tobytes() for x in apart.test.frames}
+    assert not theirs & {x.tobytes() for x in apart.train.frames}
+    assert apart.name == "digits_unseen_theo"
 
 
-@pytest.mark.parametrize(
-    ("package", "modules"),
-    [
-        ("torch", ["train.classifier", "train.fit", "train.gru", "train.quantize"]),
-        ("aeon", ["aeon.datasets"]),
-    ],
-)
-def test_a_missing_package_is_one_line(monkeypatch, tmp_path, package, modules):
-    for needed in NEEDS:
-        pytest.importorskip(needed)
-    for name in modules:  # as if they had never been imported
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ValueError, match=rf"training: found no package '{package}"):
-        tasks.TASKS["japanese_vowels"](tmp_path / "m.safetensors", 0, False)
+def test_a_digit_of_another_name_is_refused(recordings):
+    (recordings / "fsdd/recordings/ten_theo_0.wav").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"ten_theo_0\.wav: found a name of another form"):
+        digits.load()
 
 
-def test_a_seed_decides_and_leaves_no_trace():
-    torch = pytest.importorskip("torch")
-    from train.fit import reproducible
+@pytest.mark.usefixtures("recordings")
+def test_strings_are_three_to_seven_digits_of_their_own_part():
+    data = strings.load()
+    for part, count in strings.STRINGS.items():
+        sequences = getattr(data, part)
+        assert len(sequences) == count
+        assert {len(label) for label in sequences.labels} == set(strings.DIGITS)
+        for frames, label in zip(sequences.frames, sequences.labels, strict=True):
+            seconds = len(frames) / 100 - 0.3 * len(label)
+            assert 0.1 * (len(label) + 1) - 0.1 <= seconds <= 0.4 * (len(label) + 1) + 0.1
+    assert data.labels is not None
+    assert data.labels[-1] == "blank"
+    again = strings.load()
+    assert all(
+        np.array_equal(a, b) for a, b in zip(data.test.frames, again.test.frames, strict=True)
+    )
 
-    state, threads = torch.get_rng_state(), torch.get_num_threads()
-    with reproducible(1):
-        a = torch.rand(3)
-    with reproducible(1):
-        b = torch.rand(3)
-    assert torch.equal(a, b)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert torch.get_num_threads() == threads
+
+@pytest.mark.usefixtures("recordings")
+def test_wake_words_are_blocks_of_the_index():
+    data = wake_words.load()
+    rest = wake_words.REST
+    for part, each in (("train", 5), ("validation", 1), ("test", 2)):
+        counts = np.bincount(getattr(data, part).labels)
+        assert counts.tolist() == [each] * 6 + [rest[part]]
+    lengths = [len(x) for x in data.test.frames[:2]]
+    assert lengths == [int(np.ceil((0.3 + 0.1 * n) * 100 - 1.5)) for n in (6, 7)]
+
+
+def test_the_order_of_the_index_is_that_of_its_numbers(recordings):
+    write(recordings / "wake_words/alexa/10.flac", np.random.default_rng(0))
+    names = sorted((recordings / "wake_words/alexa").glob("*.flac"), key=wake_words._index)
+    assert [path.stem for path in names][-2:] == ["7", "10"]
+
+
+def test_a_drive_is_cut_in_time(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    t = np.arange(1000) / 80
+    signals = {
+        "CAN/steering_angle": np.sin(t),
+        "CAN/speed": np.full((1000, 1), 20.0),
+        "CAN/wheel_speed": np.full((1000, 4), 20.0),
+        "IMU/gyro": np.stack([0 * t, 0 * t, np.cos(t)], axis=1),
+        "IMU/accelerometer": np.zeros((1000, 3)),
+    }
+    for name, value in signals.items():
+        (tmp_path / "comma2k19" / name).mkdir(parents=True)
+        np.save(tmp_path / "a.npy", t)
+        (tmp_path / "a.npy").rename(tmp_path / "comma2k19" / name / "t")
+        np.save(tmp_path / "a.npy", value)
+        (tmp_path / "a.npy").rename(tmp_path / "comma2k19" / name / "value")
+    data = comma2k19.load()
+    assert [len(p.frames[0]) for p in (data.train, data.validation, data.test)] == [480, 120, 300]
+    np.testing.assert_allclose(data.test.labels[0], np.sin(t)[700:])
+    (tmp_path / "comma2k19/CAN/speed/t").write_bytes(b"no array")
+    with pytest.raises(ValueError, match="CAN/speed/t: found no array"):
+        comma2k19.load()
+
+
+def test_a_car_in_a_circle_turns_its_wheels_for_it():
+    """A curve of ten metres' radius to the right at five metres a second."""
+    times = np.arange(50) / 10
+    heading = times * 5 / 10
+    poses = np.zeros((50, 3, 4))
+    poses[:, 1, 1] = 1
+    poses[:, 0, 0] = poses[:, 2, 2] = np.cos(heading)
+    poses[:, 0, 2], poses[:, 2, 0] = np.sin(heading), -np.sin(heading)
+    poses[:, 0, 3], poses[:, 2, 3] = 10 * (1 - np.cos(heading)), 10 * np.sin(heading)
+    motion = kitti._motion(poses.reshape(50, 12), times)
+    np.testing.assert_allclose(motion[:, 0], 5, rtol=1e-3)
+    np.testing.assert_allclose(motion[:, 1], 0.5, rtol=1e-9)
+    np.testing.assert_allclose(motion[:, 2], 0.1, rtol=1e-3)
+
+
+def test_a_pickle_is_read_without_running_it(tmp_path):
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(30, 6)), np.asfortranarray(rng.normal(size=(40, 6)))
+    many = np.arange(140) % 7
+    content = {
+        "X": [first, second, *(first.copy() for _ in range(138))],
+        "y_labels": ["PEN"],
+        "y": many,
+    }
+    content |= {"subject": many[::-1].copy(), "side": np.ones(140)}
+    file = io.BytesIO()
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|O", "fortran_order": False, "shape": ()}
+    )
+    file.write(header.getvalue() + pickle.dumps(content, protocol=2))
+    wheel = tmp_path / "some.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(gestures.MEMBER, file.getvalue())
+    arrays, labels, people = gestures._read(wheel)
+    np.testing.assert_array_equal(arrays[0], first)
+    np.testing.assert_array_equal(arrays[1], second)
+    assert labels.tolist() == many.tolist()
+    assert people.tolist() == many[::-1].tolist()
+
+
+def test_a_task_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="task: found 'unicorns', expected japanese_vowels or "):
+        find_task("unicorns")

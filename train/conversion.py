@@ -15,7 +15,7 @@ from golden.parameters import Formats
 from train.data import Floats
 from train.network import FloatNetwork
 from train.quantize import quantize_network
-from train.thresholds import descend, with_thresholds
+from train.thresholds import descend, thresholds, with_thresholds
 
 # Where inputs may begin to saturate: the fraction of calibration values within the range.
 _WITHIN = (1.0, 0.9999, 0.999, 0.99)
@@ -147,12 +147,14 @@ def convert(
         assert calibration is not None
         assert dense is not None
         limit = dense.loss + budget
-        model = descend(
-            model,
-            lambda candidate: calibration.fidelity(candidate, scale),
+        path = descend(
+            (0,) * len(thresholds(model)),
+            model.parameters.formats.activation.max,
+            lambda values: calibration.fidelity(with_thresholds(model, values), scale),
             lambda then: then.loss <= limit,
             report,
         )
+        model = with_thresholds(model, path[-1].thresholds)
     delta = None if calibration is None else calibration.fidelity(model, scale)
     return Converted(model, scale, dense, delta)
 

@@ -1,4 +1,4 @@
-"""Labelled sequences: what every classification task here learns from."""
+"""Labelled sequences: what every task here learns from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,22 +11,23 @@ from golden.files import written_aside
 from golden.fixed import Q, quantize
 
 Floats = NDArray[np.float64]
+Labels = NDArray[np.int64] | tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Recordings with one class each.
+    """Recordings, each with its label.
 
     Attributes
     ----------
     frames : per sequence float64 [T, I], or int8 [T, I] once in activation LSBs
         Features of T frames; T differs from sequence to sequence.
-    labels : int64 [n]
-        Class of each sequence, from 0.
+    labels : int64 [n], or per sequence an array
+        The class of each sequence, from 0; or whatever a goal (train/goals.py) asks of one.
     """
 
     frames: tuple[np.ndarray, ...]
-    labels: NDArray[np.int64]
+    labels: Labels
 
     def __post_init__(self) -> None:
         if len(self.frames) != len(self.labels):
@@ -38,7 +39,12 @@ class Sequences:
     def pick(self, which: ArrayLike) -> "Sequences":
         """The sequences at the indices ``which``, in that order."""
         indices = np.asarray(which, dtype=np.int64)
-        return Sequences(tuple(self.frames[i] for i in indices), self.labels[indices])
+        labels = (
+            tuple(self.labels[i] for i in indices)
+            if isinstance(self.labels, tuple)
+            else self.labels[indices]
+        )
+        return Sequences(tuple(self.frames[i] for i in indices), labels)
 
     def split(self, per_class: int, seed: int) -> tuple["Sequences", "Sequences"]:
         """Two disjoint parts: the rest, and ``per_class`` sequences of every class, drawn by seed.
@@ -46,6 +52,7 @@ class Sequences:
         Both keep the order of the whole.
         """
         rng = np.random.default_rng(seed)
+        assert isinstance(self.labels, np.ndarray)
         apart = np.zeros(len(self), dtype=bool)
         for label in np.unique(self.labels):
             members = np.flatnonzero(self.labels == label)
@@ -75,7 +82,8 @@ class Sequences:
             for _ in range(copies)
             for x in self.frames
         )
-        return Sequences(self.frames + shifted, np.tile(self.labels, 1 + copies))
+        everyone = self.pick(np.tile(np.arange(len(self)), 1 + copies))
+        return Sequences(self.frames + shifted, everyone.labels)
 
     def quantized(self, input_scale: ArrayLike, activation: Q) -> "Sequences":
         """int8 frames in activation LSBs: quantize(frames * input_scale)."""
@@ -94,7 +102,7 @@ class Dataset:
     """
 
     name: str
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] | None
     source: str
     licence: str
     train: Sequences
@@ -105,17 +113,28 @@ class Dataset:
 def save_recordings(data: Sequences, path: Path) -> None:
     """Quantised sequences as .npz, without pickle: recording k is frames[start[k]:start[k + 1]].
 
-    ``frames`` int8 [N, I] in activation LSBs, ``start`` int64 [n + 1], ``label`` int64 [n].
+    ``frames`` int8 [N, I] in activation LSBs, ``start`` int64 [n + 1]; ``label`` int64 [n], or
+    where a label is an array all of them in a row, with ``label_start`` int64 [n + 1].
     """
-    start = np.cumsum([0, *(len(x) for x in data.frames)], dtype=np.int64)
+    arrays = {"frames": np.concatenate(data.frames), "start": _starts(data.frames)}
+    if isinstance(data.labels, tuple):
+        arrays |= {"label": np.concatenate(data.labels), "label_start": _starts(data.labels)}
+    else:
+        arrays["label"] = data.labels
     with written_aside(path) as part:
-        np.savez_compressed(
-            part, frames=np.concatenate(data.frames), start=start, label=data.labels
-        )
+        np.savez_compressed(part, **arrays)
 
 
 def load_recordings(path: Path) -> Sequences:
     """What ``save_recordings`` wrote."""
     with np.load(path, allow_pickle=False) as archive:
-        frames, start, labels = archive["frames"], archive["start"], archive["label"]
-    return Sequences(tuple(np.split(frames, start[1:-1])), labels)
+        arrays = dict(archive)
+    frames = tuple(np.split(arrays["frames"], arrays["start"][1:-1]))
+    labels = arrays["label"]
+    if "label_start" in arrays:
+        labels = tuple(np.split(labels, arrays["label_start"][1:-1]))
+    return Sequences(frames, labels)
+
+
+def _starts(arrays: tuple[np.ndarray, ...]) -> NDArray[np.int64]:
+    return np.cumsum([0, *(len(array) for array in arrays)], dtype=np.int64)

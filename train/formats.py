@@ -16,8 +16,6 @@ class Candidate:
 
 
 def cheapest(candidates: Sequence[Candidate], tolerance: float) -> Formats:
-    """The first of ``candidates``, cheapest first, that loses no more than ``tolerance`` nats of
-    cross entropy to the best of them.
-    """
+    """The first of ``candidates``, cheapest first, within ``tolerance`` of the least loss."""
     best = min(candidate.score.loss for candidate in candidates)
     return next(c.formats for c in candidates if c.score.loss <= best + tolerance)

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from golden.errors import refusal
+from golden.gru import GRUWeights
+from golden.model import Model
 from train.data import Floats
 
 
@@ -108,6 +110,21 @@ class FloatNetwork:
         first, *rest = self.layers
         assert isinstance(first, FloatGRU)
         return FloatNetwork((replace(first, weight_x=first.weight_x / np.asarray(scale)), *rest))
+
+
+def dequantized(model: Model) -> FloatNetwork:
+    """The real numbers that a model's integers stand for; bias r, u, xc goes with x, hc with h."""
+    layers: list[FloatGRU | FloatLinear] = []
+    for layer, w in zip(model.parameters.layers, model.weights, strict=True):
+        step = 2.0**-layer.weight_frac
+        bias = w.bias * 2.0 ** -model.parameters.formats.accumulator_frac(layer.weight_frac)
+        if isinstance(w, GRUWeights):
+            of_x, of_h = np.split(bias, [3 * layer.units])
+            of_h = np.concatenate([np.zeros(2 * layer.units), of_h])
+            layers.append(FloatGRU(w.weight_x * step, w.weight_h * step, of_x, of_h))
+        else:
+            layers.append(FloatLinear(w.weight_x * step, bias))
+    return FloatNetwork(tuple(layers))
 
 
 def gates_in_order(rows: Floats, order: Iterable[int]) -> Floats:

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
+import torch
 
-from golden.cost import delta_cost, dense_cost
+from golden.cost import delta_cost, dense_cost, occupancy
 from golden.model import Model
 from golden.network import Trace, run_sequences
-from train.data import Floats, Sequences
+from train.data import Sequences
+from train.goals import Goal, padded
 
 
 @dataclass(frozen=True)
@@ -16,47 +17,33 @@ class Score:
 
     Attributes
     ----------
-    accuracy
-        Fraction of sequences whose largest sum of read-outs is their label.
+    error
+        In the goal's unit: a fraction, or a root mean square.
     loss
-        Mean cross entropy of the read-outs, in nats; it moves where the accuracy does not yet.
-    occupancy
-        Columns that fired / all columns; x and h of all frames and layers together.
+        The goal's; it moves where the error does not yet.
+    occupancy_x, occupancy_h
+        Columns that fired / all columns, over all frames and layers.
     macs
-        Multiply-accumulates done / those of the dense network.
+        Multiply-accumulates done / those of the dense network; weights fetched are as many.
     """
 
-    accuracy: float
+    error: float
     loss: float
-    occupancy: float
+    occupancy_x: float
+    occupancy_h: float
     macs: float
 
 
-def score(model: Model, data: Sequences) -> Score:
+def score(model: Model, data: Sequences, goal: Goal) -> Score:
     """Runs every sequence from reset; ``data`` holds int8 frames in activation LSBs."""
     traces = run_sequences(model, data.frames)
     network = model.parameters
-    sums = np.stack([trace.outputs.sum(axis=0) for trace in traces])
-    lengths = np.array([len(trace.outputs) for trace in traces])
-    frames = int(lengths.sum())
-    events = sum(int(trace.events_x.sum() + trace.events_h.sum()) for trace in traces)
-    macs = sum(int(delta_cost(network, trace).macs.sum()) for trace in traces)
-    logits = sums / lengths[:, None] / 2.0**network.output_frac
-    return Score(
-        accuracy=float(np.mean(predictions(traces) == data.labels)),
-        loss=_cross_entropy(logits, data.labels),
-        occupancy=events / (frames * sum(layer.columns for layer in network.layers)),
-        macs=macs / int(dense_cost(network, frames).macs.sum()),
+    outputs = [trace.outputs / 2.0**network.output_frac for trace in traces]
+    joined = Trace.joined(traces)
+    of_x, of_h = occupancy(network, joined)
+    macs = (
+        delta_cost(network, joined).macs.sum() / dense_cost(network, len(joined.outputs)).macs.sum()
     )
-
-
-def predictions(traces: list[Trace]) -> np.ndarray:
-    """int64 [n]: the class with the largest sum of read-outs, the first of equals."""
-    return np.array([trace.outputs.sum(axis=0).argmax() for trace in traces])
-
-
-def _cross_entropy(logits: Floats, labels: np.ndarray) -> float:
-    """Mean of log(sum exp) - logit of the label; logits [n, O], labels [n]."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    own = shifted[np.arange(len(labels)), labels]
-    return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - own))
+    with torch.no_grad():
+        loss = float(goal.loss(*padded(outputs), data.labels))
+    return Score(goal.error(outputs, data.labels), loss, of_x, of_h, float(macs))

@@ -2,29 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from golden.model import Model
-from train.data import Sequences
-from train.score import Score, score
 
 Thresholds = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What may be lost on the validation part against the same network at threshold 0.
+    """What thresholds may cost on the validation part.
 
     Parameters
     ----------
-    accuracy
-        Fraction of the sequences.
+    error
+        In the goal's unit, against the float network.
     loss
-        Cross entropy, in nats. A small validation part has few sequences near a boundary, so
-        its accuracy stands still long after the margins have begun to go; the loss shows that.
+        The goal's, against the network at the thresholds that the search begins with. A small
+        validation part has few sequences near a boundary, so its error stands still long after
+        the margins have begun to go; the loss shows that.
     """
 
-    accuracy: float
+    error: float
     loss: float
 
 
@@ -65,53 +64,43 @@ class Measured(Protocol):
 M = TypeVar("M", bound=Measured)
 
 
-def calibrate(
-    model: Model,
-    validation: Sequences,
-    budget: Budget,
-    report: Callable[[Score], None] = lambda _: None,
-) -> Model:
-    """The model with the thresholds that save most MACs within the budget on ``validation``."""
-    unthresholded = score(with_thresholds(model, (0,) * len(thresholds(model))), validation)
-    floor = unthresholded.accuracy - budget.accuracy
-    ceiling = unthresholded.loss + budget.loss
-    return descend(
-        model,
-        lambda candidate: score(candidate, validation),
-        lambda then: then.accuracy >= floor and then.loss <= ceiling,
-        report,
-    )
+@dataclass(frozen=True)
+class Step(Generic[M]):
+    """Thresholds, and what was measured with them."""
+
+    thresholds: Thresholds
+    measured: M
 
 
 def descend(
-    model: Model,
-    measure: Callable[[Model], M],
+    start: Thresholds,
+    top: int,
+    measure: Callable[[Thresholds], M],
     allowed: Callable[[M], bool],
     report: Callable[[M], None] = lambda _: None,
-) -> Model:
-    """Raises thresholds as long as that saves MACs and is allowed.
+) -> list[Step[M]]:
+    """Raises thresholds, to at most ``top``, as long as that saves MACs and is allowed.
 
-    Descent from all zero: of the steps of 1 LSB that save anything and are allowed, the one that
-    costs least loss for each MAC that it saves is taken, until none is left. ``report`` is told
-    what was measured after each step.
+    Descent from ``start``: of the steps of 1 LSB that save anything and are allowed, the one that
+    costs least loss for each MAC that it saves is taken, until none is left. Gives every step, the
+    start first and the result last; ``report`` is told what was measured after each.
     """
-    current = with_thresholds(model, (0,) * len(thresholds(model)))
-    now = measure(current)
+    path = [Step(start, measure(start))]
     while True:
+        now = path[-1]
         found = []
-        for moved in _neighbours(thresholds(current), model):
-            candidate = with_thresholds(current, moved)
-            then = measure(candidate)
-            if allowed(then) and then.macs < now.macs:
-                found.append(((then.loss - now.loss) / (now.macs - then.macs), candidate, then))
+        for moved in _neighbours(now.thresholds, top):
+            then = measure(moved)
+            saved = now.measured.macs - then.macs
+            if saved > 0 and allowed(then):
+                found.append(((then.loss - now.measured.loss) / saved, Step(moved, then)))
         if not found:
-            return current
-        _, current, now = min(found, key=lambda entry: entry[0])
-        report(now)
+            return path
+        path.append(min(found, key=lambda entry: entry[0])[1])
+        report(path[-1].measured)
 
 
-def _neighbours(values: Thresholds, model: Model) -> list[Thresholds]:
-    top = model.parameters.formats.activation.max
+def _neighbours(values: Thresholds, top: int) -> list[Thresholds]:
     return [
         (*values[:k], value + 1, *values[k + 1 :]) for k, value in enumerate(values) if value < top
     ]

@@ -9,7 +9,13 @@ come with the package aeon; nothing is downloaded.
 
 import numpy as np
 
+from golden.fixed import Q
+from golden.parameters import Formats
 from train.data import Dataset, Sequences
+from train.fit import FitParameters
+from train.goals import OneClass
+from train.recipe import Recipe, Task
+from train.thresholds import Budget
 
 NAME = "japanese_vowels"
 LABELS = tuple(f"speaker {n}" for n in range(1, 10))
@@ -20,6 +26,28 @@ SOURCE = (
 LICENCE = "CC BY 4.0"
 VALIDATION_PER_SPEAKER = 6  # of the 30 that each speaker gave for training
 SPLIT_SEED = 0  # the split is part of the task: other training seeds see the same data
+
+
+RECIPE = Recipe(
+    units=32,
+    layers=1,
+    fit=FitParameters(),
+    tune=FitParameters(epochs=60, learning_rate=3e-3),
+    theta_x=3,
+    theta_h=2,
+    noise=1.5,
+    delta_cost=0.3,
+    formats=(
+        Formats(),
+        Formats(state=Q(1, 14)),
+        Formats(activation=Q(2, 5), state=Q(2, 5)),
+        Formats(activation=Q(2, 5), state=Q(1, 14)),
+    ),
+    format_tolerance=0.005,
+    span=8.0,
+    shifted_copies=3,
+    budget=Budget(error=0.01, loss=0.004),
+)
 
 
 def load() -> Dataset:
@@ -34,3 +62,6 @@ def _part(name: str) -> Sequences:
     cases, speakers = load_japanese_vowels(name)[:2]
     frames = tuple(np.ascontiguousarray(case.T, dtype=np.float64) for case in cases)
     return Sequences(frames, np.asarray(speakers, dtype=np.int64) - 1)
+
+
+TASK = Task(load, OneClass(), RECIPE)

@@ -5,35 +5,31 @@ import torch
 from torch import Tensor, nn
 
 from golden.errors import refusal
-from train.data import Floats, Sequences
+from train.data import Floats
+from train.forward import Pass
 from train.network import FloatGRU, FloatLinear, FloatNetwork
 
 
-class GRUClassifier(nn.Module):
-    """Says which class a sequence is: the largest sum of the read-out over its frames.
+class FloatGRUNetwork(nn.Module):
+    """GRU layers and a linear read-out of every frame, in PyTorch's own modules.
 
     Parameters
     ----------
-    inputs, units, classes
-        I, H and O: features of a frame, units of each GRU layer, classes.
+    inputs, units, outputs
+        I, H and O: features of a frame, units of each GRU layer, results.
     layers
         GRU layers, one above the other.
     """
 
-    def __init__(self, inputs: int, units: int, classes: int, layers: int = 1) -> None:
+    def __init__(self, inputs: int, units: int, outputs: int, layers: int = 1) -> None:
         super().__init__()
         self.gru = nn.GRU(inputs, units, layers, batch_first=True)
-        self.readout = nn.Linear(units, classes)
+        self.readout = nn.Linear(units, outputs)
 
-    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """Logits [batch, O] of padded frames [batch, T, I] whose mask [batch, T] is 1 on a frame.
-
-        The mean over the frames, not the sum: the same class wins, and the loss of a long
-        sequence does not outweigh that of a short one.
-        """
+    def forward(self, frames: Tensor) -> Pass:
+        """Results [B, T, O] of frames [B, T, I], from h = 0; nothing is sent, so no deltas."""
         states, _ = self.gru(frames)
-        sums = (self.readout(states) * mask[..., None]).sum(dim=1)
-        return sums / mask.sum(dim=1, keepdim=True)
+        return Pass(self.readout(states))
 
     @torch.no_grad()
     def fold_input(self, gain: Floats, offset: Floats) -> None:
@@ -74,21 +70,3 @@ def float_network(gru: nn.GRU, readout: nn.Linear | None = None) -> FloatNetwork
 
 def _floats(module: nn.Module, name: str) -> Floats:
     return module.get_parameter(name).detach().numpy().astype(np.float64)
-
-
-def padded(data: Sequences) -> tuple[Tensor, Tensor, Tensor]:
-    """Frames float32 [n, T, I] padded with zeros to the longest, mask [n, T], labels [n]."""
-    longest = max(len(x) for x in data.frames)
-    frames = np.zeros((len(data), longest, data.frames[0].shape[1]), dtype=np.float32)
-    mask = np.zeros((len(data), longest), dtype=np.float32)
-    for n, x in enumerate(data.frames):
-        frames[n, : len(x)] = x
-        mask[n, : len(x)] = 1
-    return torch.from_numpy(frames), torch.from_numpy(mask), torch.from_numpy(data.labels)
-
-
-@torch.no_grad()
-def float_accuracy(network: GRUClassifier, data: Sequences) -> float:
-    """The fraction of sequences that the float network gets right."""
-    frames, mask, labels = padded(data)
-    return float((network(frames, mask).argmax(dim=1) == labels).double().mean())

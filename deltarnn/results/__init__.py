@@ -1,0 +1,1 @@
+"""The results: every task trained by several methods and seeds, as tables and pictures."""

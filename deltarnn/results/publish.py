@@ -1,0 +1,33 @@
+"""From trained runs to a document: data, pictures, tables."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from deltarnn.results.pictures import draw_costs, draw_raster
+from deltarnn.results.report import report
+from deltarnn.results.studies import LADDER, Study
+from deltarnn.results.tables import fill
+from golden.files import make_folder, written_aside
+from sim.simulator import Simulator
+
+
+def publish(
+    studies: dict[str, Study],
+    runs: Path,
+    output: Path,
+    simulator: Simulator,
+    say: Callable[[str], None],
+) -> list[Path]:
+    """Writes results.json and pictures into ``output``/results; fills in ``output``/results.md."""
+    folder = output / "results"
+    make_folder(folder)
+    found = report(studies, runs, simulator, say)
+    data, costs, raster = (folder / n for n in ("results.json", "cost.png", "raster.png"))
+    with written_aside(data) as part:
+        part.write_text(json.dumps(found, indent=1) + "\n")
+    draw_costs(found, costs)
+    ladder = studies[LADDER]
+    draw_raster(ladder.path(runs, ladder.methods[-1], ladder.seeds[0]), raster)
+    fill(output / "results.md", found)
+    return [data, costs, raster, output / "results.md"]

@@ -1,0 +1,146 @@
+"""The results as Markdown, put between the marks of a document."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deltarnn.results.studies import LADDER
+from golden.errors import refusal
+from golden.files import written_aside
+
+Report = dict[str, Any]
+
+
+def fill(document: Path, found: Report) -> None:
+    """Replaces what lies between ``<!-- NAME -->`` and ``<!-- end -->`` by the table NAME."""
+    try:
+        text = document.read_text()
+    except OSError as error:
+        raise refusal(str(document), error.strerror, "a document with marks") from None
+    for name, table in TABLES.items():
+        mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        if not mark.search(text):
+            raise refusal(str(document), "no mark", f"<!-- {name} --> and <!-- end -->")
+        content = table(found)
+        text = mark.sub(lambda m, content=content: f"{m[1]}\n{content}\n\n{m[2]}", text)
+    with written_aside(document) as part:
+        part.write_text(text)
+
+
+def _markdown(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _error(spread: dict[str, float], unit: str) -> str:
+    if "RMSE" in unit:
+        return f"{spread['mean']:.3f} ({spread['least']:.3f} - {spread['greatest']:.3f})"
+    mean, least, greatest = (100 * spread[k] for k in ("mean", "least", "greatest"))
+    return f"{mean:.2f} % ({least:.2f} - {greatest:.2f})"
+
+
+def _percent(spread: dict[str, float]) -> str:
+    return f"{100 * spread['mean']:.1f} %"
+
+
+def _times(spread: dict[str, float]) -> str:
+    return f"{spread['mean']:.1f} ({spread['least']:.1f} - {spread['greatest']:.1f})"
+
+
+def _rows(entry: Report) -> list[str]:
+    unit = entry["unit"]
+    return [
+        *(_error(entry[key], unit) for key in ("float", "quantised", "delta")),
+        *(_percent(entry[key]) for key in ("occupancy_x", "occupancy_h")),
+        _times(entry["mac_reduction"]),
+    ]
+
+
+_FIGURES = ["float", "integers", "with thresholds", "x fired", "h fired", "times fewer fetches"]
+
+
+def ladder(found: Report) -> str:
+    """Every method on one task."""
+    methods = found["studies"].get(LADDER, {"methods": {}})["methods"]
+    rows = [[name, *_rows(entry)] for name, entry in methods.items()]
+    return _markdown(["method", *_FIGURES], rows)
+
+
+def tasks(found: Report) -> str:
+    """The first and the last method of every task."""
+    rows = []
+    for name, study in _whole(found).items():
+        methods = study["methods"]
+        for method in (next(iter(methods)), list(methods)[-1]):
+            entry = methods[method]
+            shape = " -> ".join(str(n) for n in entry["network"])
+            rows.append([f"{name} ({shape})", entry["unit"], method, *_rows(entry)])
+    return _markdown(["task", "error in", "method", *_FIGURES], rows)
+
+
+def speakers(found: Report) -> str:
+    """Digits of people whom training never heard."""
+    rows = [
+        [name.rpartition("_")[2], *_rows(study["methods"]["sparse"])]
+        for name, study in found["studies"].items()
+        if name.startswith(f"{LADDER}_")
+    ]
+    return _markdown(["speaker left out", *_FIGURES], rows)
+
+
+def formats(found: Report) -> str:
+    """What the float network loses to each format, on the validation part at thresholds 0."""
+    rows = []
+    for name, study in _whole(found).items():
+        unit = next(iter(study["methods"].values()))["unit"]
+        taken = list(study["methods"].values())[-1]["formats"]
+        for entry in study["formats"]:
+            mark = all(entry[key] == taken[key] for key in ("activation", "state"))
+            error = {"mean": entry["error"], "least": entry["error"], "greatest": entry["error"]}
+            rows.append(
+                [
+                    name,
+                    f"{entry['activation']} / {entry['state']}" + (" (taken)" if mark else ""),
+                    f"{entry['loss']:.4f}",
+                    _error(error, unit).partition(" (")[0],
+                    *(f"{100 * entry[key]:.1f} %" for key in ("occupancy_x", "occupancy_h")),
+                ]
+            )
+    header = ["task", "activation / state", "loss", "error", "x fired", "h fired"]
+    return _markdown(header, rows)
+
+
+def cycles(found: Report) -> str:
+    """The paper's count and the simulated core's cycles side by side."""
+    rows = []
+    for name, study in _whole(found).items():
+        c = study["cycles"]
+        fetches = c["dense_cycles_per_frame"] / c["ideal_cycles_per_frame"]
+        rows.append(
+            [
+                name,
+                f"{c['recordings']}, {c['frames']:,}",
+                f"{c['words_compared']:,}",
+                f"{c['dense_cycles_per_frame']:,}",
+                f"{c['ideal_cycles_per_frame']:.1f}",
+                f"{c['cycles_per_frame']:.1f}",
+                f"{fetches:.1f}",
+                f"{c['speedup_over_dense']:.1f}",
+            ]
+        )
+    header = ["task", "recordings, frames", "words equal", "dense cycles", "events * row blocks"]
+    return _markdown([*header, "cycles", "times fewer by count", "in cycles"], rows)
+
+
+def _whole(found: Report) -> dict[str, Report]:
+    return {name: study for name, study in found["studies"].items() if "cycles" in study}
+
+
+TABLES: dict[str, Callable[[Report], str]] = {
+    "ladder": ladder,
+    "tasks": tasks,
+    "speakers": speakers,
+    "formats": formats,
+    "cycles": cycles,
+}

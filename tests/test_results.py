@@ -1,0 +1,99 @@
+"""The results: what is missing is trained, what is there is not, and tables say what files say."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("aeon")
+pytest.importorskip("matplotlib")
+
+from deltarnn.results import studies as module
+from deltarnn.results.publish import publish
+from deltarnn.results.studies import Study, chosen, complete, studies
+from deltarnn.results.tables import TABLES, fill
+from sim.simulators import find_simulator
+from train.goals import OneClass
+from train.methods import METHODS
+from train.recipe import Task
+from train.tasks import TASKS, japanese_vowels
+
+
+def test_every_task_has_its_study():
+    found = studies()
+    assert set(TASKS) < set(found)
+    assert found["digits"].methods == tuple(METHODS)
+    assert found["digits_unseen_theo"].task().load.args == ("theo",)  # type: ignore[attr-defined]
+    assert list(chosen(["kitti"])) == ["kitti"]
+    with pytest.raises(ValueError, match="study: found 'x', expected japanese_vowels or"):
+        chosen(["x"])
+
+
+@pytest.fixture(scope="module")
+def small() -> dict[str, Study]:
+    """Two studies of four units and one epoch: a ladder, and one speaker left out of it."""
+    data = japanese_vowels.load()
+    recipe = japanese_vowels.RECIPE
+    short = replace(recipe.fit, epochs=1)
+    recipe = replace(
+        recipe, units=4, fit=short, tune=short, formats=recipe.formats[:1], shifted_copies=0
+    )
+    task = Task(lambda: data, OneClass(), recipe)
+    return {
+        "digits": Study("digits", lambda: task, ("plain", "sparse"), (0, 1)),
+        "digits_unseen_theo": Study("digits_unseen_theo", lambda: task, ("sparse",), (0,)),
+    }
+
+
+@pytest.fixture(scope="module")
+def runs(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    complete(small, folder, False)
+    return folder
+
+
+def test_what_is_there_is_not_trained_again(small, runs, monkeypatch):
+    names = {path.name for path in runs.glob("*.safetensors")}
+    assert names == {
+        *(
+            f"digits.{method}.{seed}.safetensors"
+            for method in ("plain", "sparse")
+            for seed in (0, 1)
+        ),
+        "digits_unseen_theo.sparse.0.safetensors",
+    }
+    assert not list(runs.glob("*.checkpoint"))
+    monkeypatch.setattr(module, "pretrain", lambda *_: pytest.fail("trained again"))
+    complete(small, runs, False)
+
+
+def test_a_document_gets_its_tables(small, runs, tmp_path):
+    marks = "\n".join(
+        f"# {name}\n<!-- {name} -->\nto be replaced\n<!-- end -->\n" for name in TABLES
+    )
+    (tmp_path / "results.md").write_text(marks)
+    files = publish(small, runs, tmp_path, find_simulator("verilator"), lambda _: None)
+    assert all(path.is_file() for path in files)
+    text = (tmp_path / "results.md").read_text()
+    assert "to be replaced" not in text
+    found = json.loads((tmp_path / "results/results.json").read_text())
+    entry = found["studies"]["digits"]
+    cycles = entry["cycles"]
+    assert cycles["cycles_per_frame"] >= cycles["ideal_cycles_per_frame"]
+    assert cycles["words_compared"] > 10_000
+    reduction = entry["methods"]["plain"]["mac_reduction"]
+    assert reduction["least"] <= reduction["mean"] <= reduction["greatest"]
+    assert f"| {reduction['mean']:.1f} (" in text
+    assert "| theo |" in text
+    again = text
+    fill(tmp_path / "results.md", found)
+    assert (tmp_path / "results.md").read_text() == again
+
+
+def test_a_document_without_marks_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"results\.md: found No such file"):
+        fill(tmp_path / "results.md", {"studies": {}})
+    (tmp_path / "results.md").write_text("no tables here")
+    with pytest.raises(ValueError, match=r"results\.md: found no mark, expected <!-- ladder -->"):
+        fill(tmp_path / "results.md", {"studies": {}})

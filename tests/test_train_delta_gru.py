@@ -1,0 +1,212 @@
+"""The delta network in PyTorch: golden's in every bit, and the gradient that it should have."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from golden.delta import DeltaEncoder  # noqa: E402
+from golden.fixed import Q, quantize  # noqa: E402
+from golden.network import run_sequences  # noqa: E402
+from golden.parameters import Formats  # noqa: E402
+from golden.tables import sigmoid_table, tanh_table  # noqa: E402
+from tests.networks import random_model  # noqa: E402
+from train.delta_gru import DeltaGRU  # noqa: E402
+from train.network import FloatGRU, FloatLinear, FloatNetwork, dequantized  # noqa: E402
+from train.straight_through import held, rounded, to_grid  # noqa: E402
+
+FORMATS = {
+    "defaults": Formats(),
+    "wide state": Formats(state=Q(1, 14)),
+    "driving": Formats(activation=Q(2, 5), state=Q(2, 5)),
+    "driving, wide state": Formats(activation=Q(2, 5), state=Q(1, 14)),
+}
+THRESHOLDS = {"none": (0, 0, 0, 0, 0), "some": (9, 3, 2, 5, 4), "one": (0, 4, 0, 0, 0)}
+I, H, O = 6, (12, 7), 3  # noqa: E741
+
+
+def network(seed: int, size: float = 0.6) -> FloatNetwork:
+    rng = np.random.default_rng(seed)
+
+    def gru(inputs: int, units: int) -> FloatGRU:
+        rows = 3 * units
+        shapes = ((rows, inputs), (rows, units), (rows,), (rows,))
+        return FloatGRU(*(rng.normal(size=shape) * size for shape in shapes))
+
+    readout = FloatLinear(rng.normal(size=(O, H[1])), rng.normal(size=O))
+    return FloatNetwork((gru(I, H[0]), gru(H[0], H[1]), readout))
+
+
+def walks(seed: int, count: int = 5, frames: int = 40) -> np.ndarray:
+    """int8 [count, T, I] that wander over the whole range."""
+    steps = np.random.default_rng(seed).integers(-12, 13, (count, frames, I))
+    return np.clip(np.cumsum(steps, axis=1), -128, 127).astype(np.int8)
+
+
+@pytest.mark.parametrize("thresholds", THRESHOLDS.values(), ids=THRESHOLDS)
+@pytest.mark.parametrize("formats", FORMATS.values(), ids=FORMATS)
+def test_what_is_exported_computes_the_same_integers(formats, thresholds):
+    delta_gru = DeltaGRU(network(3), formats)
+    delta_gru.set_thresholds(thresholds)
+    frames = walks(8)
+    with torch.no_grad():
+        found = delta_gru(torch.tensor(frames).float() / formats.activation.scale)
+    model = delta_gru.exported("m", None)
+    traces = run_sequences(model, list(frames))
+    outputs = found.outputs.double().numpy() * 2.0**model.parameters.output_frac
+    np.testing.assert_array_equal(outputs, np.stack([trace.outputs for trace in traces]))
+    for k, h in enumerate(found.sent[1::2]):
+        moved = torch.diff(h, dim=0, prepend=torch.zeros_like(h[:1])) * formats.activation.scale
+        deltas = np.stack([trace.deltas_h[k] for trace in traces], axis=1)
+        np.testing.assert_array_equal(moved.numpy(), deltas)
+
+
+def test_a_model_comes_back_from_its_real_numbers():
+    model = random_model((5, 9, 6), 4, theta=(0, 0), scale=127)
+    again = DeltaGRU(dequantized(model), model.parameters.formats).exported("random", None)
+    for ours, theirs in zip(again.weights, model.weights, strict=True):
+        # The scale may be another, the numbers are the same.
+        assert vars(ours).keys() == vars(theirs).keys()
+    frames = walks(2)[:, :, :5]
+    for a, b in zip(
+        run_sequences(again, list(frames)), run_sequences(model, list(frames)), strict=True
+    ):
+        np.testing.assert_array_equal(
+            a.outputs / 2.0**again.parameters.output_frac,
+            b.outputs / 2.0**model.parameters.output_frac,
+        )
+
+
+def test_accumulators_that_float32_does_not_hold_are_refused():
+    large = DeltaGRU(network(1, size=0.02), Formats(activation=Q(3, 12)))
+    with pytest.raises(ValueError, match=r"accumulators: found \d+ bits, expected at most 24"):
+        large.exported("m", None)
+
+
+@pytest.mark.parametrize("formats", FORMATS.values(), ids=FORMATS)
+def test_float32_makes_the_tables(formats):
+    pre, gate = formats.preactivation, formats.gate
+    entries = torch.arange(pre.min, pre.max + 1) / pre.scale
+    for table, function in ((sigmoid_table, torch.sigmoid), (tanh_table, torch.tanh)):
+        made = to_grid(function(entries), gate) * gate.scale
+        np.testing.assert_array_equal(made.numpy(), table(pre, gate))
+
+
+def straight(v: torch.Tensor, q: Q) -> torch.Tensor:
+    return v + (to_grid(v.detach(), q) - v.detach())
+
+
+def by_autograd(products, weight, bias, theta, formats):
+    """The recurrence as PyTorch differentiates it, step by step."""
+    size = weight.shape[1]
+    h = memory = products.new_zeros(products.shape[1], size)
+    a, sent = [], []
+    for product in products:
+        v = straight(h, formats.activation)
+        fires = (v - memory).abs() > theta if theta else torch.ones_like(v, dtype=torch.bool)
+        memory = torch.where(fires, v, memory)
+        of_h = memory @ weight.t()
+        ru = straight(product[:, : 2 * size] + of_h[:, : 2 * size], formats.readout)
+        ru = straight(torch.sigmoid(straight(ru, formats.preactivation)), formats.gate)
+        r, u = ru[:, :size], ru[:, size:]
+        hc = straight(of_h[:, 2 * size :] + bias, formats.readout)
+        xc = straight(product[:, 2 * size :], formats.readout)
+        c = straight(torch.tanh(straight(xc + r * hc, formats.preactivation)), formats.gate)
+        h = straight(c + u * (h - c), formats.state)
+        a.append(straight(h, formats.activation))
+        sent.append(memory)
+    return torch.stack(a), torch.stack(sent)
+
+
+@pytest.mark.parametrize("theta", [0.0, 0.1])
+@pytest.mark.parametrize("formats", FORMATS.values(), ids=FORMATS)
+def test_the_gradient_is_that_of_autograd(formats, theta):
+    from train.delta_gru import _Recurrence
+
+    size = 8
+    torch.manual_seed(1)
+    given = [
+        torch.randn(12, 3, 3 * size).div(2),
+        torch.randn(3 * size, size).div(3),
+        torch.randn(size).div(3),
+    ]
+    given = [to_grid(x, Q(3, 8)).double().requires_grad_() for x in given]
+    weigh = [torch.randn(12, 3, size, dtype=torch.float64) for _ in range(2)]
+
+    def gradients(results):
+        sum((w * r).sum() for w, r in zip(weigh, results, strict=True)).backward()
+        found = [x.grad.clone() for x in given]
+        for x in given:
+            x.grad = None
+        return found
+
+    ours = gradients(_Recurrence.apply(*given, None, theta, formats))
+    theirs = gradients(by_autograd(*given, theta, formats))
+    for a, b in zip(ours, theirs, strict=True):
+        # Ours takes a gate's slope from its rounded value, autograd from the exact one.
+        assert torch.nn.functional.cosine_similarity(a.ravel(), b.ravel(), dim=0) > 0.999
+        assert 0.98 < float(a.norm() / b.norm()) < 1.02
+
+
+def test_noise_is_for_training_only():
+    delta_gru = DeltaGRU(network(3), Formats())
+    delta_gru.noise = 3.0
+    frames = torch.tensor(walks(8)).float() / 16
+    with torch.no_grad():
+        noisy = [delta_gru(frames).outputs for _ in range(2)]
+        still = [delta_gru.eval()(frames).outputs for _ in range(2)]
+    assert not torch.equal(*noisy)
+    assert torch.equal(*still)
+
+
+def test_the_cost_is_that_of_the_counts():
+    delta_gru = DeltaGRU(network(3), Formats())
+    delta_gru.set_thresholds(THRESHOLDS["some"])
+    frames = walks(8)
+    mask = torch.ones(frames.shape[:2])
+    mask[:, 30:] = 0
+    with torch.no_grad():
+        found = delta_gru(torch.tensor(frames).float() / 16)
+    traces = run_sequences(delta_gru.exported("m", None), [x[:30] for x in frames])
+    of_x, of_h = (sum(getattr(t, n).sum(axis=0) for t in traces) for n in ("events_x", "events_h"))
+    fetched = 3 * H[0] * (of_x[0] + of_h[0]) + 3 * H[1] * (of_x[1] + of_h[1]) + O * of_x[2]
+    dense = 3 * H[0] * (I + H[0]) + 3 * H[1] * (H[0] + H[1]) + O * H[1]
+    assert found.cost(mask) == (fetched, dense * 30 * len(frames))
+    columns_x, columns_h = I + H[0] + H[1], H[0] + H[1]
+    assert found.occupancy(mask) == (
+        of_x.sum() / (150 * columns_x),
+        of_h.sum() / (150 * columns_h),
+    )
+
+
+@pytest.mark.parametrize("q", [Q(3, 4), Q(0, 7), Q(1, 14)])
+def test_rounding_is_the_specification_s_and_its_gradient_is_1_inside(q):
+    near = np.array([0.0, 1e-9, -1e-9, 1e-3])
+    ties = (np.arange(q.min - 2, q.max + 3)[:, None] + 0.5 + near).ravel() / q.scale
+    v = torch.tensor(ties, dtype=torch.float64, requires_grad=True)
+    result = rounded(v, q)
+    np.testing.assert_array_equal(result.detach().numpy() * q.scale, quantize(ties, q))
+    result.sum().backward()
+    middle = np.abs(ties) < q.max / q.scale
+    assert v.grad is not None
+    assert (v.grad.numpy()[middle] == 1).all()
+    assert v.grad[0] == 0
+    assert v.grad[-1] == 0
+
+
+@pytest.mark.parametrize("theta", [0, 1, 7])
+def test_what_is_held_is_the_encoder_s_memory(theta):
+    frames = walks(5, count=2).astype(np.int64).transpose(1, 0, 2)
+    encoder, expected = DeltaEncoder(I, 2), []
+    for frame in frames:
+        encoder.encode(frame, theta)
+        expected.append(encoder.memory.copy())
+    np.testing.assert_array_equal(held(torch.tensor(frames).float(), theta), np.stack(expected))
+
+
+def test_a_gradient_goes_to_the_frame_that_was_sent():
+    v = torch.tensor([0.0, 3.0, 4.0, 9.0, 8.0]).reshape(-1, 1).requires_grad_()
+    weigh = torch.tensor([1.0, 10.0, 100.0, 1000.0, 10000.0]).reshape(-1, 1)
+    (held(v, 2.0) * weigh).sum().backward()  # 0, 3, 3, 9, 9
+    assert v.grad is not None
+    assert v.grad.ravel().tolist() == [0, 110, 0, 11000, 0]

@@ -1,0 +1,318 @@
+"""From a dataset to a model file: train, quantise, choose formats, train on as a delta network,
+choose thresholds, judge, save.
+"""
+
+import platform
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from golden.errors import refusal
+from golden.fixed import Q
+from golden.model import Model, save_model
+from golden.parameters import Formats
+from train.data import Dataset, Floats, Sequences, save_recordings
+from train.delta_gru import DeltaGRU
+from train.fit import Fit, FitRecord, reproducible
+from train.float_gru import FloatGRUNetwork, float_network
+from train.formats import Candidate, cheapest
+from train.goals import padded
+from train.methods import METHODS, Method
+from train.network import FloatNetwork
+from train.quantize import quantize_network
+from train.recipe import Recipe, Task
+from train.score import Score, score
+from train.thresholds import Step, Thresholds, descend, with_thresholds
+from train.thresholds import thresholds as thresholds_of
+from train.twin import Twin
+
+CALIBRATION_SEED = 0  # as the split's: every training seed is measured on the same recordings
+HELD_OUT = 75  # recordings, about, that go beside the model
+SWEPT = 8  # of the thresholds passed on the way, how many are measured on the test part
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A float network on standardised features, and how it does.
+
+    Attributes
+    ----------
+    network
+        What torch trained.
+    mean, std : float64 [I]
+        Of the features it takes.
+    fitted
+        Its record on the validation part.
+    error
+        On the test part, in the goal's unit.
+    """
+
+    network: FloatGRUNetwork
+    mean: Floats
+    std: Floats
+    fitted: FitRecord
+    error: float
+
+
+def frames_path(model: Path) -> Path:
+    """Where a model's held-out recordings lie: beside it."""
+    return model.with_suffix(".frames.npz")
+
+
+def checkpoint_path(model: Path, part: str) -> Path:
+    """Where an unfinished run is kept: beside the model it will be."""
+    return model.with_name(f"{model.stem}.{part}.checkpoint")
+
+
+def train_task(task: Task, method: str, output: Path, seed: int, progress: bool) -> dict[str, Any]:
+    """Writes the model to ``output`` and its recordings beside it; returns the report, for JSON.
+
+    The same seed, versions and machine give the same files. A run that was interrupted left
+    checkpoints beside ``output`` and goes on from them.
+    """
+    if not output.parent.is_dir():  # said before the work, not after it
+        raise refusal(str(output.parent), "no folder", "a folder to write the model to")
+    if method not in METHODS:
+        raise refusal("method", repr(method), " or ".join(METHODS))
+    data = task.load()
+    pretrained = pretrain(task, data, seed, progress, checkpoint_path(output, "float"))
+    tune_checkpoint = checkpoint_path(output, "tune")
+    report = finish(task, data, pretrained, method, output, seed, progress, tune_checkpoint)
+    for part in ("float", "tune"):
+        checkpoint_path(output, part).unlink(missing_ok=True)
+    return report
+
+
+def pretrain(
+    task: Task, data: Dataset, seed: int, progress: bool, checkpoint: Path | None
+) -> Pretrained:
+    """The float network of a task."""
+    mean, std = data.train.moments()
+    recipe = task.recipe
+    with reproducible(seed):
+        outputs = len(data.labels) if data.labels else 1
+        network = FloatGRUNetwork(len(mean), recipe.units, outputs, recipe.layers)
+        fitted = Fit(task.goal, recipe.fit, checkpoint=checkpoint, title="float network").run(
+            network,
+            data.train.standardized(mean, std),
+            data.validation.standardized(mean, std),
+            progress,
+        )
+        test = data.test.standardized(mean, std)
+        error = task.goal.error(_results(network, test), test.labels)
+    return Pretrained(network, mean, std, fitted, error)
+
+
+def finish(
+    task: Task,
+    data: Dataset,
+    pretrained: Pretrained,
+    method: str,
+    output: Path,
+    seed: int,
+    progress: bool,
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """From the float network to the model file, by one of the methods; as ``train_task``."""
+    recipe, goal, std = task.recipe, task.goal, pretrained.std
+    console = Console(stderr=True, quiet=not progress)
+    calibration = data.validation.with_shifted_copies(
+        recipe.shifted_copies, recipe.fit.sequence_noise * std, CALIBRATION_SEED
+    )
+
+    def scaled(formats: Formats) -> tuple[FloatNetwork, Floats]:
+        """The float network that takes scaled features, and the scale."""
+        scale = input_scale(std, formats.activation, recipe.span)
+        folded = deepcopy(pretrained.network)
+        folded.fold_input(gain=scale * std, offset=pretrained.mean / std)
+        return float_network(folded.gru, folded.readout), scale
+
+    def measured(formats: Formats) -> Candidate:
+        network, scale = scaled(formats)
+        model = quantize_network(data.name, formats, network, data.labels)
+        frames = calibration.quantized(scale, formats.activation)
+        return Candidate(formats, Twin(model, frames, goal).measure(_zeros(model)))
+
+    with console.status("choosing formats"):
+        candidates = [measured(formats) for formats in recipe.formats]
+    formats = cheapest(candidates, recipe.format_tolerance)
+    network, scale = scaled(formats)
+    if METHODS[method].rounds:
+        tuner = Tuner(task, data, METHODS[method], formats, scale)
+        with reproducible(seed):
+            model, fitted = tuner.run(network, progress, checkpoint)
+    else:
+        model, fitted = quantize_network(data.name, formats, network, data.labels), None
+    start = thresholds_of(model)
+
+    frames = calibration.quantized(scale, formats.activation)
+    with console.status("choosing thresholds") as status:
+        twin = Twin(model, frames, goal)
+        first = twin.measure(start)
+        wrong = max(pretrained.fitted.error, first.error) + recipe.budget.error
+        ceiling = first.loss + recipe.budget.loss
+        path = descend(
+            start,
+            formats.activation.max,
+            twin.measure,
+            lambda then: then.error <= wrong and then.loss <= ceiling,
+            lambda then: status.update(f"{then.macs:.1%} of the MACs, loss {then.loss:.4f}"),
+        )
+        delta = with_thresholds(model, path[-1].thresholds)
+        test = data.test.quantized(scale, formats.activation)
+        judged = score(delta, test, goal)
+        at_zero = score(with_thresholds(model, _zeros(model)), test, goal)
+        sweep = _sweep(path, Twin(model, test, goal))
+
+    every = -(-len(test) // HELD_OUT)
+    held_out = test.pick(np.arange(0, len(test), every))
+    scores = {
+        "unit": goal.unit,
+        "recordings": len(test),
+        "float": pretrained.error,
+        "quantised": at_zero.error,
+        "delta": judged.error,
+        "occupancy_x": judged.occupancy_x,
+        "occupancy_h": judged.occupancy_h,
+        "mac_reduction_at_threshold_0": 1 / at_zero.macs,
+        "mac_reduction": 1 / judged.macs,
+    }
+    extra = {
+        "source": data.source,
+        "licence": data.licence,
+        "input_scale": scale.tolist(),
+        "readout": goal.readout,
+        "training": {
+            "seed": seed,
+            "method": method,
+            "recipe": _recipe_record(recipe),
+            "versions": versions(),
+        },
+        "validation": {
+            "recordings": len(data.validation),
+            "float": asdict(pretrained.fitted),
+            "tuned": fitted and asdict(fitted),
+        },
+        "calibration": {
+            "recordings": len(frames),
+            "formats": [{**_format_record(c.formats), **asdict(c.score)} for c in candidates],
+            "delta": asdict(path[-1].measured),
+            "steps": len(path) - 1,
+        },
+        "scores": scores,
+        "sweep": sweep,
+        "held_out": {
+            "file": frames_path(output).name,
+            "rule": f"every test recording k with k % {every} == 0",
+            "recordings": len(held_out),
+            "frames": sum(len(x) for x in held_out.frames),
+            "delta": score(delta, held_out, goal).error,
+        },
+    }
+    if isinstance(scale_of_value := getattr(goal, "scale", None), float):
+        extra["output_scale"] = scale_of_value
+    save_recordings(held_out, frames_path(output))
+    save_model(replace(delta, extra=extra), output)
+    return {
+        "task": data.name,
+        "model": str(output),
+        "frames": str(frames_path(output)),
+        "formats": _format_record(formats),
+        "layers": [asdict(layer) for layer in delta.parameters.layers],
+        **{key: extra[key] for key in ("scores", "held_out", "training")},
+    }
+
+
+def input_scale(std: Floats, activation: Q, span: float) -> Floats:
+    """What each feature is multiplied by, float64 [I]: ``span`` deviations reach the range's end.
+
+    Six digits: what the file says is what was used.
+    """
+    return np.array([float(f"{2.0**activation.m / (span * s):.6g}") for s in std])
+
+
+def versions() -> dict[str, str]:
+    """What the result depends on besides the seed."""
+    packages = {name: version(name) for name in ("torch", "aeon", "numpy")}
+    return {"python": platform.python_version(), **packages}
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """Trains a float network on in the core's arithmetic."""
+
+    task: Task
+    data: Dataset
+    method: Method
+    formats: Formats
+    scale: Floats
+
+    def run(
+        self, network: FloatNetwork, progress: bool, checkpoint: Path | None
+    ) -> tuple[Model, FitRecord]:
+        """The integer network, with the thresholds it was trained with, and its record."""
+        recipe, data = self.task.recipe, self.data
+        delta_gru = DeltaGRU(network, self.formats)
+        if self.method.deltas:
+            delta_gru.set_thresholds((recipe.theta_x, *[recipe.theta_h] * (2 * recipe.layers)))
+        if self.method.noise:
+            delta_gru.noise = recipe.noise
+        # The noise of a recipe is in standard deviations, of which the format holds ``span``.
+        deviation = 2.0**self.formats.activation.m / recipe.span
+        parameters = replace(
+            recipe.tune,
+            sequence_noise=deviation * recipe.tune.sequence_noise,
+            frame_noise=deviation * recipe.tune.frame_noise,
+        )
+        fit = Fit(
+            self.task.goal,
+            parameters,
+            recipe.delta_cost if self.method.cost else 0.0,
+            self.formats.activation,
+            checkpoint,
+            "delta network",
+        )
+        zero = np.zeros(len(self.scale))
+        record = fit.run(
+            delta_gru,
+            data.train.standardized(zero, 1 / self.scale),
+            data.validation.standardized(zero, 1 / self.scale),
+            progress,
+        )
+        return delta_gru.exported(data.name, data.labels), record
+
+
+@torch.no_grad()
+def _results(network: FloatGRUNetwork, data: Sequences) -> list[np.ndarray]:
+    frames, _ = padded(data.frames)
+    found = network(frames).outputs
+    return [o[: len(x)].numpy() for o, x in zip(found, data.frames, strict=True)]
+
+
+def _zeros(model: Model) -> Thresholds:
+    return (0,) * len(thresholds_of(model))
+
+
+def _sweep(path: list[Step[Score]], twin: Twin) -> list[dict[str, Any]]:
+    """Some of the thresholds on the way, first and last with them, on other frames."""
+    chosen = np.unique(np.linspace(0, len(path) - 1, SWEPT).round().astype(int))
+    return [
+        {"thresholds": list(path[n].thresholds), **asdict(twin.measure(path[n].thresholds))}
+        for n in chosen
+    ]
+
+
+def _recipe_record(recipe: Recipe) -> dict[str, Any]:
+    record = asdict(recipe)
+    del record["formats"]  # "calibration" lists them, with what they scored
+    return record
+
+
+def _format_record(formats: Formats) -> dict[str, str]:
+    return {name: str(q) for name, q in vars(formats).items()}

@@ -1,0 +1,65 @@
+"""What a task decides: its data, what is wanted of it, and how that is trained."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from golden.parameters import Formats
+from train.data import Dataset
+from train.fit import FitParameters
+from train.goals import Goal
+from train.thresholds import Budget
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a task decides.
+
+    Parameters
+    ----------
+    units, layers
+        H and the number of GRU layers.
+    fit, tune
+        How to train the float network, and how to go on in the core's arithmetic.
+    theta_x, theta_h
+        Thresholds to train with, in activation LSBs: the input's, and those of whatever training
+        can move (h of all layers, x of the layers above the first).
+    noise
+        In activation LSBs, for the method that has noise in place of thresholds.
+    delta_cost
+        Weight of the L1 cost on deltas.
+    formats
+        What to try, cheapest first; the first that loses no more than ``format_tolerance`` of loss
+        to the best of them is taken.
+    span
+        Standard deviations of a feature that the activation format reaches from 0: features are
+        scaled so that it does, and not centred, because the first layer's bias can do that.
+    shifted_copies
+        Formats and thresholds are measured on the validation part and this many copies of it,
+        shifted as ``fit.sequence_noise`` says: a network that gets all of a small part right
+        shows too late, and too jumpily, what a threshold costs it on another day's recordings.
+    budget
+        What thresholds may cost on those.
+    """
+
+    units: int
+    layers: int
+    fit: FitParameters
+    tune: FitParameters
+    theta_x: int
+    theta_h: int
+    noise: float
+    delta_cost: float
+    formats: tuple[Formats, ...]
+    format_tolerance: float
+    span: float
+    shifted_copies: int
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class Task:
+    """A dataset, what is wanted of it, and how that is trained."""
+
+    load: Callable[[], Dataset]
+    goal: Goal
+    recipe: Recipe
