@@ -95,16 +95,21 @@ class Model:
 
 
 def save_model(model: Model, path: Path) -> None:
-    """Writes the model file; the same model gives the same bytes."""
+    """Writes the model file; the same model gives the same bytes.
+
+    Raises ValueError where ``extra`` has a key of the format's own.
+    """
     formats = model.parameters.formats
-    metadata = {
+    own = {
         "version": VERSION,
         "name": model.name,
         "labels": None if model.labels is None else list(model.labels),
         "formats": {key: [(q := getattr(formats, key)).m, q.f] for key in _FORMATS},
         "layers": [_layer_record(layer) for layer in model.parameters.layers],
-        **model.extra,
     }
+    for key in own.keys() & model.extra.keys():
+        raise refusal(f"extra key {key!r}", "a key of the model file's own", "another name")
+    metadata = {**own, **model.extra}
     tensors = {}
     for k, weights in enumerate(model.weights):
         for tensor, value in vars(weights).items():

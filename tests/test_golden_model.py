@@ -491,3 +491,10 @@ def test_the_accumulator_width_by_hand(weight, bias, width):
     result.bias[:] = bias
     found = accumulator_width(model.parameters.formats, model.parameters.layers, model.weights)
     assert found == width
+
+
+def test_a_key_of_the_file_s_own_is_no_extra(tmp_path):
+    model = replace(random_model((2, 3)), extra={"formats": []})
+    with pytest.raises(ValueError, match="extra key 'formats': found a key of the model file's"):
+        save_model(model, tmp_path / "m")
+    assert not list(tmp_path.iterdir())

@@ -69,7 +69,7 @@ def test_edit_distances(found, wanted, edits):
 
 
 def test_a_value_is_a_root_mean_square_in_its_unit():
-    goal = Value(scale=10.0, unit="degrees")
+    goal = Value(output_scale=10.0, unit="degrees")
     labels = tuple(10.0 * o[:, 0].astype(np.float64) + 3.0 for o in OUTPUTS)
     assert goal.error(OUTPUTS, labels) == pytest.approx(3.0)
     assert float(goal.loss(BATCH, MASK, labels)) == pytest.approx(0.09, rel=1e-5)

@@ -21,6 +21,9 @@ class Goal(Protocol):
         How results are read, for the model file: "sum", "frame", "ctc" or "value".
     unit
         What ``error`` counts.
+    output_scale
+        What a result, as a real number, is multiplied by to be in that unit; None where results
+        are compared with each other.
     """
 
     @property
@@ -28,6 +31,9 @@ class Goal(Protocol):
 
     @property
     def unit(self) -> str: ...
+
+    @property
+    def output_scale(self) -> float | None: ...
 
     def loss(self, outputs: Tensor, mask: Tensor, labels: Labels) -> Tensor:
         """What training lowers: outputs [B, T, O], mask [B, T] (1 on a frame), labels of B."""
@@ -48,6 +54,7 @@ class OneClass:
 
     readout: str = "sum"
     unit: str = "recordings wrong"
+    output_scale: None = None
 
     def loss(self, outputs: Tensor, mask: Tensor, labels: Labels) -> Tensor:
         means = (outputs * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
@@ -63,6 +70,7 @@ class FrameClasses:
 
     readout: str = "frame"
     unit: str = "frames wrong"
+    output_scale: None = None
 
     def loss(self, outputs: Tensor, mask: Tensor, labels: Labels) -> Tensor:
         wanted = torch.from_numpy(np.concatenate(labels))
@@ -83,6 +91,7 @@ class Transcript:
 
     readout: str = "ctc"
     unit: str = "labels wrong"
+    output_scale: None = None
 
     def loss(self, outputs: Tensor, mask: Tensor, labels: Labels) -> Tensor:
         return nn.functional.ctc_loss(
@@ -102,21 +111,21 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Value:
-    """A number in every frame: result 0 times ``scale``. Labels are float64 [T].
+    """A number in every frame: result 0 times ``output_scale``. Labels are float64 [T].
 
     The error is the root of the mean square of what is left.
     """
 
-    scale: float
+    output_scale: float
     unit: str
     readout: str = "value"
 
     def loss(self, outputs: Tensor, mask: Tensor, labels: Labels) -> Tensor:
-        wanted = torch.from_numpy(np.concatenate(labels) / self.scale)
+        wanted = torch.from_numpy(np.concatenate(labels) / self.output_scale)
         return nn.functional.mse_loss(outputs[mask.bool()][:, 0].double(), wanted).float()
 
     def error(self, outputs: Sequence[np.ndarray], labels: Labels) -> float:
-        found = np.concatenate([o[:, 0] for o in outputs]) * self.scale
+        found = np.concatenate([o[:, 0] for o in outputs]) * self.output_scale
         return float(np.sqrt(np.mean((found - np.concatenate(labels)) ** 2)))
 
 

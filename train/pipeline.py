@@ -59,6 +59,13 @@ class Pretrained:
     fitted: FitRecord
     error: float
 
+    def scaled(self, formats: Formats, span: float) -> tuple[FloatNetwork, Floats]:
+        """The float network that takes scaled features, and the scale [I]."""
+        scale = input_scale(self.std, formats.activation, span)
+        folded = deepcopy(self.network)
+        folded.fold_input(gain=scale * self.std, offset=self.mean / self.std)
+        return float_network(folded.gru, folded.readout), scale
+
 
 def frames_path(model: Path) -> Path:
     """Where a model's held-out recordings lie: beside it."""
@@ -120,43 +127,71 @@ def finish(
     checkpoint: Path | None = None,
 ) -> dict[str, Any]:
     """From the float network to the model file, by one of the methods; as ``train_task``."""
-    recipe, goal, std = task.recipe, task.goal, pretrained.std
-    console = Console(stderr=True, quiet=not progress)
-    calibration = data.validation.with_shifted_copies(
-        recipe.shifted_copies, recipe.fit.sequence_noise * std, CALIBRATION_SEED
-    )
-
-    def scaled(formats: Formats) -> tuple[FloatNetwork, Floats]:
-        """The float network that takes scaled features, and the scale."""
-        scale = input_scale(std, formats.activation, recipe.span)
-        folded = deepcopy(pretrained.network)
-        folded.fold_input(gain=scale * std, offset=pretrained.mean / std)
-        return float_network(folded.gru, folded.readout), scale
-
-    def measured(formats: Formats) -> Candidate:
-        network, scale = scaled(formats)
-        model = quantize_network(data.name, formats, network, data.labels)
-        frames = calibration.quantized(scale, formats.activation)
-        return Candidate(formats, Twin(model, frames, goal).measure(_zeros(model)))
-
-    with console.status("choosing formats"):
-        candidates = [measured(formats) for formats in recipe.formats]
-    formats = cheapest(candidates, recipe.format_tolerance)
-    network, scale = scaled(formats)
+    formats, candidates = choose_formats(task, data, pretrained, progress)
+    network, scale = pretrained.scaled(formats, task.recipe.span)
     if METHODS[method].rounds:
         tuner = Tuner(task, data, METHODS[method], formats, scale)
         with reproducible(seed):
             model, fitted = tuner.run(network, progress, checkpoint)
     else:
         model, fitted = quantize_network(data.name, formats, network, data.labels), None
-    start = thresholds_of(model)
+    made = {
+        "training": {
+            "seed": seed,
+            "method": method,
+            "recipe": _recipe_record(task.recipe),
+            "versions": versions(),
+        },
+        "validation": {
+            "recordings": len(data.validation),
+            "float": asdict(pretrained.fitted),
+            "tuned": fitted and asdict(fitted),
+        },
+        "formats_tried": [{**_format_record(c.formats), **asdict(c.score)} for c in candidates],
+        "input_scale": scale.tolist(),
+    }
+    return judge(task, data, pretrained, replace(model, extra=made), output, progress)
 
-    frames = calibration.quantized(scale, formats.activation)
-    with console.status("choosing thresholds") as status:
+
+def choose_formats(
+    task: Task, data: Dataset, pretrained: Pretrained, progress: bool
+) -> tuple[Formats, list[Candidate]]:
+    """The cheapest that lose nothing, and how all of the recipe's do, at thresholds 0."""
+    calibration = _calibration(task, data, pretrained)
+
+    def measured(formats: Formats) -> Candidate:
+        network, scale = pretrained.scaled(formats, task.recipe.span)
+        model = quantize_network(data.name, formats, network, data.labels)
+        frames = calibration.quantized(scale, formats.activation)
+        return Candidate(formats, Twin(model, frames, task.goal).measure(_zeros(model)))
+
+    with Console(stderr=True, quiet=not progress).status("choosing formats"):
+        candidates = [measured(formats) for formats in task.recipe.formats]
+    return cheapest(candidates, task.recipe.format_tolerance), candidates
+
+
+def judge(
+    task: Task,
+    data: Dataset,
+    pretrained: Pretrained,
+    model: Model,
+    output: Path,
+    progress: bool,
+) -> dict[str, Any]:
+    """Raises the thresholds of ``model`` within the budget, scores it on the test part, writes it.
+
+    ``model.extra`` says how it was made, with the input's scale.
+    """
+    goal, budget = task.goal, task.recipe.budget
+    formats, start = model.parameters.formats, thresholds_of(model)
+    scale = np.array(model.extra["input_scale"])
+    frames = _calibration(task, data, pretrained).quantized(scale, formats.activation)
+    test = data.test.quantized(scale, formats.activation)
+    with Console(stderr=True, quiet=not progress).status("choosing thresholds") as status:
         twin = Twin(model, frames, goal)
         first = twin.measure(start)
-        wrong = max(pretrained.fitted.error, first.error) + recipe.budget.error
-        ceiling = first.loss + recipe.budget.loss
+        wrong = max(pretrained.fitted.error, first.error) + budget.error
+        ceiling = first.loss + budget.loss
         path = descend(
             start,
             formats.activation.max,
@@ -165,47 +200,34 @@ def finish(
             lambda then: status.update(f"{then.macs:.1%} of the MACs, loss {then.loss:.4f}"),
         )
         delta = with_thresholds(model, path[-1].thresholds)
-        test = data.test.quantized(scale, formats.activation)
         judged = score(delta, test, goal)
         at_zero = score(with_thresholds(model, _zeros(model)), test, goal)
         sweep = _sweep(path, Twin(model, test, goal))
 
     every = -(-len(test) // HELD_OUT)
     held_out = test.pick(np.arange(0, len(test), every))
-    scores = {
-        "unit": goal.unit,
-        "recordings": len(test),
-        "float": pretrained.error,
-        "quantised": at_zero.error,
-        "delta": judged.error,
-        "occupancy_x": judged.occupancy_x,
-        "occupancy_h": judged.occupancy_h,
-        "mac_reduction_at_threshold_0": 1 / at_zero.macs,
-        "mac_reduction": 1 / judged.macs,
-    }
     extra = {
+        **model.extra,
         "source": data.source,
         "licence": data.licence,
-        "input_scale": scale.tolist(),
         "readout": goal.readout,
-        "training": {
-            "seed": seed,
-            "method": method,
-            "recipe": _recipe_record(recipe),
-            "versions": versions(),
-        },
-        "validation": {
-            "recordings": len(data.validation),
-            "float": asdict(pretrained.fitted),
-            "tuned": fitted and asdict(fitted),
-        },
         "calibration": {
             "recordings": len(frames),
-            "formats": [{**_format_record(c.formats), **asdict(c.score)} for c in candidates],
+            "start": asdict(first),
             "delta": asdict(path[-1].measured),
             "steps": len(path) - 1,
         },
-        "scores": scores,
+        "scores": {
+            "unit": goal.unit,
+            "recordings": len(test),
+            "float": pretrained.error,
+            "quantised": at_zero.error,
+            "delta": judged.error,
+            "occupancy_x": judged.occupancy_x,
+            "occupancy_h": judged.occupancy_h,
+            "mac_reduction_at_threshold_0": 1 / at_zero.macs,
+            "mac_reduction": 1 / judged.macs,
+        },
         "sweep": sweep,
         "held_out": {
             "file": frames_path(output).name,
@@ -215,8 +237,8 @@ def finish(
             "delta": score(delta, held_out, goal).error,
         },
     }
-    if isinstance(scale_of_value := getattr(goal, "scale", None), float):
-        extra["output_scale"] = scale_of_value
+    if goal.output_scale is not None:
+        extra["output_scale"] = goal.output_scale
     save_recordings(held_out, frames_path(output))
     save_model(replace(delta, extra=extra), output)
     return {
@@ -295,6 +317,13 @@ def _results(network: FloatGRUNetwork, data: Sequences) -> list[np.ndarray]:
     return [o[: len(x)].numpy() for o, x in zip(found, data.frames, strict=True)]
 
 
+def _calibration(task: Task, data: Dataset, pretrained: Pretrained) -> Sequences:
+    """What formats and thresholds are measured on."""
+    recipe = task.recipe
+    deviation = recipe.fit.sequence_noise * pretrained.std
+    return data.validation.with_shifted_copies(recipe.shifted_copies, deviation, CALIBRATION_SEED)
+
+
 def _zeros(model: Model) -> Thresholds:
     return (0,) * len(thresholds_of(model))
 
@@ -310,7 +339,7 @@ def _sweep(path: list[Step[Score]], twin: Twin) -> list[dict[str, Any]]:
 
 def _recipe_record(recipe: Recipe) -> dict[str, Any]:
     record = asdict(recipe)
-    del record["formats"]  # "calibration" lists them, with what they scored
+    del record["formats"]  # "formats_tried" has them, with what they scored
     return record
 
 

@@ -35,7 +35,7 @@ def report(
         entry = found["studies"][name] = {"methods": methods}
         best = study.path(folder, study.methods[-1], study.seeds[0])
         if not name.startswith(f"{LADDER}_"):
-            entry["formats"] = load_model(best).extra["calibration"]["formats"]
+            entry["formats"] = load_model(best).extra["formats_tried"]
             entry["cycles"] = _cycles(best, simulator)
     return found
 

@@ -3,7 +3,7 @@
 KITTI odometry, sequence 00 (A. Geiger, P. Lenz and R. Urtasun, CVPR 2012), CC BY-NC-SA 3.0: the
 ground truth and two tracks of real visual odometry (ORB-SLAM, S-PTAM), as the tests of the package
 evo 1.38.1 hold them; read from its archive, never copied. Steering is not recorded: it is what the
-ground truth's curvature asks of a car of this wheelbase. In time: the first 55 % train, then 10 %
+ground truth's curvature asks of a car of this wheelbase. In time: the first 50 % train, then 17 %
 validate, the last 30 % test; both tracks in each part.
 """
 
@@ -26,31 +26,33 @@ SHA256 = "1d63faeeb37604641db65bdd08b0e83e71884071de368058a9c45bdcac3fc3f7"
 TRACKS = ("ORB", "SPTAM")
 WHEELBASE = 2.71  # metres
 SLOWEST = 1.0  # metres a second, below which a curvature means nothing
-PARTS = {"train": (0.0, 0.55), "validation": (0.575, 0.675), "test": (0.7, 1.0)}
+PARTS = {"train": (0.0, 0.5), "validation": (0.51, 0.68), "test": (0.7, 1.0)}
+PIECES = 256  # of an epoch
 
 RECIPE = Recipe(
     units=48,
     layers=1,
     fit=FitParameters(
-        epochs=400, batch=8, learning_rate=4e-3, sequence_noise=0.0, frame_noise=0.02, crop=300
+        epochs=20, batch=16, learning_rate=4e-3, sequence_noise=0.0, frame_noise=0.02, crop=150
     ),
     tune=FitParameters(
-        epochs=400, batch=8, learning_rate=2e-3, sequence_noise=0.0, frame_noise=0.02, crop=300
+        epochs=8, batch=16, learning_rate=3e-4, sequence_noise=0.0, frame_noise=0.02, crop=150
     ),
-    theta_x=4,
-    theta_h=2,
+    theta_x=0,
+    theta_h=3,
     noise=1.5,
-    delta_cost=0.02,
+    delta_cost=0.001,
     formats=(
         Formats(),
         Formats(activation=Q(2, 5), state=Q(2, 5)),
         Formats(state=Q(1, 14)),
         Formats(activation=Q(2, 5), state=Q(1, 14)),
+        Formats(activation=Q(1, 6), state=Q(1, 14)),
     ),
-    format_tolerance=0.002,
+    format_tolerance=0.0,
     span=8.0,
     shifted_copies=0,
-    budget=Budget(error=0.02, loss=0.002),
+    budget=Budget(error=0.01, loss=0.0005),
 )
 
 
@@ -75,6 +77,7 @@ def load() -> Dataset:
         )
         for part, cut in cuts(len(angle), PARTS).items()
     }
+    parts["train"] = in_pieces(parts["train"], PIECES)
     return Dataset(
         "kitti",
         None,
@@ -82,6 +85,11 @@ def load() -> Dataset:
         "CC BY-NC-SA 3.0 (the data)",
         **parts,
     )
+
+
+def in_pieces(whole: Sequences, count: int) -> Sequences:
+    """The same recordings again and again: ``FitParameters.crop`` takes another piece of each."""
+    return whole.pick(np.arange(count) % len(whole))
 
 
 def cuts(frames: int, parts: dict[str, tuple[float, float]]) -> dict[str, tuple[int, int]]:
@@ -104,4 +112,4 @@ def _motion(poses: Floats, times: Floats) -> Floats:
     return np.stack([ahead, turning, turning / np.maximum(ahead, SLOWEST), moved[:, 0]], axis=1)
 
 
-TASK = Task(load, Value(scale=7.0, unit="degrees RMSE"), RECIPE)
+TASK = Task(load, Value(output_scale=7.0, unit="degrees RMSE"), RECIPE)
