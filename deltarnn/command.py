@@ -370,7 +370,7 @@ def import_(
     budget: float | None,
     as_json: bool,
 ) -> None:
-    """Makes a model of a GRU that was trained elsewhere: ONNX, or a PyTorch state_dict."""
+    """Makes a model of a GRU trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
     with _extra("import"):
         from train.conversion import convert, load_calibration
         from train.importers import read_network

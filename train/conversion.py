@@ -17,6 +17,16 @@ from train.network import FloatNetwork
 from train.quantize import quantize_network
 from train.thresholds import descend, thresholds, with_thresholds
 
+# Cheapest first: a finer activation moves in more steps, and each is an event.
+FORMATS = (
+    Formats(),
+    Formats(state=Q(1, 14)),
+    Formats(activation=Q(2, 5), state=Q(1, 14)),
+    Formats(activation=Q(1, 6), state=Q(1, 14)),
+    Formats(activation=Q(0, 7), state=Q(1, 14)),
+)
+TOLERANCE = 1.3  # times the least loss
+
 # Where inputs may begin to saturate: the fraction of calibration values within the range.
 _WITHIN = (1.0, 0.9999, 0.999, 0.99)
 
@@ -113,7 +123,8 @@ def convert(
     Parameters
     ----------
     calibration
-        Chooses the input scale that loses least; without it inputs are taken as they are.
+        Chooses formats and input scale: the cheapest formats that lose little more than the best,
+        and the scale that loses least. Without it inputs are taken as they are, in the first.
     theta
         Thresholds of every x and of every h in activation LSBs; None is 0.
     budget
@@ -124,20 +135,27 @@ def convert(
     ValueError
         Where a budget comes without calibration or beside thresholds, or a threshold is none.
     """
-    formats = Formats()
 
-    def quantised(scale: float) -> Model:
+    def quantised(formats: Formats, scale: float) -> Model:
         extra = {"input_scale": [scale] * network.inputs}
         return quantize_network(name, formats, network.scaled(scale), extra=extra)
 
     if calibration is None:
         if budget is not None:
             raise refusal("budget", "no calibration frames", "some to measure the loss on")
-        scale = 1.0
+        formats, scale = FORMATS[0], 1.0
     else:
-        scales = calibration.scales(formats.activation)
-        scale = min(scales, key=lambda s: calibration.fidelity(quantised(s), s).loss)
-    model = quantised(scale)
+        losses = {
+            (formats, scale): calibration.fidelity(quantised(formats, scale), scale).loss
+            for formats in FORMATS
+            for scale in calibration.scales(formats.activation)
+        }
+        enough = TOLERANCE * min(losses.values())
+        cheapest = next(formats for (formats, _), loss in losses.items() if loss <= enough)
+        formats, scale = min(
+            (choice for choice in losses if choice[0] is cheapest), key=lambda c: losses[c]
+        )
+    model = quantised(formats, scale)
     dense = None if calibration is None else calibration.fidelity(model, scale)
     if budget is None:
         model = with_thresholds(model, _of_every_layer(model, theta))

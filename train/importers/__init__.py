@@ -13,6 +13,7 @@ from train.network import FloatNetwork
 
 # Loaded when asked for: each wants another package.
 READERS = {
+    ".keras": "train.importers.keras_archive",
     ".onnx": "train.importers.onnx_graph",
     ".pt": "train.importers.torch_state",
     ".pth": "train.importers.torch_state",
