@@ -24,7 +24,7 @@ def test_demo_shows_equality_and_saves_cycles():
     assert report["equal"] is True
     assert report["frames"] == 1153
     assert report["words_compared"] > 100_000
-    assert report["accuracy"] == pytest.approx(70 / 74)
+    assert report["accuracy"] == pytest.approx(71 / 74)
     assert report["speedup_over_dense"] > 2.5
     assert report["utilisation"] > 0.9
     assert report["weight_fetches"] * 2 < report["weight_fetches_dense"]

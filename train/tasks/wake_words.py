@@ -39,10 +39,10 @@ RECIPE = Recipe(
     tune=FitParameters(
         epochs=15, batch=64, learning_rate=2e-3, sequence_noise=0.3, frame_noise=0.3
     ),
-    theta_x=16,
-    theta_h=8,
+    theta_x=12,
+    theta_h=6,
     noise=5.0,
-    delta_cost=10.0,
+    delta_cost=5.0,
     formats=(Formats(), Formats(state=Q(1, 14))),
     format_tolerance=0.01,
     span=8.0,
