@@ -36,12 +36,12 @@ RECIPE = Recipe(
     layers=2,
     fit=FitParameters(epochs=25, batch=32, learning_rate=4e-3, sequence_noise=0.2, frame_noise=0.3),
     tune=FitParameters(
-        epochs=12, batch=32, learning_rate=2e-3, sequence_noise=0.2, frame_noise=0.3
+        epochs=10, batch=32, learning_rate=1e-3, sequence_noise=0.2, frame_noise=0.3
     ),
-    theta_x=14,
-    theta_h=7,
-    noise=4.0,
-    delta_cost=5.0,
+    theta_x=6,
+    theta_h=3,
+    noise=2.5,
+    delta_cost=1.0,
     formats=(Formats(), Formats(state=Q(1, 14))),
     format_tolerance=0.02,
     span=8.0,

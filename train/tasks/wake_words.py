@@ -33,11 +33,11 @@ HISS = (1e-4, 3e-3)  # standard deviation
 FRONT_END = LogMel(bands=32)
 
 RECIPE = Recipe(
-    units=96,
+    units=64,
     layers=1,
-    fit=FitParameters(epochs=25, batch=64, learning_rate=4e-3, sequence_noise=0.3, frame_noise=0.3),
+    fit=FitParameters(epochs=14, batch=64, learning_rate=4e-3, sequence_noise=0.3, frame_noise=0.3),
     tune=FitParameters(
-        epochs=15, batch=64, learning_rate=2e-3, sequence_noise=0.3, frame_noise=0.3
+        epochs=8, batch=64, learning_rate=2e-3, sequence_noise=0.3, frame_noise=0.3
     ),
     theta_x=12,
     theta_h=6,
