@@ -475,7 +475,7 @@ def train(
     help="Folder of the trained models; what is there is not trained again.",
 )
 @click.option(
-    "--only", multiple=True, metavar="STUDY", help="Train these and report nothing; else all."
+    "--only", multiple=True, metavar="STUDY", help="Train and report these alone.  [default: all]"
 )
 @DATA
 def results(output: Path, runs: Path, only: tuple[str, ...], data: Path | None) -> None:
@@ -483,17 +483,14 @@ def results(output: Path, runs: Path, only: tuple[str, ...], data: Path | None) 
     with _extra("train,sim,bench"), _recordings(data):
         import matplotlib  # noqa: F401  # missing is better known before the work than after
 
+        from deltarnn.results.publish import publish
         from deltarnn.results.studies import chosen, complete
+        from sim.simulators import find_simulator
 
         studies = chosen(only)
-        complete(studies, runs, True)
-    if only:
-        return
-    from deltarnn.results.publish import publish
-    from sim.simulators import find_simulator
-
-    with progress.status("simulating") as status:
         found = find_simulator("verilator")
+        complete(studies, runs, True)
+    with progress.status("simulating") as status:
         files = publish(studies, runs, output, found, lambda name: status.update(f"RTL of {name}"))
     print(*files, sep="\n")
 

@@ -209,6 +209,9 @@ def test_a_refusal_leaves_an_earlier_result_alone(folder):
         (["info", MODEL, "--lanes"], "Option '--lanes' requires an argument"),
         (["info", MODEL, "more"], "unexpected extra argument (more)"),
         (["train", "unicorns", "-o", OUT], "task: found 'unicorns', expected japanese_vowels"),
+        (["train", "digits", "-o", OUT, "--data", "absent"], "absent/fsdd/recordings: found no f"),
+        (["train", "kitti", "-o", OUT, "--method", "magic"], "method: found 'magic', expected pl"),
+        (["results", "--only", "unicorns"], "study: found 'unicorns', expected japanese_vowels"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -219,7 +222,7 @@ def test_a_command_line_that_makes_no_sense_is_refused(words, naming, folder):
 def test_without_a_command_it_says_which_there_are(folder):
     done = deltarnn(folder)
     assert done.returncode == 2
-    for command in ("info", "golden", "generate", "simulate", "demo", "train"):
+    for command in ("info", "golden", "generate", "simulate", "demo", "train", "results"):
         assert f"\n  {command} " in done.stdout
     assert done.stderr == ""
 

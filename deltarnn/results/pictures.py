@@ -25,7 +25,7 @@ COLOURS = {
 def draw_costs(found: dict[str, Any], path: Path) -> None:
     """Error over cost, a panel for each task: every method's thresholds, all seeds."""
     shown = {name: study for name, study in found["studies"].items() if "cycles" in study}
-    columns = min(3, len(shown))
+    columns = max(1, min(3, len(shown)))
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flat

@@ -23,11 +23,14 @@ def publish(
     folder = output / "results"
     make_folder(folder)
     found = report(studies, runs, simulator, say)
-    data, costs, raster = (folder / n for n in ("results.json", "cost.png", "raster.png"))
+    data, costs = folder / "results.json", folder / "cost.png"
     with written_aside(data) as part:
         part.write_text(json.dumps(found, indent=1) + "\n")
     draw_costs(found, costs)
-    ladder = studies[LADDER]
-    draw_raster(ladder.path(runs, ladder.methods[-1], ladder.seeds[0]), raster)
+    files = [data, costs]
+    if LADDER in studies:
+        shown, raster = studies[LADDER], folder / "raster.png"
+        draw_raster(shown.path(runs, shown.methods[-1], shown.seeds[0]), raster)
+        files.append(raster)
     fill(output / "results.md", found)
-    return [data, costs, raster, output / "results.md"]
+    return [*files, output / "results.md"]

@@ -36,9 +36,7 @@ RECIPE = Recipe(
     units=64,
     layers=1,
     fit=FitParameters(epochs=14, batch=64, learning_rate=4e-3, sequence_noise=0.3, frame_noise=0.3),
-    tune=FitParameters(
-        epochs=8, batch=64, learning_rate=2e-3, sequence_noise=0.3, frame_noise=0.3
-    ),
+    tune=FitParameters(epochs=8, batch=64, learning_rate=2e-3, sequence_noise=0.3, frame_noise=0.3),
     theta_x=12,
     theta_h=6,
     noise=5.0,
