@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from golden.files import written_aside
 from golden.fixed import Q
@@ -20,30 +21,38 @@ COLOURS = {
     "delta": "tab:orange",
     "sparse": "tab:green",
 }
+TICKS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
 
 
 def draw_costs(found: dict[str, Any], path: Path) -> None:
-    """Error over cost, a panel for each task: every method's thresholds, all seeds."""
+    """Error over cost, a panel for each task: lines along rising thresholds, a seed each, to the
+    thresholds that were taken.
+    """
     shown = {name: study for name, study in found["studies"].items() if "cycles" in study}
     columns = max(1, min(3, len(shown)))
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).flat
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for panel, (name, study) in zip(panels, shown.items(), strict=False):
         for method, entry in study["methods"].items():
+            colour = COLOURS[method]
             for n, sweep in enumerate(entry["sweeps"]):
                 cost = [1 / step["macs"] for step in sweep]
                 error = [step["error"] for step in sweep]
+                panel.plot(cost, error, "-", color=colour, lw=0.8, alpha=0.6)
                 label = method if n == 0 else None
-                panel.plot(cost, error, ".-", color=COLOURS[method], lw=0.8, ms=4, label=label)
+                panel.plot(cost[-1], error[-1], "o", color=colour, ms=5, label=label)
         unit = next(iter(study["methods"].values()))["unit"]
         real = np.mean([entry["float"]["mean"] for entry in study["methods"].values()])
         panel.axhline(real, color="black", lw=0.8, ls=":", label="float")
         panel.set(title=name, xlabel="times fewer weight fetches", ylabel=unit, xscale="log")
+        panel.set_xticks([n for n in TICKS if panel.get_xlim()[0] <= n <= panel.get_xlim()[1]])
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_locator(NullLocator())
         panel.set_ylim(bottom=0)
         panel.grid(alpha=0.3)
         panel.legend(fontsize=7)
-    for panel in panels:
+    for panel in panels[len(shown) :]:
         panel.axis("off")
     _save(figure, path)
 
