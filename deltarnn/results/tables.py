@@ -35,9 +35,8 @@ def _markdown(header: list[str], rows: list[list[str]]) -> str:
 
 def _error(spread: dict[str, float], unit: str) -> str:
     if "RMSE" in unit:
-        return f"{spread['mean']:.3f} ({spread['least']:.3f} - {spread['greatest']:.3f})"
-    mean, least, greatest = (100 * spread[k] for k in ("mean", "least", "greatest"))
-    return f"{mean:.2f} % ({least:.2f} - {greatest:.2f})"
+        return _spread(spread, 1, "{:.3f}", "")
+    return _spread(spread, 100, "{:.2f}", " %")
 
 
 def _percent(spread: dict[str, float]) -> str:
@@ -45,7 +44,14 @@ def _percent(spread: dict[str, float]) -> str:
 
 
 def _times(spread: dict[str, float]) -> str:
-    return f"{spread['mean']:.1f} ({spread['least']:.1f} - {spread['greatest']:.1f})"
+    return _spread(spread, 1, "{:.1f}", "")
+
+
+def _spread(spread: dict[str, float], factor: float, form: str, unit: str) -> str:
+    """The mean, and where there are several runs the least and the greatest."""
+    mean, least, greatest = (form.format(factor * spread[k]) for k in ("mean", "least", "greatest"))
+    span = f" ({least} - {greatest})" if spread["least"] < spread["greatest"] else ""
+    return f"{mean}{unit}{span}"
 
 
 def _rows(entry: Report) -> list[str]:
@@ -103,7 +109,7 @@ def formats(found: Report) -> str:
                     name,
                     f"{entry['activation']} / {entry['state']}" + (" (taken)" if mark else ""),
                     f"{entry['loss']:.4f}",
-                    _error(error, unit).partition(" (")[0],
+                    _error(error, unit),
                     *(f"{100 * entry[key]:.1f} %" for key in ("occupancy_x", "occupancy_h")),
                 ]
             )
