@@ -412,7 +412,6 @@ def import_(
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
-    envvar="DELTARNN_DATA",
     help="Folder of the recordings that no package holds.  [default: $DELTARNN_DATA]",
 )
 
@@ -436,7 +435,8 @@ def train(
 
     An interrupted run goes on where it was when the same is asked for again.
     """
-    with _extra("train"), _recordings(data):
+    with _extra("train"):
+        _recordings(data)
         from train.pipeline import train_task
         from train.tasks import find_task
 
@@ -478,9 +478,13 @@ def train(
     "--only", multiple=True, metavar="STUDY", help="Train and report these alone.  [default: all]"
 )
 @DATA
-def results(output: Path, runs: Path, only: tuple[str, ...], data: Path | None) -> None:
+@JSON
+def results(
+    output: Path, runs: Path, only: tuple[str, ...], data: Path | None, as_json: bool
+) -> None:
     """Trains every task by several methods and seeds, and reports them: hours of work."""
-    with _extra("train,sim,bench"), _recordings(data):
+    with _extra("train,sim,bench"):
+        _recordings(data)
         import matplotlib  # noqa: F401  # missing is better known before the work than after
 
         from deltarnn.results.publish import publish
@@ -488,21 +492,24 @@ def results(output: Path, runs: Path, only: tuple[str, ...], data: Path | None) 
         from sim.simulators import find_simulator
 
         studies = chosen(only)
-        found = find_simulator("verilator")
-        complete(studies, runs, True)
+        verilator = find_simulator("verilator")
+        complete(studies, runs, not as_json)
     with progress.status("simulating") as status:
-        files = publish(studies, runs, output, found, lambda name: status.update(f"RTL of {name}"))
-    print(*files, sep="\n")
+        found, files = publish(
+            studies, runs, output, verilator, lambda name: status.update(f"RTL of {name}")
+        )
+    if as_json:
+        _print_json(found)
+    else:
+        print(*files, sep="\n")
 
 
-@contextmanager
-def _recordings(data: Path | None) -> Iterator[None]:
-    """Tells the loaders where recordings lie."""
+def _recordings(data: Path | None) -> None:
+    """Tells the loaders where recordings lie, unless the environment does."""
     from train.places import VARIABLE
 
     if data is not None:
         os.environ[VARIABLE] = str(data)
-    yield
 
 
 def main() -> None:

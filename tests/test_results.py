@@ -73,7 +73,7 @@ def test_a_document_gets_its_tables(small, runs, tmp_path):
         f"# {name}\n<!-- {name} -->\nto be replaced\n<!-- end -->\n" for name in TABLES
     )
     (tmp_path / "results.md").write_text(marks)
-    files = publish(small, runs, tmp_path, find_simulator("verilator"), lambda _: None)
+    _, files = publish(small, runs, tmp_path, find_simulator("verilator"), lambda _: None)
     assert all(path.is_file() for path in files)
     text = (tmp_path / "results.md").read_text()
     assert "to be replaced" not in text

@@ -64,9 +64,6 @@ def test_what_is_exported_computes_the_same_integers(formats, thresholds):
 def test_a_model_comes_back_from_its_real_numbers():
     model = random_model((5, 9, 6), 4, theta=(0, 0), scale=127)
     again = DeltaGRU(dequantized(model), model.parameters.formats).exported("random", None)
-    for ours, theirs in zip(again.weights, model.weights, strict=True):
-        # The scale may be another, the numbers are the same.
-        assert vars(ours).keys() == vars(theirs).keys()
     frames = walks(2)[:, :, :5]
     for a, b in zip(
         run_sequences(again, list(frames)), run_sequences(model, list(frames)), strict=True

@@ -69,7 +69,14 @@ def test_edit_distances(found, wanted, edits):
 
 
 def test_a_value_is_a_root_mean_square_in_its_unit():
-    goal = Value(output_scale=10.0, unit="degrees")
+    goal = Value(output_scale=10.0, unit="degrees", second=2)
     labels = tuple(10.0 * o[:, 0].astype(np.float64) + 3.0 for o in OUTPUTS)
     assert goal.error(OUTPUTS, labels) == pytest.approx(3.0)
     assert float(goal.loss(BATCH, MASK, labels)) == pytest.approx(0.09, rel=1e-5)
+
+
+def test_persistence_is_the_value_of_a_second_ago():
+    goal = Value(output_scale=1.0, unit="degrees", second=2)
+    assert goal.persistence((np.array([0.0, 1.0, 3.0, 5.0]), np.array([0.0, 0.0, 0.0]))) == (
+        pytest.approx(np.sqrt((9 + 16 + 0) / 3))
+    )

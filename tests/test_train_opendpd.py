@@ -16,9 +16,10 @@ torch = pytest.importorskip("torch")
 
 from golden.fixed import quantize  # noqa: E402
 from golden.network import run_sequences  # noqa: E402
-from train.conversion import Calibration, convert  # noqa: E402
+from train.conversion import FORMATS, Calibration, convert  # noqa: E402
 from train.importers import read_network  # noqa: E402
 from train.places import package  # noqa: E402
+from train.quantize import quantize_network  # noqa: E402
 
 WHEEL = "opendpd-2.4.2-py3-none-any.whl"
 SHA256 = "b7bfb801d737c5fd4fcab27d507252b464ea427b69f68720cb3a4021ddcce013"
@@ -68,6 +69,8 @@ def test_it_is_refused_as_a_whole_and_its_gru_computes_what_torch_does(opened, t
     found = convert("amplifier", network, calibration, (None, None), 0.02)
     assert found.dense is not None
     assert found.delta is not None
+    worst = quantize_network("amplifier", FORMATS[0], network.scaled(10.0))
+    assert calibration.fidelity(worst, 10.0).loss > 2.5 * found.dense.loss
     # The signal moves at every sample: eight bits cost a tenth of the spread, deltas save little.
     assert found.dense.loss < 0.15
     assert found.delta.loss <= found.dense.loss + 0.02

@@ -16,7 +16,7 @@ from train.methods import METHODS  # noqa: E402
 from train.pipeline import train_task  # noqa: E402
 from train.recipe import Task  # noqa: E402
 from train.score import score  # noqa: E402
-from train.tasks import find_task, japanese_vowels  # noqa: E402
+from train.tasks import TASKS, find_task, japanese_vowels  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_what_cannot_be_done_is_refused_before_the_work(tmp_path, tiny):
 
 
 def test_every_recipe_is_one_that_can_be_run():
-    for name in ("japanese_vowels", "digits", "strings", "wake_words", "kitti", "gestures"):
+    for name in TASKS:
         recipe = find_task(name).recipe
         assert recipe.formats
         assert recipe.fit.crop == recipe.tune.crop

@@ -1,4 +1,4 @@
-"""The delta network in PyTorch: docs/numerics.md with gradients (Neil et al., section 3.4).
+"""The delta network in PyTorch: docs/numerics.md with gradients (Neil et al., ICML 2017).
 
 The forward pass is golden's in every bit. It multiplies with v^ where the core adds up deltas,
 which is the same (M = W v^ + bias holds exactly) and what a CPU is fast at; the loop over time of a
@@ -15,14 +15,14 @@ from torch.autograd.function import once_differentiable
 
 from golden.errors import refusal
 from golden.fixed import Q
-from golden.gru import GRUWeights
-from golden.linear import LinearWeights
-from golden.model import Model, Weights, accumulator_width
-from golden.parameters import WEIGHT, Formats, LayerParameters
+from golden.model import Model
+from golden.parameters import WEIGHT, Formats
+from train.data import Floats
 from train.forward import Pass
 from train.network import FloatGRU, FloatLinear, FloatNetwork
-from train.quantize import quantize_bias, quantize_weight, weight_frac
+from train.quantize import quantize_network, weight_frac
 from train.straight_through import held, rounded, to_grid
+from train.thresholds import with_thresholds
 
 EXACT_BITS = 24  # what float32 holds
 
@@ -119,21 +119,19 @@ class DeltaGRULayer(nn.Module):
     def __init__(self, layer: FloatGRU, formats: Formats) -> None:
         super().__init__()
         self.formats, self.theta_x, self.theta_h = formats, 0, 0
-        ru = 2 * layer.units
-        bias_x, bias_h = torch.as_tensor(layer.bias_x), torch.as_tensor(layer.bias_h)
-        bias = torch.cat([bias_x[:ru] + bias_h[:ru], bias_x[ru:], bias_h[ru:]])
-        self.weight_x = nn.Parameter(torch.as_tensor(layer.weight_x).float())
-        self.weight_h = nn.Parameter(torch.as_tensor(layer.weight_h).float())
-        self.bias = nn.Parameter(bias.float())
+        self.weight_x, self.weight_h, self.bias = (
+            nn.Parameter(torch.as_tensor(value).float())
+            for value in (layer.weight_x, layer.weight_h, layer.bias)
+        )
 
-    @property
-    def weight_frac(self) -> int:
-        """f_w of the weights as they are now."""
-        return weight_frac(*(w.detach().double().numpy() for w in (self.weight_x, self.weight_h)))
+    def floats(self) -> FloatGRU:
+        """The layer as it is now."""
+        return FloatGRU.with_bias(*(_array(p) for p in (self.weight_x, self.weight_h, self.bias)))
 
     def forward(self, x: Tensor, noise: float) -> tuple[Tensor, Tensor, Tensor]:
         """a, x^ and h^ [T, B, ...] of activations [T, B, I]; ``noise`` is a deviation, in LSBs."""
-        formats, frac, size = self.formats, self.weight_frac, self.weight_h.shape[1]
+        formats, size = self.formats, self.weight_h.shape[1]
+        frac = weight_frac(_array(self.weight_x), _array(self.weight_h))
         lsb = 1 / formats.activation.scale
         weight_x, weight_h = (_weight(w, frac) for w in (self.weight_x, self.weight_h))
         bias = _bias(self.bias, formats.accumulator_frac(frac))
@@ -147,20 +145,6 @@ class DeltaGRULayer(nn.Module):
         )
         return a, sent_x, sent_h
 
-    def exported(self) -> tuple[LayerParameters, Weights]:
-        """The layer in integers."""
-        frac = self.weight_frac
-        inputs, units = self.weight_x.shape[1], self.weight_h.shape[1]
-        parameters = LayerParameters("gru", inputs, units, frac, self.theta_x, self.theta_h)
-        weight_x, weight_h, bias = (
-            p.detach().double().numpy() for p in (self.weight_x, self.weight_h, self.bias)
-        )
-        return parameters, GRUWeights(
-            quantize_weight(weight_x, frac),
-            quantize_weight(weight_h, frac),
-            quantize_bias(bias, self.formats.accumulator_frac(frac)),
-        )
-
 
 class DeltaLinearLayer(nn.Module):
     """A linear read-out with threshold ``theta_x``: ``weight_x`` [O, I], ``bias`` [O]."""
@@ -171,27 +155,16 @@ class DeltaLinearLayer(nn.Module):
         self.weight_x = nn.Parameter(torch.as_tensor(layer.weight).float())
         self.bias = nn.Parameter(torch.as_tensor(layer.bias).float())
 
-    @property
-    def weight_frac(self) -> int:
-        """f_w of the weights as they are now."""
-        return weight_frac(self.weight_x.detach().double().numpy())
+    def floats(self) -> FloatLinear:
+        """The layer as it is now."""
+        return FloatLinear(_array(self.weight_x), _array(self.bias))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """M and x^ [T, B, ...] of activations [T, B, I]."""
-        frac = self.weight_frac
+        frac = weight_frac(_array(self.weight_x))
         sent = held(x, self.theta_x / self.formats.activation.scale)
         bias = _bias(self.bias, self.formats.accumulator_frac(frac))
         return sent @ _weight(self.weight_x, frac).t() + bias, sent
-
-    def exported(self) -> tuple[LayerParameters, Weights]:
-        """The layer in integers."""
-        frac = self.weight_frac
-        units, inputs = self.weight_x.shape
-        weight, bias = (p.detach().double().numpy() for p in (self.weight_x, self.bias))
-        return LayerParameters("linear", inputs, units, frac, self.theta_x), LinearWeights(
-            quantize_weight(weight, frac),
-            quantize_bias(bias, self.formats.accumulator_frac(frac)),
-        )
 
 
 class DeltaGRU(nn.Module):
@@ -209,9 +182,11 @@ class DeltaGRU(nn.Module):
         )
         (readout,) = (layer for layer in network.layers if isinstance(layer, FloatLinear))
         self.readout = DeltaLinearLayer(readout, formats)
+        self.set_thresholds((0,) * (2 * len(self.recurrent) + 1))
 
     def set_thresholds(self, values: tuple[int, ...]) -> None:
         """theta_x, theta_h of each GRU layer in turn, then theta_x of the read-out, in LSBs."""
+        self._thresholds = values
         *pairs, self.readout.theta_x = values
         for n, layer in enumerate(self._layers()):
             layer.theta_x, layer.theta_h = pairs[2 * n : 2 * n + 2]
@@ -227,20 +202,18 @@ class DeltaGRU(nn.Module):
         outputs, sent_x = self.readout(x)
         return Pass(outputs.transpose(0, 1), (*sent, sent_x), self._rows())
 
-    def exported(
-        self, name: str, labels: tuple[str, ...] | None, extra: dict[str, Any] | None = None
-    ) -> Model:
+    def exported(self, name: str, labels: tuple[str, ...] | None) -> Model:
         """The integer network, which computes exactly what this one does.
 
         Raises ValueError where an accumulator is wider than float32 is exact for.
         """
-        layers, weights = zip(
-            *(layer.exported() for layer in (*self._layers(), self.readout)), strict=True
-        )
-        width = accumulator_width(self.formats, layers, weights)
+        layers = (*self._layers(), self.readout)
+        network = FloatNetwork(tuple(layer.floats() for layer in layers))
+        model = quantize_network(name, self.formats, network, labels)
+        width = model.parameters.accumulator_width
         if width > EXACT_BITS:
             raise refusal("accumulators", f"{width} bits", f"at most {EXACT_BITS}: smaller weights")
-        return Model.of(name, self.formats, layers, weights, labels, extra)
+        return with_thresholds(model, self._thresholds)
 
     def _rows(self) -> tuple[int, ...]:
         """Weights of a column, for each encoder in the order of ``Pass.sent``."""
@@ -249,6 +222,10 @@ class DeltaGRU(nn.Module):
 
     def _layers(self) -> list[DeltaGRULayer]:
         return list(self.recurrent)  # type: ignore[arg-type]
+
+
+def _array(parameter: nn.Parameter) -> Floats:
+    return parameter.detach().double().numpy()
 
 
 def _weight(weight: Tensor, frac: int) -> Tensor:

@@ -17,7 +17,7 @@ from golden.errors import refusal
 from golden.files import written_aside
 from golden.fixed import Q
 from train.data import Sequences
-from train.goals import Goal, padded
+from train.goals import Goal, padded, unpadded
 from train.straight_through import to_grid
 
 BUCKETS = 8  # batches that are sorted by length together, so that little is padded
@@ -181,8 +181,7 @@ class Fit:
         if found.sent:
             fetched, dense = found.cost(mask)
             macs = fetched / dense
-        outputs = [o[: len(x)].numpy() for o, x in zip(found.outputs, data.frames, strict=True)]
-        error = self.goal.error(outputs, data.labels)
+        error = self.goal.error(unpadded(found.outputs, data.frames), data.labels)
         return FitRecord(epoch, self.parameters.epochs, loss, error, macs)
 
     def _keep(

@@ -8,7 +8,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Pass:
-    """Attributes
+    """Results, and what was sent to make them.
+
+    Attributes
     ----------
     outputs : [B, T, O]
         Results of every frame.
@@ -23,7 +25,7 @@ class Pass:
     rows: tuple[int, ...] = ()
 
     def moved(self, mask: Tensor) -> Tensor:
-        """The L1 cost (Neil et al., section 3.4.3): the mean size of a delta, fired or not.
+        """The L1 cost (Neil et al., ICML 2017): the mean size of a delta, fired or not.
 
         Of the encoders that training can move, all but the input's, and weighted by what their
         events fetch; ``mask`` [B, T] is 1 on the frames that count.

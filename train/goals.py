@@ -113,11 +113,13 @@ class Transcript:
 class Value:
     """A number in every frame: result 0 times ``output_scale``. Labels are float64 [T].
 
-    The error is the root of the mean square of what is left.
+    The error is the root of the mean square of what is left. ``second`` is how many frames last
+    one.
     """
 
     output_scale: float
     unit: str
+    second: int
     readout: str = "value"
 
     def loss(self, outputs: Tensor, mask: Tensor, labels: Labels) -> Tensor:
@@ -127,6 +129,11 @@ class Value:
     def error(self, outputs: Sequence[np.ndarray], labels: Labels) -> float:
         found = np.concatenate([o[:, 0] for o in outputs]) * self.output_scale
         return float(np.sqrt(np.mean((found - np.concatenate(labels)) ** 2)))
+
+    def persistence(self, labels: Labels) -> float:
+        """The error of whoever says what was true a second ago, where there is one."""
+        moved = np.concatenate([label[self.second :] - label[: -self.second] for label in labels])
+        return float(np.sqrt(np.mean(moved**2)))
 
 
 def predictions(outputs: Sequence[np.ndarray]) -> np.ndarray:
@@ -150,6 +157,11 @@ def edit_distance(found: Sequence[int], wanted: Sequence[int] | np.ndarray) -> i
         for k, other in enumerate(wanted, 1):
             row[k] = min(before[k] + 1, row[k - 1] + 1, before[k - 1] + (label != other))
     return int(row[-1])
+
+
+def unpadded(outputs: Tensor, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """[T, O] of each sequence, of outputs [n, T, O] of the padded ``frames``."""
+    return [o[: len(x)].numpy() for o, x in zip(outputs, frames, strict=True)]
 
 
 def padded(frames: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

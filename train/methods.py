@@ -1,4 +1,4 @@
-"""The ladder of Neil et al. (ICML 2017), section 3.4: what training knows of the delta network."""
+"""The ladder of Neil et al. (ICML 2017): what training knows of the delta network."""
 
 from dataclasses import dataclass
 

@@ -28,6 +28,18 @@ class FloatGRU:
     bias_x: Floats
     bias_h: Floats
 
+    @classmethod
+    def with_bias(cls, weight_x: Floats, weight_h: Floats, bias: Floats) -> "FloatGRU":
+        """Of one bias [4H], rows r, u, xc, hc: all but hc goes with x."""
+        of_x, of_hc = np.split(bias, [len(weight_x)])
+        return cls(weight_x, weight_h, of_x, np.concatenate([np.zeros(2 * len(of_hc)), of_hc]))
+
+    @property
+    def bias(self) -> Floats:
+        """[4H], rows r, u, xc, hc. r and u add both products, so one bias serves."""
+        ru, c = slice(0, 2 * self.units), slice(2 * self.units, None)
+        return np.concatenate([self.bias_x[ru] + self.bias_h[ru], self.bias_x[c], self.bias_h[c]])
+
     @property
     def inputs(self) -> int:
         return self.weight_x.shape[1]
@@ -113,15 +125,13 @@ class FloatNetwork:
 
 
 def dequantized(model: Model) -> FloatNetwork:
-    """The real numbers that a model's integers stand for; bias r, u, xc goes with x, hc with h."""
+    """The real numbers that a model's integers stand for."""
     layers: list[FloatGRU | FloatLinear] = []
     for layer, w in zip(model.parameters.layers, model.weights, strict=True):
         step = 2.0**-layer.weight_frac
         bias = w.bias * 2.0 ** -model.parameters.formats.accumulator_frac(layer.weight_frac)
         if isinstance(w, GRUWeights):
-            of_x, of_h = np.split(bias, [3 * layer.units])
-            of_h = np.concatenate([np.zeros(2 * layer.units), of_h])
-            layers.append(FloatGRU(w.weight_x * step, w.weight_h * step, of_x, of_h))
+            layers.append(FloatGRU.with_bias(w.weight_x * step, w.weight_h * step, bias))
         else:
             layers.append(FloatLinear(w.weight_x * step, bias))
     return FloatNetwork(tuple(layers))

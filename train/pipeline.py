@@ -22,7 +22,7 @@ from train.delta_gru import DeltaGRU
 from train.fit import Fit, FitRecord, reproducible
 from train.float_gru import FloatGRUNetwork, float_network
 from train.formats import Candidate, cheapest
-from train.goals import padded
+from train.goals import padded, unpadded
 from train.methods import METHODS, Method
 from train.network import FloatNetwork
 from train.quantize import quantize_network
@@ -111,8 +111,10 @@ def pretrain(
             data.validation.standardized(mean, std),
             progress,
         )
-        test = data.test.standardized(mean, std)
-        error = task.goal.error(_results(network, test), test.labels)
+        frames, _ = padded(data.test.standardized(mean, std).frames)
+        with torch.no_grad():
+            outputs = unpadded(network(frames).outputs, data.test.frames)
+        error = task.goal.error(outputs, data.test.labels)
     return Pretrained(network, mean, std, fitted, error)
 
 
@@ -308,13 +310,6 @@ class Tuner:
             progress,
         )
         return delta_gru.exported(data.name, data.labels), record
-
-
-@torch.no_grad()
-def _results(network: FloatGRUNetwork, data: Sequences) -> list[np.ndarray]:
-    frames, _ = padded(data.frames)
-    found = network(frames).outputs
-    return [o[: len(x)].numpy() for o, x in zip(found, data.frames, strict=True)]
 
 
 def _calibration(task: Task, data: Dataset, pretrained: Pretrained) -> Sequences:

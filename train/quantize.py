@@ -35,15 +35,13 @@ def quantize_network(
 
 
 def quantize_gru(layer: FloatGRU, formats: Formats) -> Layer:
-    """A GRU layer. r and u add both products, so one bias serves; c keeps them apart."""
+    """A GRU layer."""
     frac = weight_frac(layer.weight_x, layer.weight_h)
-    ru, c = slice(0, 2 * layer.units), slice(2 * layer.units, None)
-    bias = np.concatenate([layer.bias_x[ru] + layer.bias_h[ru], layer.bias_x[c], layer.bias_h[c]])
     parameters = LayerParameters("gru", layer.inputs, layer.units, frac, 0, 0)
     return parameters, GRUWeights(
         quantize_weight(layer.weight_x, frac),
         quantize_weight(layer.weight_h, frac),
-        quantize_bias(bias, formats.accumulator_frac(frac)),
+        quantize_bias(layer.bias, formats.accumulator_frac(frac)),
     )
 
 

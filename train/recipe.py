@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from golden.fixed import Q
 from golden.parameters import Formats
 from train.data import Dataset
 from train.fit import FitParameters
@@ -10,7 +11,7 @@ from train.goals import Goal
 from train.thresholds import Budget
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What a task decides.
 
@@ -42,17 +43,17 @@ class Recipe:
     """
 
     units: int
-    layers: int
+    layers: int = 1
     fit: FitParameters
     tune: FitParameters
     theta_x: int
     theta_h: int
     noise: float
     delta_cost: float
-    formats: tuple[Formats, ...]
+    formats: tuple[Formats, ...] = (Formats(), Formats(state=Q(1, 14)))
     format_tolerance: float
-    span: float
-    shifted_copies: int
+    span: float = 8.0
+    shifted_copies: int = 0
     budget: Budget
 
 

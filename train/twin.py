@@ -5,7 +5,7 @@ import torch
 from golden.model import Model
 from train.data import Sequences
 from train.delta_gru import DeltaGRU
-from train.goals import Goal, padded
+from train.goals import Goal, padded, unpadded
 from train.network import dequantized
 from train.score import Score
 from train.thresholds import Thresholds
@@ -32,9 +32,7 @@ class Twin:
     def measure(self, thresholds: Thresholds) -> Score:
         self._network.set_thresholds(thresholds)
         found = self._network(self._frames)
-        outputs = [
-            o[: len(x)].numpy() for o, x in zip(found.outputs, self._data.frames, strict=True)
-        ]
+        outputs = unpadded(found.outputs, self._data.frames)
         fetched, dense = found.cost(self._mask)
         of_x, of_h = found.occupancy(self._mask)
         loss = float(self._goal.loss(found.outputs, self._mask, self._data.labels))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from deltarnn.results.pictures import draw_costs, draw_raster
 from deltarnn.results.report import report
@@ -18,8 +19,11 @@ def publish(
     output: Path,
     simulator: Simulator,
     say: Callable[[str], None],
-) -> list[Path]:
-    """Writes results.json and pictures into ``output``/results; fills in ``output``/results.md."""
+) -> tuple[dict[str, Any], list[Path]]:
+    """Writes results.json and pictures into ``output``/results; fills in ``output``/results.md.
+
+    Returns the report and the files.
+    """
     folder = output / "results"
     make_folder(folder)
     found = report(studies, runs, simulator, say)
@@ -33,4 +37,4 @@ def publish(
         draw_raster(shown.path(runs, shown.methods[-1], shown.seeds[0]), raster)
         files.append(raster)
     fill(output / "results.md", found)
-    return [*files, output / "results.md"]
+    return found, [*files, output / "results.md"]

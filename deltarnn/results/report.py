@@ -12,6 +12,7 @@ from golden.parameters import CoreParameters
 from sim.simulate import simulate
 from sim.simulator import Simulator
 from train.data import load_recordings
+from train.goals import Value
 from train.pipeline import frames_path
 
 LANES, ACTIVATIONS = 8, 2  # of the cores that are simulated
@@ -32,11 +33,15 @@ def report(
     for name, study in wanted.items():
         say(name)
         methods = {method: _method(models(study, folder, method)) for method in study.methods}
-        entry = found["studies"][name] = {"methods": methods}
+        entry: dict[str, Any] = {"methods": methods}
+        found["studies"][name] = entry
         best = study.path(folder, study.methods[-1], study.seeds[0])
         if not name.startswith(f"{LADDER}_"):
             entry["formats"] = load_model(best).extra["formats_tried"]
             entry["cycles"] = _cycles(best, simulator)
+            goal = study.task().goal
+            if isinstance(goal, Value):
+                entry["persistence"] = goal.persistence(load_recordings(frames_path(best)).labels)
     return found
 
 

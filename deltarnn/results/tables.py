@@ -81,7 +81,10 @@ def tasks(found: Report) -> str:
         for method in (next(iter(methods)), list(methods)[-1]):
             entry = methods[method]
             shape = " -> ".join(str(n) for n in entry["network"])
-            rows.append([f"{name} ({shape})", entry["unit"], method, *_rows(entry)])
+            unit = entry["unit"]
+            if "persistence" in study:
+                unit += f" (persistence: {study['persistence']:.3f})"
+            rows.append([f"{name} ({shape})", unit, method, *_rows(entry)])
     return _markdown(["task", "error in", "method", *_FIGURES], rows)
 
 

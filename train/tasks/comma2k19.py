@@ -28,7 +28,6 @@ PIECES = 128  # of an epoch
 
 RECIPE = Recipe(
     units=32,
-    layers=1,
     fit=FitParameters(
         epochs=8, batch=16, learning_rate=3e-3, sequence_noise=0.0, frame_noise=0.1, crop=300
     ),
@@ -46,8 +45,6 @@ RECIPE = Recipe(
         Formats(activation=Q(2, 5), state=Q(1, 14)),
     ),
     format_tolerance=0.002,
-    span=8.0,
-    shifted_copies=0,
     budget=Budget(error=0.003, loss=0.003),
 )
 
@@ -109,4 +106,4 @@ def _low_pass(features: Floats, step: float) -> Floats:
     return smooth
 
 
-TASK = Task(load, Value(output_scale=1.0, unit="degrees RMSE"), RECIPE)
+TASK = Task(load, Value(output_scale=1.0, unit="degrees RMSE", second=83), RECIPE)

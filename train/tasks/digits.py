@@ -10,8 +10,6 @@ from functools import partial
 import numpy as np
 
 from golden.errors import refusal
-from golden.fixed import Q
-from golden.parameters import Formats
 from train.audio import LogMel, levelled, read_audio
 from train.data import Dataset, Floats, Sequences
 from train.fit import FitParameters
@@ -31,7 +29,6 @@ Take = tuple[int, str, int]  # digit, speaker, take
 
 RECIPE = Recipe(
     units=128,
-    layers=1,
     fit=FitParameters(epochs=25, batch=64, learning_rate=4e-3, sequence_noise=0.3, frame_noise=0.3),
     tune=FitParameters(
         epochs=25, batch=64, learning_rate=2e-3, sequence_noise=0.3, frame_noise=0.3
@@ -40,9 +37,7 @@ RECIPE = Recipe(
     theta_h=6,
     noise=5.0,
     delta_cost=5.0,
-    formats=(Formats(), Formats(state=Q(1, 14))),
     format_tolerance=0.005,
-    span=8.0,
     shifted_copies=1,
     budget=Budget(error=0.0, loss=0.01),
 )
@@ -60,6 +55,14 @@ def recordings() -> dict[Take, Floats]:
     if not found:
         raise refusal(str(folder("fsdd/recordings")), "no .wav file", "the recordings")
     return found
+
+
+def by_speaker(takes: dict[Take, Floats]) -> dict[str, list[Take]]:
+    """Whose takes are whose, speakers in the order of their names."""
+    return {
+        speaker: [take for take in takes if take[1] == speaker]
+        for speaker in sorted({speaker for _, speaker, _ in takes})
+    }
 
 
 def load(unseen: str | None = None) -> Dataset:

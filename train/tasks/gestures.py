@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from golden.errors import refusal
-from golden.fixed import Q
-from golden.parameters import Formats
 from train.data import Dataset, Floats, Sequences
 from train.fit import FitParameters
 from train.goals import FrameClasses
@@ -34,7 +32,6 @@ TEST, VALIDATION = 3, 1  # people, the last ones and those before them
 
 RECIPE = Recipe(
     units=64,
-    layers=1,
     fit=FitParameters(
         epochs=60, batch=14, learning_rate=4e-3, sequence_noise=0.2, frame_noise=0.2, crop=400
     ),
@@ -45,10 +42,7 @@ RECIPE = Recipe(
     theta_h=6,
     noise=4.0,
     delta_cost=5.0,
-    formats=(Formats(), Formats(state=Q(1, 14))),
     format_tolerance=0.01,
-    span=8.0,
-    shifted_copies=0,
     budget=Budget(error=0.0, loss=0.02),
 )
 
@@ -75,7 +69,7 @@ def load() -> Dataset:
         "gestures",
         LABELS,
         "smart-watch shoulder exercises (D. M. Burns and others, arXiv:1802.01489), seglearn 1.2.5",
-        "BSD-3-Clause",
+        "BSD",
         recordings(training),
         recordings(validating),
         streams,

@@ -30,7 +30,6 @@ SPLIT_SEED = 0  # the split is part of the task: other training seeds see the sa
 
 RECIPE = Recipe(
     units=32,
-    layers=1,
     fit=FitParameters(),
     tune=FitParameters(epochs=60, learning_rate=3e-3),
     theta_x=6,
@@ -44,7 +43,6 @@ RECIPE = Recipe(
         Formats(activation=Q(2, 5), state=Q(1, 14)),
     ),
     format_tolerance=0.005,
-    span=8.0,
     shifted_copies=3,
     budget=Budget(error=0.01, loss=0.004),
 )

@@ -31,7 +31,6 @@ PIECES = 256  # of an epoch
 
 RECIPE = Recipe(
     units=48,
-    layers=1,
     fit=FitParameters(
         epochs=20, batch=16, learning_rate=4e-3, sequence_noise=0.0, frame_noise=0.02, crop=150
     ),
@@ -50,8 +49,6 @@ RECIPE = Recipe(
         Formats(activation=Q(1, 6), state=Q(1, 14)),
     ),
     format_tolerance=0.0,
-    span=8.0,
-    shifted_copies=0,
     budget=Budget(error=0.01, loss=0.0005),
 )
 
@@ -112,4 +109,4 @@ def _motion(poses: Floats, times: Floats) -> Floats:
     return np.stack([ahead, turning, turning / np.maximum(ahead, SLOWEST), moved[:, 0]], axis=1)
 
 
-TASK = Task(load, Value(output_scale=7.0, unit="degrees RMSE"), RECIPE)
+TASK = Task(load, Value(output_scale=7.0, unit="degrees RMSE", second=10), RECIPE)

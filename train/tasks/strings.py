@@ -7,8 +7,6 @@ is drawn once for all, from takes of the part in hand: no recording is in two pa
 
 import numpy as np
 
-from golden.fixed import Q
-from golden.parameters import Formats
 from train.audio import RATE
 from train.data import Dataset, Floats, Sequences
 from train.fit import FitParameters
@@ -22,6 +20,7 @@ from train.tasks.digits import (
     TEST_TAKES,
     VALIDATION_TAKES,
     Take,
+    by_speaker,
     recordings,
 )
 from train.thresholds import Budget
@@ -42,10 +41,7 @@ RECIPE = Recipe(
     theta_h=3,
     noise=2.5,
     delta_cost=1.0,
-    formats=(Formats(), Formats(state=Q(1, 14))),
     format_tolerance=0.02,
-    span=8.0,
-    shifted_copies=0,
     budget=Budget(error=0.0, loss=0.03),
 )
 
@@ -67,17 +63,14 @@ def load() -> Dataset:
 
 def _strings(takes: dict[Take, Floats], count: int, seed: int) -> Sequences:
     rng = np.random.default_rng(seed)
-    by_speaker: dict[str, list[Take]] = {}
-    for key in takes:
-        by_speaker.setdefault(key[1], []).append(key)
-    speakers = sorted(by_speaker)
+    theirs_of = list(by_speaker(takes).values())
 
     def pause() -> Floats:
         return HISS * rng.standard_normal(int(RATE * rng.uniform(*PAUSE)))
 
     frames, labels = [], []
     for n in range(count):
-        theirs = by_speaker[speakers[n % len(speakers)]]
+        theirs = theirs_of[n % len(theirs_of)]
         chosen = [theirs[k] for k in rng.integers(len(theirs), size=rng.choice(DIGITS))]
         pieces = [pause()]
         for key in chosen:

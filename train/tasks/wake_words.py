@@ -10,8 +10,6 @@ that they last as long as a keyword, of speakers that only one part has, and his
 import numpy as np
 
 from golden.errors import refusal
-from golden.fixed import Q
-from golden.parameters import Formats
 from train.audio import RATE, LogMel, levelled, read_audio
 from train.data import Dataset, Floats, Sequences
 from train.fit import FitParameters
@@ -34,17 +32,13 @@ FRONT_END = LogMel(bands=32)
 
 RECIPE = Recipe(
     units=64,
-    layers=1,
     fit=FitParameters(epochs=14, batch=64, learning_rate=4e-3, sequence_noise=0.3, frame_noise=0.3),
     tune=FitParameters(epochs=8, batch=64, learning_rate=2e-3, sequence_noise=0.3, frame_noise=0.3),
     theta_x=12,
     theta_h=6,
     noise=5.0,
     delta_cost=5.0,
-    formats=(Formats(), Formats(state=Q(1, 14))),
     format_tolerance=0.01,
-    span=8.0,
-    shifted_copies=0,
     budget=Budget(error=0.0, loss=0.01),
 )
 
@@ -89,17 +83,14 @@ def _index(path: object) -> tuple[int, str]:
 
 def _rest(takes: dict[digits.Take, Floats], count: int, seed: int) -> list[Floats]:
     rng = np.random.default_rng(seed)
-    by_speaker: dict[str, list[digits.Take]] = {}
-    for key in takes:
-        by_speaker.setdefault(key[1], []).append(key)
-    speakers = sorted(by_speaker)
+    theirs_of = list(digits.by_speaker(takes).values())
     found = []
     for n in range(count):
         hiss = np.exp(rng.uniform(*np.log(HISS)))
         if n % SILENT == 0:
             found.append(hiss * rng.standard_normal(int(RATE * rng.uniform(0.8, 2.0))))
             continue
-        theirs = by_speaker[speakers[n % len(speakers)]]
+        theirs = theirs_of[n % len(theirs_of)]
         chosen = [takes[theirs[k]] for k in rng.integers(len(theirs), size=rng.integers(1, 4))]
         around = [np.zeros(int(RATE * rng.uniform(0.1, 0.4))) for _ in range(2)]
         speech = np.concatenate([around[0], *chosen, around[1]])
