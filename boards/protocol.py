@@ -1,0 +1,218 @@
+"""The host link, byte by byte (docs/link.md): what hardware, host and benches agree on.
+
+Packets are framed as RFC 1662 does: between flags, with flags and escapes inside escaped, and with
+a checksum of 32 bits at the end. Integers are little-endian.
+"""
+
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+VERSION = 1
+FLAG, ESCAPE, FLIP = 0x7E, 0x7D, 0x20
+HEADER, CHECK = 4, 4  # bytes: sequence, kind, length of the payload; the checksum
+FIRST, LAST = 0, 1  # what the first byte of a load says
+TAG = 8  # bytes of the model's sha256
+
+
+class Command(IntEnum):
+    """What a request asks for."""
+
+    HELLO = 1  # nothing -> Hello
+    READ = 2  # address u16 -> value u32
+    WRITE = 3  # address u16, value u32 -> nothing
+    FRAMES = 4  # whole frames -> their results, then the counters
+    LOAD = 5  # u8 (1: these are the last), bytes of the weights -> nothing
+
+
+class Status(IntEnum):
+    """What an answer says."""
+
+    OK = 0
+    COMMAND = 1  # there is no such command
+    LENGTH = 2  # the payload is too short or too long
+    ADDRESS = 3  # there is no such register, or it cannot be written
+    UNLOADED = 4  # no frame without weights
+    BUSY = 5  # weights are being copied from flash
+    SEQUENCE = 6  # not the next request: nothing was done, and nothing will be until a HELLO
+
+
+class Flag(IntEnum):
+    """Bits of Hello.flags."""
+
+    LOADS = 0  # weights are loaded, not in the bitstream
+    BOOTING = 1  # they are being copied from flash
+    BOOT_FAILED = 2  # what is in flash is not this model's weights, or is damaged
+    DROPPED = 3  # something that was no packet has come since the last HELLO
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A request or an answer: ``kind`` is a Command or a Status."""
+
+    sequence: int
+    kind: int
+    payload: bytes = b""
+
+    def encoded(self) -> bytes:
+        """As it goes over the line, from flag to flag."""
+        head = bytes([self.sequence, self.kind]) + len(self.payload).to_bytes(2, "little")
+        body = head + self.payload
+        body += zlib.crc32(body).to_bytes(CHECK, "little")
+        return bytes([FLAG]) + escaped(body) + bytes([FLAG])
+
+
+def escaped(body: bytes) -> bytes:
+    """``body`` without a flag in it."""
+    line = bytearray()
+    for byte in body:
+        line += bytes([ESCAPE, byte ^ FLIP]) if byte in (FLAG, ESCAPE) else bytes([byte])
+    return bytes(line)
+
+
+class Decoder:
+    """Takes bytes as they come and finds the packets in them.
+
+    Attributes
+    ----------
+    dropped
+        How many pieces between flags were no packet.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._piece = bytearray()
+
+    def take(self, line: bytes) -> list[Packet]:
+        """The packets that end in ``line``."""
+        packets = []
+        for byte in line:
+            if byte != FLAG:
+                self._piece.append(byte)
+                continue
+            if self._piece:
+                packet = _packet(bytes(self._piece))
+                if packet is None:
+                    self.dropped += 1
+                else:
+                    packets.append(packet)
+            self._piece.clear()
+        return packets
+
+
+def _packet(piece: bytes) -> Packet | None:
+    body = bytearray()
+    flip = 0
+    for byte in piece:
+        if byte == ESCAPE and not flip:
+            flip = FLIP
+            continue
+        body.append(byte ^ flip)
+        flip = 0
+    if flip or len(body) < HEADER + CHECK:
+        return None
+    checked, check = bytes(body[:-CHECK]), body[-CHECK:]
+    length = int.from_bytes(checked[2:HEADER], "little")
+    if zlib.crc32(checked) != int.from_bytes(check, "little"):
+        return None
+    return Packet(checked[0], checked[1], checked[HEADER:]) if length == len(body) - 8 else None
+
+
+@dataclass(frozen=True)
+class Link:
+    """How much goes into packets for a core, from its manifest.
+
+    Attributes
+    ----------
+    element, result
+        Bytes of an activation, of a result.
+    per_beat
+        Results of a beat.
+    inputs, outputs
+        Elements and results of a frame.
+    counters
+        Names and addresses of the registers whose values end an answer to FRAMES.
+    tag
+        The first bytes of the model's sha256: what tells whose weights these are.
+    loads
+        Weights are loaded.
+    request, answer
+        Bytes of the largest payloads.
+    """
+
+    element: int
+    result: int
+    per_beat: int
+    inputs: int
+    outputs: int
+    counters: tuple[tuple[str, int], ...]
+    tag: bytes
+    loads: bool
+    request: int
+    answer: int
+
+    @classmethod
+    def of(cls, manifest: dict[str, Any]) -> "Link":
+        """What a core's manifest says of it."""
+        widths = {port["name"]: port["width"] for port in manifest["ports"]}
+        element = widths["s_axis_tdata"] // 8
+        inputs, outputs = manifest["input"]["elements"], manifest["output"]["results"]
+        per_beat = manifest["output"]["per_beat"]
+        result = widths["m_axis_tdata"] // 8 // per_beat
+        wanted = ("FRAMES", "CYCLES_LO", "EVENTS_")
+        counters = tuple(
+            (register["name"], register["address"])
+            for register in manifest["registers"]
+            if register["name"].startswith(wanted)
+        )
+        # A block RAM of each family for requests, two for answers, more where a frame needs it.
+        request = max(512, _power(inputs * element + HEADER + CHECK)) - HEADER - CHECK
+        answer = max(1024, _power(outputs * result + 4 * len(counters) + HEADER)) - HEADER
+        return cls(
+            element=element,
+            result=result,
+            per_beat=per_beat,
+            inputs=inputs,
+            outputs=outputs,
+            counters=counters,
+            tag=bytes.fromhex(manifest["model"]["sha256"] or "00" * TAG)[:TAG],
+            loads=manifest["memories"]["weights"]["loaded"],
+            request=request,
+            answer=answer,
+        )
+
+    @property
+    def frame(self) -> int:
+        """Bytes of a frame."""
+        return self.inputs * self.element
+
+    @property
+    def results(self) -> int:
+        """Bytes of a frame's results."""
+        return self.outputs * self.result
+
+    @property
+    def frames(self) -> int:
+        """Frames of a request, at most."""
+        counters = 4 * len(self.counters)
+        return min(self.request // self.frame, (self.answer - counters) // self.results)
+
+    def hello(self) -> bytes:
+        """The answer to HELLO, its flags 0."""
+        numbers = (self.request, self.answer, self.inputs, self.outputs)
+        return bytes(
+            [
+                VERSION,
+                0,
+                self.element,
+                self.result,
+                *b"".join(number.to_bytes(2, "little") for number in numbers),
+                *self.tag,
+            ]
+        )
+
+
+def _power(n: int) -> int:
+    """The least power of two that is at least ``n``."""
+    return 1 << (n - 1).bit_length()

@@ -1,0 +1,115 @@
+"""What stands around a core on a board: UART, host link and, where weights are loaded, boot."""
+
+from typing import Any
+
+from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect
+
+from boards.boot import Boot
+from boards.link import HostLink
+from boards.packets import BYTE
+from boards.protocol import Link
+from boards.uart import UartReceiver, UartTransmitter
+from hw.verilog import TOP
+
+FLASH = {"cs_n": Out(1, init=1), "sck": Out(1), "copi": Out(1), "cipo": In(1)}
+
+
+class Shell(wiring.Component):
+    """A core that a host talks to.
+
+    Parameters
+    ----------
+    manifest : dict
+        The core's (hw.verilog.Emission.manifest); the core itself is a black box.
+    divisor : int
+        Cycles a bit of the UART.
+    flash : int or None
+        Where in the SPI flash its weights begin; None where there is none to boot from.
+
+    Members
+    -------
+    rx : In; tx : Out
+        The UART.
+    ready : Out
+        The core takes frames.
+    flash_* : Out and In
+        Pins of the SPI flash (boards.boot.Boot), where there is one.
+    """
+
+    def __init__(self, manifest: dict[str, Any], divisor: int, flash: int | None = None) -> None:
+        self._manifest, self._divisor, self._address = manifest, divisor, flash
+        self._link = Link.of(manifest)
+        self.boots = self._link.loads and flash is not None
+        members = {"rx": In(1, init=1), "tx": Out(1, init=1), "ready": Out(1)}
+        if self.boots:
+            members |= {f"flash_{pin}": flow for pin, flow in FLASH.items()}
+        super().__init__(members)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.receiver = receiver = UartReceiver(self._divisor)
+        m.submodules.transmitter = transmitter = UartTransmitter(self._divisor)
+        m.submodules.link = link = HostLink(self._link)
+        connect(m, receiver.o, link.i)
+        connect(m, link.o, transmitter.i)
+        m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
+
+        weights = stream.Signature(BYTE).create(path=("weights",))
+        m.d.comb += [
+            weights.payload.eq(link.core.weights.payload),
+            weights.valid.eq(link.core.weights.valid),
+            link.core.weights.ready.eq(weights.ready),
+            self.ready.eq(1),
+        ]
+        if self.boots:
+            words = self._manifest["memories"]["weights"]
+            length = words["words"] * words["width"] // 8
+            m.submodules.boot = boot = Boot(self._link.tag, length, self._address)
+            m.d.comb += [
+                self.flash_cs_n.eq(boot.cs_n),
+                self.flash_sck.eq(boot.sck),
+                self.flash_copi.eq(boot.copi),
+                boot.cipo.eq(self.flash_cipo),
+                link.booting.eq(boot.busy),
+                link.boot_failed.eq(boot.failed),
+                boot.weights.ready.eq(weights.ready),
+                self.ready.eq(~boot.busy & ~boot.failed),
+            ]
+            with m.If(boot.busy):
+                m.d.comb += [
+                    weights.payload.eq(boot.weights.payload),
+                    weights.valid.eq(boot.weights.valid),
+                    link.core.weights.ready.eq(0),
+                ]
+        if self._manifest["output"]["per_beat"] == 1:  # then there is no tkeep
+            m.d.comb += link.core.results.payload.keep.eq(~0)
+        m.submodules.core = Instance(TOP, **self._connections(link, weights))
+        return m
+
+    def _connections(self, link: HostLink, weights: stream.Interface) -> dict[str, Any]:
+        """The core's ports; those of its monitor stay open."""
+        core, results = link.core, link.core.results
+        buses: dict[str, Any] = {
+            "i_clk": ClockSignal(),
+            "i_rst": ResetSignal(),
+            "i_s_axis_tdata": core.frames.payload.data,
+            "i_s_weights_tdata": weights.payload.byte,
+            "o_m_axis_tdata": results.payload.data,
+            "o_m_axis_tlast": results.payload.last,
+            "o_m_axis_tkeep": results.payload.keep,
+            "o_m_axis_tvalid": results.valid,
+            "i_m_axis_tready": results.ready,
+        }
+        for name, bus in (("s_axis", core.frames), ("s_weights", weights)):
+            buses |= {
+                f"i_{name}_tlast": bus.payload.last,
+                f"i_{name}_tvalid": bus.valid,
+                f"o_{name}_tready": bus.ready,
+            }
+        for name, member in core.registers.signature.members.items():
+            direction = "i" if member.flow == Out else "o"
+            buses[f"{direction}_s_axil_{name}"] = getattr(core.registers, name)
+        ports = {f"{port['direction'][0]}_{port['name']}" for port in self._manifest["ports"]}
+        return {name: value for name, value in buses.items() if name in ports}

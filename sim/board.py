@@ -1,0 +1,64 @@
+"""A board without a board: its Verilog in Verilator, behind a pseudo-terminal."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from golden.errors import refusal
+from sim.build import built
+from sim.verilator import ARGUMENTS, runtime_folder, verilator_environment, with_runtime
+
+PROGRAM = "board"
+
+
+def build_board(texts: Mapping[str, str], top: str) -> Path:
+    """The program that is the board whose Verilog is ``texts`` (files by name), from the cache.
+
+    ``top`` has ports clk, rst, rx, tx and, for a board that boots from a flash, flash_cs_n,
+    flash_sck, flash_copi and flash_cipo. Raises ValueError where it cannot be built.
+    """
+    environment = {**os.environ, **verilator_environment()}
+    harness = files("sim").joinpath("board.cpp").read_text()
+
+    def make(folder: Path) -> None:
+        verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, "-Mdir", str(folder)]
+        verilate += ["--top-module", top, "--prefix", "Vtop", "-o", PROGRAM]
+        verilate += [str(folder / name) for name in ("board.cpp", *texts)]
+        compile_ = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
+        runtime = runtime_folder(folder.parent, "-harness")
+        with (folder / "build.log").open("w") as log:
+            for command in with_runtime(verilate, compile_, folder, runtime):
+                done = subprocess.run(command, stdout=log, stderr=log, env=environment, check=False)
+                if done.returncode:
+                    raise RuntimeError(f"{command[0]} failed")
+
+    return built({**texts, "board.cpp": harness}, [ARGUMENTS, top], make, "verilator") / PROGRAM
+
+
+@contextmanager
+def running(
+    program: Path, divisor: int, flash: bytes | None = None, address: int = 0
+) -> Iterator[str]:
+    """The name of the terminal behind which ``program`` (build_board) is, while it runs.
+
+    ``divisor`` is the UART's cycles a bit; ``flash`` what its flash holds from ``address`` on.
+    """
+    with tempfile.TemporaryDirectory(prefix="deltarnn-") as folder:
+        command = [str(program), str(divisor)]
+        if flash is not None:
+            (Path(folder) / "flash").write_bytes(flash)
+            command += [str(Path(folder) / "flash"), str(address)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            terminal = process.stdout.readline().decode().strip()
+            if not terminal:
+                raise refusal("simulated board", "no pseudo-terminal", "one of the system's")
+            try:
+                yield terminal
+            finally:
+                process.stdin.close()
