@@ -1,11 +1,11 @@
 """Chips as Yosys and nextpnr see them: commands, and what their cells are called."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from boards.registers import absorb_output_registers
-from boards.tool import NEXTPNR_ECP5, NEXTPNR_ICE40, Tool
+from boards.tool import ECPPACK, ICEPACK, NEXTPNR_ECP5, NEXTPNR_ICE40, Tool
 
 # What is counted: its name in data, and in tables.
 RESOURCES = {
@@ -42,6 +42,12 @@ class Chip:
         What is done to the mapped netlist, a module in Yosys' JSON form, before it is placed.
     mapped
         Pattern of what Yosys adds to a signal's name when it names cells after it.
+    constraints
+        Suffix of the file that says which pin is where, and name of nextpnr's argument for it.
+    placed
+        Suffix of what nextpnr makes, and its argument for that.
+    packer, bitstream
+        What makes a bitstream of that, and the suffix of its file.
     """
 
     name: str
@@ -54,6 +60,10 @@ class Chip:
     logic_of: str = "lut"
     refine: Callable[[dict[str, Any]], None] = lambda module: None
     mapped: str = "$^"
+    constraints: str = ""
+    placed: tuple[str, str] = ("", "")
+    packer: Tool | None = None
+    bitstream: str = ""
 
 
 UP5K = Chip(
@@ -73,6 +83,18 @@ UP5K = Chip(
     logic="ICESTORM_LC",
     logic_of="ff",  # a cell for each, with its LUT if it has one
     mapped=r"_(SB_\w+|DFFLC)",
+    constraints="pcf",
+    placed=("asc", "--asc"),
+    packer=ICEPACK,
+    bitstream="bin",
+)
+
+HX8K = replace(
+    UP5K,
+    name="iCE40 HX8K",
+    synthesis="synth_ice40 -device hx -dffe_min_ce_use 5",
+    capacity={"lut": 7680, "ff": 7680, "bram": 32, "spram": 0, "dsp": 0},
+    arguments=("--hx8k", "--package", "ct256", "--pcf-allow-unconstrained"),
 )
 
 ECP5 = Chip(
@@ -93,4 +115,8 @@ ECP5 = Chip(
     arguments=("--85k", "--package", "CABGA756", "--speed", "6", "--lpf-allow-unconstrained"),
     logic="TRELLIS_COMB",
     mapped=r"_(LUT4|CCU2C|TRELLIS_\w+|PFUMX|L6MUX21|DP16KD|PDPW16KD|MULT18X18D)_\w*",
+    constraints="lpf",
+    placed=("config", "--textcfg"),
+    packer=ECPPACK,
+    bitstream="bit",
 )

@@ -1,12 +1,12 @@
 """The host link's other end: takes requests, drives the core, answers (boards.protocol)."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, ValueLike
+from amaranth.hdl import Array, Cat, Const, Module, Signal, Value
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from boards.beats import Gather, Scatter, beat_layout
 from boards.packets import BYTE, PacketReceiver, PacketSender
-from boards.protocol import CHECK, HEADER, Command, Flag, Link, Status
+from boards.protocol import CHECK, HEADER, HELLO_FLAGS, Command, Flag, Link, Status
 from boards.uart import RECEIVED
 from hw.axi import axi_lite_signature
 from hw.registers import ADDRESS_WIDTH, STATUS, STATUS_ACTIVE, STATUS_UNLOADED
@@ -25,11 +25,11 @@ def core_signature(link: Link) -> wiring.Signature:
     )
 
 
-class _Then(enum.Enum):
-    """What a register's value was read for."""
+class _What(enum.Enum):
+    """Which register is read: the one asked for, STATUS for either reason, or a counter."""
 
-    ANSWER = 0
-    UNLOADED = 1
+    ASKED = 0
+    LOADED = 1
     SETTLED = 2
     COUNTER = 3
 
@@ -78,32 +78,45 @@ class HostLink(wiring.Component):
         connect(m, gather.o, flipped(core.frames))
         connect(m, flipped(core.results), scatter.i)
 
+        bus = core.registers
         header = Signal(8 * HEADER)
         sequence, command, length = header[:8], header[8:16], header[16:]
         last_sequence, greeted = Signal(8), Signal()
-        is_hello, is_same, is_next = Signal(), Signal(), Signal()
-        argument, arguments = Signal(48), Signal(range(7))
+        # What is decided on lies in registers: a condition is one of those, no sum or comparison.
+        is_hello, is_same, is_next, of_frames = Signal(), Signal(), Signal(), Signal()
+        wrong_address, more, none_left = Signal(), Signal(), Signal()
+        argument, arguments = Signal(48), Signal(range(6))
+        address = argument[:16]
         status, answer = Signal(8), Signal(16)  # length of the answer's payload
-        value, then = Signal(32), Signal(_Then)
-        place = Signal(range(max(HEADER, len(link.hello()))))
-        frames_left = Signal(range(link.frames + 1))
-        left = Signal(16)
+        value, what = Signal(32), Signal(_What)
+        word_byte = Signal(2)  # of a header or a value: all have 4 bytes
+        hello_byte = Signal(range(len(link.hello())))
+        frames_left, left, total = Signal(range(link.frames + 1)), Signal(16), Signal(16)
+        counters = Array(Const(address, ADDRESS_WIDTH) for _, address in link.counters)
+        counter, last_counter = Signal(range(len(link.counters) + 1)), Signal()
         dropped = Signal()
-        m.d.comb += Cat(is_hello, is_same, is_next).eq(
-            Cat(command == Command.HELLO, sequence == last_sequence, sequence == last_sequence + 1)
-        )
+        m.d.comb += [bus.rready.eq(1), bus.bready.eq(1)]
+        m.d.sync += [
+            is_hello.eq(command == Command.HELLO),
+            of_frames.eq(command == Command.FRAMES),
+            is_same.eq(sequence == last_sequence),
+            is_next.eq(sequence == last_sequence + 1),
+            wrong_address.eq((address >> ADDRESS_WIDTH).any() | address[:2].any()),
+            more.eq(left >= link.frame),
+            none_left.eq(frames_left == 0),
+            last_counter.eq(counter == len(link.counters)),
+        ]
         with m.If(receiver.dropped):
             m.d.sync += dropped.eq(1)
 
-        def finish(code: Status, payload: ValueLike = 0) -> None:
-            """Goes on to answer ``code`` and ``payload`` bytes that follow."""
-            m.d.sync += [status.eq(code), answer.eq(payload), place.eq(0)]
-            m.next = "answer"
+        def finish(code: Status) -> None:
+            """Goes on to the answer."""
+            m.d.sync += status.eq(code)
+            m.next = "prepare"
 
-        def read(address: ValueLike, what: _Then) -> None:
-            """Reads a register, and says what for."""
-            m.d.sync += [core.registers.araddr.eq(address), core.registers.arvalid.eq(1)]
-            m.d.sync += then.eq(what)
+        def read(register: _What) -> None:
+            """Reads a register."""
+            m.d.sync += what.eq(register)
             m.next = "read"
 
         def takes(right: Value) -> None:
@@ -112,47 +125,42 @@ class HostLink(wiring.Component):
             with m.If(~right):
                 finish(Status.LENGTH)
 
-        bus = core.registers
-        m.d.comb += [bus.rready.eq(1), bus.bready.eq(1)]
-        address = argument[:16]
-        wrong_address = Signal()
-        m.d.sync += wrong_address.eq((address >> ADDRESS_WIDTH).any() | address[:2].any())
-        counters = Array(Const(address, ADDRESS_WIDTH) for _, address in link.counters)
-        counter = Signal(range(len(link.counters) + 1))
-
         with m.FSM():
-            with m.State("idle"):
-                m.d.sync += place.eq(0)
-                with m.If(receiver.full & sender.idle):
-                    m.next = "header"
+            with m.State("idle"), m.If(receiver.full & sender.idle):
+                m.next = "header"
             with m.State("header"):
                 m.d.comb += receiver.o.ready.eq(1)
                 with m.If(receiver.o.valid):
                     m.d.sync += [
                         header.eq(Cat(header[8:], receiver.o.payload.byte)),
-                        place.eq(place + 1),
+                        word_byte.eq(word_byte + 1),
                     ]
-                    with m.If(place == HEADER - 1):
-                        m.next = "decide"
+                    with m.If(word_byte == HEADER - 1):
+                        m.next = "compare"
+            with m.State("compare"):  # for the registers to say something of this header
+                m.d.sync += [signal.eq(0) for signal in (arguments, frames_left, counter)]
+                m.d.sync += [left.eq(length), total.eq(4 * len(link.counters))]
+                m.next = "decide"
             with m.State("decide"):
-                m.d.sync += [left.eq(length), arguments.eq(0), frames_left.eq(0), counter.eq(0)]
-                m.d.sync += answer.eq(4 * len(link.counters))
+                m.d.sync += last_sequence.eq(sequence)
                 with m.If(is_hello):
-                    m.d.sync += [greeted.eq(1), last_sequence.eq(sequence)]
-                    with m.If(length == 0):
-                        finish(Status.OK, len(link.hello()))
-                    with m.Else():
-                        finish(Status.LENGTH)
+                    m.d.sync += greeted.eq(1)
+                    m.next = "begin"
                 with m.Elif(greeted & is_same):
-                    m.d.comb += [sender.again.eq(1), receiver.release.eq(1)]
-                    m.next = "idle"
+                    m.next = "again"
                 with m.Elif(greeted & is_next):
-                    m.d.sync += last_sequence.eq(sequence)
                     m.next = "begin"
                 with m.Else():
                     m.d.sync += greeted.eq(0)
                     finish(Status.SEQUENCE)
+            with m.State("again"):
+                m.d.comb += [sender.again.eq(1), receiver.release.eq(1)]
+                m.next = "released"
             with m.State("begin"), m.Switch(command):
+                with m.Case(Command.HELLO):
+                    finish(Status.OK)
+                    with m.If(length != 0):
+                        finish(Status.LENGTH)
                 with m.Case(Command.READ):
                     takes(length == 2)
                 with m.Case(Command.WRITE):
@@ -177,27 +185,28 @@ class HostLink(wiring.Component):
                     m.d.sync += arguments.eq(arguments + 1)
                     m.d.sync += argument.word_select(arguments, 8).eq(receiver.o.payload.byte)
                     with m.If(receiver.o.payload.last):
-                        m.next = "access"
+                        m.next = "check"
                     if link.loads:
                         with m.If(command == Command.LOAD):
                             m.next = "load"
-            with m.State("access"):  # a cycle for wrong_address
-                m.next = "access now"
-            with m.State("access now"):
+            with m.State("check"):  # for wrong_address
+                m.next = "access"
+            with m.State("access"):
                 with m.If(wrong_address):
                     finish(Status.ADDRESS)
                 with m.Elif(command == Command.READ):
-                    read(address, _Then.ANSWER)
+                    read(_What.ASKED)
                 with m.Else():
-                    m.d.sync += [
-                        bus.awaddr.eq(address),
-                        bus.awvalid.eq(1),
-                        bus.wdata.eq(argument[16:]),
-                        bus.wstrb.eq(0b1111),
-                        bus.wvalid.eq(1),
-                    ]
                     m.next = "write"
             with m.State("write"):
+                m.d.sync += [
+                    bus.awaddr.eq(address),
+                    bus.wdata.eq(argument[16:]),
+                    bus.wstrb.eq(0b1111),
+                    Cat(bus.awvalid, bus.wvalid).eq(0b11),
+                ]
+                m.next = "writing"
+            with m.State("writing"):
                 with m.If(bus.awready):
                     m.d.sync += bus.awvalid.eq(0)
                 with m.If(bus.wready):
@@ -214,11 +223,18 @@ class HostLink(wiring.Component):
                         core.weights.payload.last.eq(receiver.o.payload.last & argument[0]),
                         receiver.o.ready.eq(core.weights.ready),
                     ]
-                    with m.If(core.weights.valid & core.weights.ready & receiver.o.payload.last):
+                    with m.If(receiver.o.valid & core.weights.ready & receiver.o.payload.last):
                         finish(Status.OK)
 
             # A register.
             with m.State("read"):
+                m.d.sync += [bus.arvalid.eq(1), bus.araddr.eq(STATUS)]
+                with m.If(what == _What.ASKED):
+                    m.d.sync += bus.araddr.eq(address)
+                with m.If(what == _What.COUNTER):
+                    m.d.sync += bus.araddr.eq(counters[counter])
+                m.next = "reading"
+            with m.State("reading"):
                 with m.If(bus.arready):
                     m.d.sync += bus.arvalid.eq(0)
                 with m.If(bus.rvalid):
@@ -226,36 +242,38 @@ class HostLink(wiring.Component):
                     m.next = "value"
                     with m.If(bus.rresp != 0):
                         finish(Status.ADDRESS)
-            with m.State("value"), m.Switch(then):
-                with m.Case(_Then.ANSWER):
-                    finish(Status.OK, 4)
-                with m.Case(_Then.UNLOADED):
-                    finish(Status.OK, answer)
+            with m.State("value"), m.Switch(what):
+                with m.Case(_What.ASKED):
+                    finish(Status.OK)
+                with m.Case(_What.LOADED):
+                    finish(Status.OK)
                     with m.If(value[STATUS_UNLOADED]):
                         finish(Status.UNLOADED)
-                with m.Case(_Then.SETTLED):
+                with m.Case(_What.SETTLED):
+                    read(_What.COUNTER)
                     with m.If(value[STATUS_ACTIVE]):
-                        read(STATUS, _Then.SETTLED)
-                    with m.Else():
-                        read(counters[0], _Then.COUNTER)
-                with m.Case(_Then.COUNTER):
-                    m.d.sync += [place.eq(0), counter.eq(counter + 1)]
+                        read(_What.SETTLED)
+                with m.Case(_What.COUNTER):
+                    m.d.sync += counter.eq(counter + 1)
                     m.next = "bytes"
 
-            # FRAMES: how many, then whether they can be taken.
-            with m.State("frames"):
-                with m.If((left < link.frame) | (frames_left == link.frames)):
-                    finish(Status.LENGTH)
-                    with m.If((left == 0) & (frames_left != 0)):
-                        finish(Status.OK, answer)
-                        if link.loads:
-                            read(STATUS, _Then.UNLOADED)
-                with m.Else():
+            # FRAMES: how many there are, and whether they can be taken.
+            with m.State("frames"):  # for more
+                m.next = "count"
+            with m.State("count"):
+                m.d.sync += left.eq(left - link.frame)
+                m.next = "frames"
+                with m.If(more & (frames_left != link.frames)):
                     m.d.sync += [
-                        left.eq(left - link.frame),
                         frames_left.eq(frames_left + 1),
-                        answer.eq(answer + link.results),
+                        total.eq(total + link.results),
                     ]
+                with m.Elif((left == 0) & (frames_left != 0)):
+                    finish(Status.OK)
+                    if link.loads:
+                        read(_What.LOADED)
+                with m.Else():
+                    finish(Status.LENGTH)
             with m.State("stream"):
                 m.d.comb += [
                     gather.i.valid.eq(receiver.o.valid),
@@ -267,57 +285,71 @@ class HostLink(wiring.Component):
                 ]
                 with m.If(scatter.o.valid & scatter.o.ready & scatter.o.payload.last):
                     m.d.sync += frames_left.eq(frames_left - 1)
-                with m.If(frames_left == 0):
-                    read(STATUS, _Then.SETTLED)
+                with m.If(none_left):
+                    read(_What.SETTLED)
 
             # Answers.
+            with m.State("prepare"):
+                m.d.sync += answer.eq(0)
+                with m.If(status == Status.OK), m.Switch(command):
+                    with m.Case(Command.HELLO):
+                        m.d.sync += answer.eq(len(link.hello()))
+                    with m.Case(Command.READ):
+                        m.d.sync += answer.eq(4)
+                    with m.Case(Command.FRAMES):
+                        m.d.sync += answer.eq(total)
+                m.next = "answer"
             with m.State("answer"):
                 m.d.comb += [
                     sender.i.valid.eq(1),
                     sender.i.payload.byte.eq(
-                        Cat(sequence, status, answer).word_select(place[:2], 8)
+                        Cat(sequence, status, answer).word_select(word_byte, 8)
                     ),
-                    sender.i.payload.last.eq((place == HEADER - 1) & (answer == 0)),
+                    sender.i.payload.last.eq((word_byte == HEADER - 1) & (answer == 0)),
                 ]
-                m.d.sync += place.eq(place + 1)
-                with m.If(place == HEADER - 1):
-                    m.d.sync += place.eq(0)
+                m.d.sync += word_byte.eq(word_byte + 1)
+                with m.If(word_byte == HEADER - 1):
                     m.next = "bytes"
                     with m.If(answer == 0):
                         m.next = "release"
-                    with m.Elif(command == Command.HELLO):
+                    with m.Elif(is_hello):
                         m.next = "hello"
-                    with m.Elif(command == Command.FRAMES):
+                    with m.Elif(of_frames):
                         m.next = "stream"
             with m.State("hello"):
-                hello = Array(Const(byte, 8) for byte in link.hello())
-                flags = Cat(Const(int(link.loads), 1), self.booting, self.boot_failed, dropped)
-                assert list(Flag) == [Flag.LOADS, Flag.BOOTING, Flag.BOOT_FAILED, Flag.DROPPED]
+                bytes_ = Array(Const(byte, 8) for byte in link.hello())
+                flags = {
+                    Flag.LOADS: Const(link.loads, 1),
+                    Flag.BOOTING: self.booting,
+                    Flag.BOOT_FAILED: self.boot_failed,
+                    Flag.DROPPED: dropped,
+                }
                 m.d.comb += [
                     sender.i.valid.eq(1),
-                    sender.i.payload.byte.eq(Mux(place == 1, flags, hello[place])),
-                    sender.i.payload.last.eq(place == len(link.hello()) - 1),
+                    sender.i.payload.byte.eq(bytes_[hello_byte]),
+                    sender.i.payload.last.eq(hello_byte == len(link.hello()) - 1),
                 ]
-                m.d.sync += place.eq(place + 1)
-                with m.If(sender.i.payload.last):
+                with m.If(hello_byte == HELLO_FLAGS):
+                    m.d.comb += sender.i.payload.byte.eq(Cat(flags[flag] for flag in Flag))
                     m.d.sync += dropped.eq(0)
+                m.d.sync += hello_byte.eq(hello_byte + 1)
+                with m.If(sender.i.payload.last):
+                    m.d.sync += hello_byte.eq(0)
                     m.next = "release"
             with m.State("bytes"):  # of a value
                 m.d.comb += [
                     sender.i.valid.eq(1),
-                    sender.i.payload.byte.eq(value.word_select(place[:2], 8)),
-                    sender.i.payload.last.eq(
-                        (place == 3) & ((command == Command.READ) | (counter == len(link.counters)))
-                    ),
+                    sender.i.payload.byte.eq(value[:8]),
+                    sender.i.payload.last.eq((word_byte == 3) & (last_counter | ~of_frames)),
                 ]
-                m.d.sync += place.eq(place + 1)
+                m.d.sync += [word_byte.eq(word_byte + 1), value.eq(value >> 8)]
                 with m.If(sender.i.payload.last):
                     m.next = "release"
-                with m.Elif(place == 3):
-                    read(counters[counter], _Then.COUNTER)
+                with m.Elif(word_byte == 3):
+                    read(_What.COUNTER)
             with m.State("release"):
                 m.d.comb += receiver.release.eq(1)
                 m.next = "released"
-            with m.State("released"):
+            with m.State("released"):  # for the receiver to be empty
                 m.next = "idle"
         return m

@@ -76,7 +76,7 @@ class PacketReceiver(wiring.Component):
         count = Signal(range(self._depth + 1))
         length = Signal(16)  # of the payload, as the header says
         bad, something, fits, matches = Signal(), Signal(), Signal(), Signal()
-        size = Signal.like(count)
+        last_index = Signal.like(count)
         m.d.comb += [
             write.addr.eq(count),
             write.data.eq(byte),
@@ -108,19 +108,24 @@ class PacketReceiver(wiring.Component):
                 self.dropped.eq(something),
             ]
             with m.If(fits & matches & ~bad & ~flip & ~self.full):
-                m.d.sync += [self.full.eq(1), size.eq(count - CHECK), self.dropped.eq(0)]
+                m.d.sync += [
+                    self.full.eq(1),
+                    last_index.eq(count - (CHECK + 1)),
+                    self.dropped.eq(0),
+                ]
 
-        index, fresh, done = Signal(range(self._depth)), Signal(), Signal()
+        index = Signal(range(self._depth))
+        fresh, done, last = Signal(), Signal(), Signal()
         m.d.comb += [
             read.addr.eq(index),
             read.en.eq(1),
             self.o.valid.eq(fresh),
             self.o.payload.byte.eq(read.data),
-            self.o.payload.last.eq(index == size - 1),
+            self.o.payload.last.eq(last),
         ]
-        m.d.sync += fresh.eq(self.full & ~done)
+        m.d.sync += [fresh.eq(self.full & ~done), last.eq(index == last_index)]
         with m.If(fresh & self.o.ready):
-            m.d.sync += [fresh.eq(0), index.eq(index + 1), done.eq(self.o.payload.last)]
+            m.d.sync += [fresh.eq(0), index.eq(index + 1), done.eq(last)]
         with m.If(self.release):
             m.d.sync += [signal.eq(0) for signal in (self.full, index, fresh, done)]
         return m
@@ -164,7 +169,7 @@ class PacketSender(wiring.Component):
         )
         m.submodules.crc = crc = CRC32_ISO_HDLC().create()
         write, read = store.write_port(), store.read_port()
-        count, size = Signal(range(self._depth)), Signal(range(self._depth + 1))
+        count, last_index = Signal(range(self._depth)), Signal(range(self._depth))
         index = Signal(range(self._depth + CHECK + 1))
         byte, special = Signal(8), Signal()
         of_check = Signal()  # the next byte is the checksum's
@@ -184,7 +189,7 @@ class PacketSender(wiring.Component):
                 with m.If(self.i.valid):
                     m.d.sync += count.eq(count + 1)
                     with m.If(self.i.payload.last):
-                        m.d.sync += [size.eq(count + 1), count.eq(0)]
+                        m.d.sync += [last_index.eq(count), count.eq(0)]
                         m.next = "flag"
                 with m.Elif(self.again):
                     m.next = "flag"
@@ -222,7 +227,7 @@ class PacketSender(wiring.Component):
                     m.d.sync += place.eq(place + 1)
                     with m.If(place == CHECK - 1):
                         m.next = "end"
-                with m.Elif(index == size - 1):
+                with m.Elif(index == last_index):
                     m.d.sync += of_check.eq(1)
             with m.State("end"):
                 m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(FLAG)]

@@ -13,6 +13,7 @@ VERSION = 1
 FLAG, ESCAPE, FLIP = 0x7E, 0x7D, 0x20
 HEADER, CHECK = 4, 4  # bytes: sequence, kind, length of the payload; the checksum
 FIRST, LAST = 0, 1  # what the first byte of a load says
+HELLO_FLAGS = 1  # place of the flags in the answer to HELLO
 TAG = 8  # bytes of the model's sha256
 
 

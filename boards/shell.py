@@ -32,8 +32,6 @@ class Shell(wiring.Component):
     -------
     rx : In; tx : Out
         The UART.
-    ready : Out
-        The core takes frames.
     flash_* : Out and In
         Pins of the SPI flash (boards.boot.Boot), where there is one.
     """
@@ -42,7 +40,7 @@ class Shell(wiring.Component):
         self._manifest, self._divisor, self._address = manifest, divisor, flash
         self._link = Link.of(manifest)
         self.boots = self._link.loads and flash is not None
-        members = {"rx": In(1, init=1), "tx": Out(1, init=1), "ready": Out(1)}
+        members = {"rx": In(1, init=1), "tx": Out(1, init=1)}
         if self.boots:
             members |= {f"flash_{pin}": flow for pin, flow in FLASH.items()}
         super().__init__(members)
@@ -61,7 +59,6 @@ class Shell(wiring.Component):
             weights.payload.eq(link.core.weights.payload),
             weights.valid.eq(link.core.weights.valid),
             link.core.weights.ready.eq(weights.ready),
-            self.ready.eq(1),
         ]
         if self.boots:
             words = self._manifest["memories"]["weights"]
@@ -75,7 +72,6 @@ class Shell(wiring.Component):
                 link.booting.eq(boot.busy),
                 link.boot_failed.eq(boot.failed),
                 boot.weights.ready.eq(weights.ready),
-                self.ready.eq(~boot.busy & ~boot.failed),
             ]
             with m.If(boot.busy):
                 m.d.comb += [

