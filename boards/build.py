@@ -10,11 +10,10 @@ from pathlib import Path
 
 from boards.board import Board
 from boards.chip import RESOURCES
-from boards.design import Design
+from boards.design import Design, design
 from boards.memories import apart
 from boards.place import overfull
 from boards.pll import Pll
-from boards.shell import Shell
 from boards.synthesis import count
 from boards.targets import find_target
 from boards.tool import YOSYS, Tool, ToolError
@@ -84,10 +83,6 @@ class Built:
     dense_cycles: int
     seconds: float
     files: tuple[str, ...] = ()
-
-    def frames_per_second(self, cycles: float) -> float:
-        """Of frames that take so many cycles."""
-        return self.clock * 1e6 / cycles
 
 
 class TooBigError(ValueError):
@@ -168,8 +163,8 @@ class _Work:
         while True:
             pll = self.board.pll(self.board.clk, self.board.source, clocks[0])
             divisor = round(pll.mhz * 1e6 / self.board.baud)
-            design = Design(emission, Shell(emission.manifest, divisor, self.board.flash))
-            resources = self._synthesise_board(design, pll)
+            made = design(core, self.model, emission, divisor, self.board.flash)
+            resources = self._synthesise_board(made, pll)
             fmax = self._route(pll.mhz)
             if fmax >= pll.mhz:
                 break
@@ -194,7 +189,7 @@ class _Work:
             dense_cycles=core.dense_cycles,
             seconds=0.0,
         )
-        return replace(built, files=self._finished(design, built), seconds=time.monotonic() - begin)
+        return replace(built, files=self._finished(made, built), seconds=time.monotonic() - begin)
 
     def _tool(self, tool: Tool, step: str, arguments: list[str]) -> None:
         """Runs ``tool`` and keeps its log."""

@@ -7,8 +7,7 @@ from boards.protocol import Link
 from boards.shell import Shell
 from golden.model import Model
 from golden.parameters import CoreParameters
-from hw.target import Target
-from hw.verilog import Emission, converted, emit
+from hw.verilog import Emission, converted
 
 TOP = "deltarnn_board"
 
@@ -21,16 +20,15 @@ class Design:
     ----------
     emission
         The core.
+    link
+        Its sizes, for the host.
     shell
         What stands around it.
     """
 
     emission: Emission
+    link: Link
     shell: Shell
-
-    @property
-    def link(self) -> Link:
-        return Link.of(self.emission.manifest)
 
     @property
     def flash(self) -> bytes | None:
@@ -46,8 +44,11 @@ class Design:
 
 
 def design(
-    core: CoreParameters, model: Model, target: Target, divisor: int, flash: int | None = None
+    core: CoreParameters, model: Model, emission: Emission, divisor: int, flash: int | None
 ) -> Design:
-    """``divisor`` and ``flash`` as boards.shell.Shell takes them."""
-    emission = emit(core, model, target)
-    return Design(emission, Shell(emission.manifest, divisor, flash))
+    """Puts a shell around ``emission``, which is ``model`` on ``core``.
+
+    ``divisor`` and ``flash`` are as boards.shell.Shell takes them.
+    """
+    link = Link.of(core, model, emission.weights is not None)
+    return Design(emission, link, Shell(emission.manifest, link, divisor, flash))

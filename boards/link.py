@@ -100,7 +100,7 @@ class HostLink(wiring.Component):
             is_hello.eq(command == Command.HELLO),
             of_frames.eq(command == Command.FRAMES),
             is_same.eq(sequence == last_sequence),
-            is_next.eq(sequence == last_sequence + 1),
+            is_next.eq(sequence == (last_sequence + 1)[:8]),
             wrong_address.eq((address >> ADDRESS_WIDTH).any() | address[:2].any()),
             more.eq(left >= link.frame),
             none_left.eq(frames_left == 0),
@@ -223,7 +223,7 @@ class HostLink(wiring.Component):
                         core.weights.payload.last.eq(receiver.o.payload.last & argument[0]),
                         receiver.o.ready.eq(core.weights.ready),
                     ]
-                    with m.If(receiver.o.valid & core.weights.ready & receiver.o.payload.last):
+                    with m.If(receiver.drained):
                         finish(Status.OK)
 
             # A register.
@@ -281,9 +281,9 @@ class HostLink(wiring.Component):
                     receiver.o.ready.eq(gather.i.ready),
                     sender.i.valid.eq(scatter.o.valid),
                     sender.i.payload.byte.eq(scatter.o.payload.byte),
-                    scatter.o.ready.eq(sender.i.ready),
+                    scatter.o.ready.eq(1),
                 ]
-                with m.If(scatter.o.valid & scatter.o.ready & scatter.o.payload.last):
+                with m.If(scatter.o.valid & scatter.o.payload.last):
                     m.d.sync += frames_left.eq(frames_left - 1)
                 with m.If(none_left):
                     read(_What.SETTLED)

@@ -32,6 +32,8 @@ class PacketReceiver(wiring.Component):
         Strobe: the packet has been read, or is not wanted; ends ``o`` wherever it is.
     full : Out
         There is a packet.
+    drained : Out
+        All of it has been taken.
     dropped : Out
         Strobe: something ended that was no packet, or could not be taken.
     """
@@ -44,6 +46,7 @@ class PacketReceiver(wiring.Component):
                 "o": Out(stream.Signature(BYTE)),
                 "release": In(1),
                 "full": Out(1),
+                "drained": Out(1),
                 "dropped": Out(1),
             }
         )
@@ -115,7 +118,7 @@ class PacketReceiver(wiring.Component):
                 ]
 
         index = Signal(range(self._depth))
-        fresh, done, last = Signal(), Signal(), Signal()
+        fresh, last = Signal(), Signal()
         m.d.comb += [
             read.addr.eq(index),
             read.en.eq(1),
@@ -123,11 +126,11 @@ class PacketReceiver(wiring.Component):
             self.o.payload.byte.eq(read.data),
             self.o.payload.last.eq(last),
         ]
-        m.d.sync += [fresh.eq(self.full & ~done), last.eq(index == last_index)]
+        m.d.sync += [fresh.eq(self.full & ~self.drained), last.eq(index == last_index)]
         with m.If(fresh & self.o.ready):
-            m.d.sync += [fresh.eq(0), index.eq(index + 1), done.eq(last)]
+            m.d.sync += [fresh.eq(0), index.eq(index + 1), self.drained.eq(last)]
         with m.If(self.release):
-            m.d.sync += [signal.eq(0) for signal in (self.full, index, fresh, done)]
+            m.d.sync += [signal.eq(0) for signal in (self.full, self.drained, index, fresh)]
         return m
 
 
@@ -141,8 +144,8 @@ class PacketSender(wiring.Component):
 
     Members
     -------
-    i : In, stream
-        A packet without its checksum, header first, ``last`` with its last byte.
+    i : In, stream, always ready
+        A packet without its checksum, header first, ``last`` with its last byte; while ``idle``.
     again : In
         Strobe, while ``idle``: sends the last packet once more.
     idle : Out
@@ -155,7 +158,7 @@ class PacketSender(wiring.Component):
         self._depth = depth
         super().__init__(
             {
-                "i": In(stream.Signature(BYTE)),
+                "i": In(stream.Signature(BYTE, always_ready=True)),
                 "again": In(1),
                 "idle": Out(1),
                 "o": Out(stream.Signature(8)),
@@ -176,7 +179,7 @@ class PacketSender(wiring.Component):
         m.d.comb += [
             write.addr.eq(count),
             write.data.eq(self.i.payload.byte),
-            write.en.eq(self.i.valid & self.i.ready),
+            write.en.eq(self.i.valid),
             read.addr.eq(index),
             read.en.eq(1),
             crc.data.eq(byte),
@@ -185,7 +188,7 @@ class PacketSender(wiring.Component):
         place = Signal(range(CHECK))
         with m.FSM():
             with m.State("idle"):
-                m.d.comb += [self.idle.eq(1), self.i.ready.eq(1)]
+                m.d.comb += self.idle.eq(1)
                 with m.If(self.i.valid):
                     m.d.sync += count.eq(count + 1)
                     with m.If(self.i.payload.last):

@@ -7,7 +7,11 @@ a checksum of 32 bits at the end. Integers are little-endian.
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+
+from golden.model import Model
+from golden.parameters import CoreParameters
+from hw.core import bus_width
+from hw.registers import register_map
 
 VERSION = 1
 FLAG, ESCAPE, FLIP = 0x7E, 0x7D, 0x20
@@ -122,7 +126,7 @@ def _packet(piece: bytes) -> Packet | None:
 
 @dataclass(frozen=True)
 class Link:
-    """How much goes into packets for a core, from its manifest.
+    """How much goes into packets for a core.
 
     Attributes
     ----------
@@ -154,33 +158,31 @@ class Link:
     answer: int
 
     @classmethod
-    def of(cls, manifest: dict[str, Any]) -> "Link":
-        """What a core's manifest says of it."""
-        widths = {port["name"]: port["width"] for port in manifest["ports"]}
-        element = widths["s_axis_tdata"] // 8
-        inputs, outputs = manifest["input"]["elements"], manifest["output"]["results"]
-        per_beat = manifest["output"]["per_beat"]
-        result = widths["m_axis_tdata"] // 8 // per_beat
+    def of(cls, core: CoreParameters, model: Model, loads: bool) -> "Link":
+        """For a core; ``loads`` as its target has it."""
+        network = core.network
+        element = bus_width(network.formats.activation.width) // 8
+        result = bus_width(network.output_width) // 8
         wanted = ("FRAMES", "CYCLES_LO", "EVENTS_")
         counters = tuple(
-            (register["name"], register["address"])
-            for register in manifest["registers"]
-            if register["name"].startswith(wanted)
+            (register.name, register.address)
+            for register in register_map(network)
+            if register.name.startswith(wanted)
         )
-        # A block RAM of each family for requests, two for answers, more where a frame needs it.
-        request = max(512, _power(inputs * element + HEADER + CHECK)) - HEADER - CHECK
-        answer = max(1024, _power(outputs * result + 4 * len(counters) + HEADER)) - HEADER
+        # A block RAM of an iCE40 for requests, two for answers, more where a frame needs it.
+        request = max(512, _power(network.inputs * element + HEADER + CHECK)) - HEADER - CHECK
+        results = network.outputs * result + 4 * len(counters)
         return cls(
             element=element,
             result=result,
-            per_beat=per_beat,
-            inputs=inputs,
-            outputs=outputs,
+            per_beat=core.results_per_beat,
+            inputs=network.inputs,
+            outputs=network.outputs,
             counters=counters,
-            tag=bytes.fromhex(manifest["model"]["sha256"] or "00" * TAG)[:TAG],
-            loads=manifest["memories"]["weights"]["loaded"],
+            tag=bytes.fromhex(model.sha256 or "00" * TAG)[:TAG],
+            loads=loads,
             request=request,
-            answer=answer,
+            answer=max(1024, _power(results + HEADER)) - HEADER,
         )
 
     @property

@@ -23,6 +23,8 @@ class Shell(wiring.Component):
     ----------
     manifest : dict
         The core's (hw.verilog.Emission.manifest); the core itself is a black box.
+    link : Link
+        Its sizes.
     divisor : int
         Cycles a bit of the UART.
     flash : int or None
@@ -36,9 +38,11 @@ class Shell(wiring.Component):
         Pins of the SPI flash (boards.boot.Boot), where there is one.
     """
 
-    def __init__(self, manifest: dict[str, Any], divisor: int, flash: int | None = None) -> None:
+    def __init__(
+        self, manifest: dict[str, Any], link: Link, divisor: int, flash: int | None = None
+    ) -> None:
         self._manifest, self._divisor, self._address = manifest, divisor, flash
-        self._link = Link.of(manifest)
+        self._link = link
         self.boots = self._link.loads and flash is not None
         members = {"rx": In(1, init=1), "tx": Out(1, init=1)}
         if self.boots:

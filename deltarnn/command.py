@@ -3,45 +3,33 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress, track
-from rich.table import Table
-from rich.text import Text
 
-from golden.errors import refusal
-from golden.files import aside_folder, written_aside
+from deltarnn.console import (
+    ACTIVATIONS,
+    FRAMES,
+    JSON,
+    LANES,
+    MODEL,
+    TARGET,
+    extra,
+    out,
+    print_json,
+    progress,
+    require_writable,
+    table,
+)
+from deltarnn.on_board import build, flash, run
+from golden.files import written_aside
 from golden.frames import load_frames
 from golden.model import load_model, save_model
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters, LayerParameters
-
-out = Console()
-progress = Console(stderr=True)  # so that standard output holds the result alone
-
-MODEL = click.argument("model", type=click.Path(path_type=Path))
-FRAMES = click.argument("frames", type=click.Path(path_type=Path))
-LANES = click.option("--lanes", type=int, default=8, show_default=True, help="Lanes P.")
-ACTIVATIONS = click.option(
-    "--activations",
-    type=int,
-    default=1,
-    show_default=True,
-    help="Units A that the activation unit takes in a cycle, a power of two that divides P.",
-)
-TARGET = click.option(
-    "--target",
-    default="generic",
-    show_default=True,
-    help="What the core is made of: generic, up5k or ecp5.",
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,43 +38,10 @@ def cli() -> None:
     """Delta recurrent networks on small FPGAs: bit-exact RTL from a trained GRU."""
 
 
-def _table(rows: dict[str, Any], title: str) -> None:
-    # Text, not markup: names and paths may hold brackets.
-    table = Table(title=Text(title), show_header=False, title_justify="left")
-    for name, value in rows.items():
-        table.add_row(name, Text(str(value)))
-    out.print(table)
-
-
 def _layer(layer: LayerParameters) -> str:
     theta = f"theta_x {layer.theta_x}" + (f", theta_h {layer.theta_h}" if layer.recurrent else "")
     shape = f"{layer.kind} {layer.inputs} -> {layer.units}"
     return f"{shape}, weights Q{7 - layer.weight_frac}.{layer.weight_frac}, {theta}"
-
-
-def _print_json(report: dict[str, Any]) -> None:
-    print(json.dumps(report, indent=2))
-
-
-@contextmanager
-def _extra(name: str) -> Iterator[None]:
-    """Turns a package that is not there into a refusal that says how to install it."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        expected = f"it installed: pip install 'deltarnn[{name}]'"
-        raise refusal(f"extra {name}", f"no package {error.name}", expected) from None
-
-
-def _require_writable(*paths: Path | None) -> None:
-    """Refuses a file to be written that has no folder, before the work is done and lost."""
-    for path in paths:
-        if path is None:
-            continue
-        if path.is_dir():
-            raise refusal(str(path), "a folder", "a file that can be written")
-        with aside_folder(path.parent, path.name):
-            pass
 
 
 def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -131,7 +86,7 @@ def info(model: Path, lanes: int, as_json: bool) -> None:
         "extra": loaded.extra,
     }
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     rows = {
         "name": loaded.name,
@@ -147,7 +102,7 @@ def info(model: Path, lanes: int, as_json: bool) -> None:
         f"{core.dense_cycles:,} cycles a dense frame",
     }
     rows |= {key: json.dumps(value) for key, value in loaded.extra.items()}
-    _table(rows, str(model))
+    table(rows, str(model))
 
 
 @cli.command()
@@ -159,7 +114,7 @@ def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
     """Runs the golden model on FRAMES and writes outputs, h, events_x and events_h."""
     from golden.cost import delta_cost, dense_cost, occupancy
 
-    _require_writable(output)
+    require_writable(output)
     loaded = load_model(model)
     sequence = load_frames(frames, loaded.parameters)
     network = DeltaNetwork(loaded)
@@ -189,9 +144,9 @@ def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
         "output": str(output),
     }
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
-        _table(report, f"golden {loaded.name}")
+        table(report, f"golden {loaded.name}")
 
 
 @cli.command()
@@ -220,7 +175,7 @@ def generate(
     report = {name: str(path) for name, path in paths.items()}
     report |= {"lanes": lanes, "activations": activations, "target": target}
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
         print(*paths.values(), sep="\n")
 
@@ -250,11 +205,11 @@ def simulate(
     from boards.targets import find_target
     from hw.verilog import emit
 
-    with _extra("sim"):
+    with extra("sim"):
         from sim.simulate import simulate as run
         from sim.simulators import find_simulator
 
-    _require_writable(output, waves)
+    require_writable(output, waves)
     made_of = find_target(target)
     loaded = load_model(model)
     sequence = load_frames(frames, loaded.parameters)
@@ -271,14 +226,14 @@ def simulate(
         _write_npz(output, {**_trace_arrays(result.found), "cycles": result.cycles})
     report = result.report()
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
         layers = report.pop("layers")
         for k, layer in enumerate(layers):
             report[f"layer {k} ({layer['kind']})"] = (
                 f"{layer['events_x'] + layer['events_h']:,} of {layer['columns']:,} columns fired"
             )
-        _table({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in report.items()}, "RTL")
+        table({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in report.items()}, "RTL")
     if result.mismatch is not None:
         print(f"deltarnn: RTL and golden model differ: {result.mismatch}", file=sys.stderr)
         sys.exit(1)
@@ -290,14 +245,14 @@ def simulate(
 @JSON
 def demo(lanes: int, simulator: str, as_json: bool) -> None:
     """The main job, end to end, on the shipped model and real held-out recordings."""
-    with _extra("sim,boards"):
+    with extra("sim,boards"):
         from deltarnn.demo import run_demo
 
     report, rows, closing = run_demo(lanes, simulator, progress)
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
-        _table(rows, "deltarnn demo")
+        table(rows, "deltarnn demo")
         out.print(f"[bold]{closing}[/bold]" if report["equal"] else f"[bold red]{closing}[/]")
     if not report["equal"]:
         sys.exit(1)
@@ -323,7 +278,7 @@ def demo(lanes: int, simulator: str, as_json: bool) -> None:
 @JSON
 def bench(output: Path, only: tuple[str, ...], seed: int, simulator: str, as_json: bool) -> None:
     """Measures cycles, area and clock; writes NAME.json and NAME.png of each into a folder."""
-    with _extra("sim,boards,bench"):
+    with extra("sim,boards,bench"):
         import matplotlib  # noqa: F401  # missing is better known before the work than after
 
         from deltarnn.bench.benches import chosen, measure
@@ -335,11 +290,11 @@ def bench(output: Path, only: tuple[str, ...], seed: int, simulator: str, as_jso
     with Progress(console=progress, transient=True) as bars:
         reports, files = measure(benches, Context(seed, found, bars), output)
     if as_json:
-        _print_json(reports)
+        print_json(reports)
         return
     for name, report in reports.items():
-        for table in benches[name].tables(report):
-            out.print(table)
+        for each in benches[name].tables(report):
+            out.print(each)
     print(*files, sep="\n")
 
 
@@ -371,11 +326,11 @@ def import_(
     as_json: bool,
 ) -> None:
     """Makes a model of a GRU trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
-    with _extra("import"):
+    with extra("import"):
         from train.conversion import convert, load_calibration
         from train.importers import read_network
 
-        _require_writable(output)
+        require_writable(output)
         network = read_network(file)
     frames = None if calibration is None else load_calibration(calibration, network)
     with progress.status("quantising") as status:
@@ -394,7 +349,7 @@ def import_(
         "delta": found.delta and vars(found.delta),
     }
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     rows = {"model": str(output), "input scale": f"{found.input_scale:.6g}"}
     for k, layer in enumerate(found.model.parameters.layers):
@@ -406,7 +361,7 @@ def import_(
                 f"{fidelity.macs:.1%} of the MACs, "
                 f"fired {fidelity.occupancy_x:.1%} of x, {fidelity.occupancy_h:.1%} of h"
             )
-    _table(rows, f"import {file.name}")
+    table(rows, f"import {file.name}")
 
 
 DATA = click.option(
@@ -435,16 +390,16 @@ def train(
 
     An interrupted run goes on where it was when the same is asked for again.
     """
-    with _extra("train"):
+    with extra("train"):
         _recordings(data)
         from train.pipeline import train_task
         from train.tasks import find_task
 
         wanted = find_task(task)
-        _require_writable(output)
+        require_writable(output)
         report = train_task(wanted, method, output, seed, not as_json)
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     scores = report["scores"]
     rows: dict[str, Any] = {"model": report["model"], "held-out recordings": report["frames"]}
@@ -455,7 +410,7 @@ def train(
         rows[f"{name}: {scores['unit']}"] = f"{scores[name]:.4g}"
     rows["fired"] = f"{scores['occupancy_x']:.1%} of x, {scores['occupancy_h']:.1%} of h"
     rows["weight fetches"] = f"{scores['mac_reduction']:.2f} times fewer than dense"
-    _table(rows, f"train {task}")
+    table(rows, f"train {task}")
 
 
 @cli.command()
@@ -483,7 +438,7 @@ def results(
     output: Path, runs: Path, only: tuple[str, ...], data: Path | None, as_json: bool
 ) -> None:
     """Trains every task by several methods and seeds, and reports them: hours of work."""
-    with _extra("train,sim,bench"):
+    with extra("train,sim,bench"):
         _recordings(data)
         import matplotlib  # noqa: F401  # missing is better known before the work than after
 
@@ -499,7 +454,7 @@ def results(
             studies, runs, output, verilator, lambda name: status.update(f"RTL of {name}")
         )
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         print(*files, sep="\n")
 
@@ -510,6 +465,10 @@ def _recordings(data: Path | None) -> None:
 
     if data is not None:
         os.environ[VARIABLE] = str(data)
+
+
+for _command in (build, flash, run):
+    cli.add_command(_command)
 
 
 def main() -> None:

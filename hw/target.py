@@ -1,6 +1,5 @@
 """What differs from one family of chips to the next: the primitives a core is made of."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from amaranth.hdl import Module, Value
@@ -63,8 +62,8 @@ class Target:
 
     Attributes
     ----------
-    weights : callable
-        Makes the weight memory from its words (hw.weights.WeightMemory).
+    weights : type
+        The weight memory (hw.weights.WeightMemory).
     lane : type
         A lane (hw.lane.Lane).
     multiply_add : MultiplyAdd
@@ -81,12 +80,17 @@ class Target:
     """
 
     name: str = "generic"
-    weights: Callable[..., WeightMemory] = WeightMemory
+    weights: type[WeightMemory] = WeightMemory
     lane: type[Lane] = Lane
     multiply_add: MultiplyAdd = MultiplyAdd()  # noqa: RUF009  # it has no state
     read_latency: int = 1
     stage_lanes: int | None = None
     serializer: type[Serializer] = ShiftSerializer
+
+    @property
+    def loads(self) -> bool:
+        """Weights come at run time."""
+        return self.weights.loads
 
     def stages(self, core: CoreParameters) -> list[range]:
         """The lanes of each stage; whole groups of those that are activated together."""

@@ -1,0 +1,274 @@
+"""The commands that have to do with boards: build, flash, run."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from deltarnn.console import JSON, MODEL, extra, out, print_json, progress, require_writable, table
+from golden.errors import refusal
+from golden.files import written_aside
+from golden.fixed import Integers
+from golden.frames import load_frames
+from golden.model import Model, load_model
+from golden.parameters import CoreParameters
+from hw.layout import CoreLayout
+
+BOARD = click.option("--board", required=True, help="Which one: see docs/boards.md.")
+BUILT = click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Folder of the build. Default: build/MODEL-BOARD.",
+)
+OCCUPANCY = (1.0, 0.1)  # at which frames a second are reported
+
+
+@click.command()
+@MODEL
+@BOARD
+@BUILT
+@click.option("--lanes", type=int, help="Lanes P. Default: the board's, or fewer if they must be.")
+@click.option("--clock", type=float, help="MHz. Default: the board's highest that closes.")
+@JSON
+def build(
+    model: Path,
+    board: str,
+    folder: Path | None,
+    lanes: int | None,
+    clock: float | None,
+    as_json: bool,
+) -> None:
+    """Builds a bitstream for a board, and says what it takes and how fast it is."""
+    with extra("boards"):
+        from boards.board import find_board
+        from boards.build import build as run
+        from boards.chip import RESOURCES
+
+    chosen = find_board(board)
+    loaded = load_model(model)
+    place = folder or _default_folder(model, board)
+    with progress.status("beginning") as status:
+        built = run(loaded, chosen, place, lanes, clock, status.update)
+    core = CoreParameters(loaded.parameters, built.lanes)
+    speed = {
+        occupancy: built.clock * 1e6 / max(core.dense_cycles * occupancy, 1)
+        for occupancy in OCCUPANCY
+    }
+    if as_json:
+        print_json({**vars(built), "frames_per_second": speed})
+        return
+    rows = {
+        "lanes": built.lanes,
+        "clock": f"{built.clock:g} MHz ({built.fmax:.1f} would be possible)",
+        "weights": f"{built.weights:,} bytes",
+        **{
+            RESOURCES[name]: f"{used:,} of {there:,}"
+            for name, (used, there) in built.resources.items()
+            if there
+        },
+        **{f"frames/s, {o:.0%} of columns fire": f"{n:,.0f}, at most" for o, n in speed.items()},
+        "baud": f"{built.baud:,}",
+        "time": f"{built.seconds:.0f} s",
+    }
+    table(rows, f"{loaded.name} on {chosen.title}")
+    print(*built.files, sep="\n")
+
+
+@click.command()
+@MODEL
+@BOARD
+@BUILT
+@click.option("--dry-run", is_flag=True, help="Only print the commands.")
+def flash(model: Path, board: str, folder: Path | None, dry_run: bool) -> None:
+    """Writes what `build` made to the board: bitstream, and weights where they lie in its flash."""
+    with extra("boards"):
+        from boards.board import find_board
+        from boards.flash import perform, steps
+
+    place = folder or _default_folder(model, board)
+    for command in steps(load_model(model), find_board(board), place):
+        print(*command)
+        if not dry_run:
+            with progress.status("writing"):
+                perform(command)
+
+
+@click.command()
+@MODEL
+@click.argument("frames", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--port", help="Serial port that the board is at.")
+@click.option("--simulated-board", is_flag=True, help="Simulate the board in place of that.")
+@click.option("--board", default="icebreaker", show_default=True, help="Which one.")
+@click.option("--baud", type=int, help="Default: the board's.")
+@click.option("--check", is_flag=True, help="Hold every answer against the golden model.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="OUT.npz: the results.")
+@JSON
+def run(
+    model: Path,
+    frames: Path,
+    port: str | None,
+    simulated_board: bool,
+    board: str,
+    baud: int | None,
+    check: bool,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Streams FRAMES through a board: an int8 .npy file, or - for lines of numbers."""
+    with extra("boards"):
+        from boards.board import find_board
+        from boards.host import Host
+        from boards.protocol import Link
+        from boards.stream import pieces, prepare
+        from boards.stream import run as stream
+        from boards.targets import find_target
+
+    if (port is None) == (not simulated_board):
+        raise refusal("port", "both" if port else "neither", "--port TTY or --simulated-board")
+    require_writable(output)
+    loaded, chosen = load_model(model), find_board(board)
+    core = CoreParameters(loaded.parameters, chosen.lanes)
+    link = Link.of(core, loaded, find_target(chosen.target).target.loads)
+    live = str(frames) == "-"
+    source = _lines(loaded) if live else pieces(load_frames(frames, loaded.parameters), link.frames)
+    columns = sum(layer.inputs for layer in loaded.parameters.layers)
+    columns += sum(layer.units for layer in loaded.parameters.recurrent)
+    done = _Done(f"{loaded.name} at {port or f'a simulated {chosen.title}'}", columns, check)
+    with (
+        _simulated(core, loaded, chosen, port) as terminal,
+        Host(terminal, link, baud or chosen.baud) as host,
+        Live(console=progress, transient=True) as shown,
+    ):
+        # A board that has lost its weights gets them from here.
+        prepare(host, loaded, CoreLayout(core).weight_words(loaded) if link.loads else None)
+        done.begin()
+        for piece in stream(host, link, loaded, source, check):
+            done.add(piece.outputs, piece.events, piece.cycles, piece.wrong)
+            shown.update(done.table())
+            if live and not as_json:
+                for row in piece.outputs:
+                    print(*row, flush=True)
+            if piece.wrong:
+                break
+        done.retries = host.retries
+    if output is not None:
+        with written_aside(output) as part, part.open("wb") as file:
+            np.savez(file, outputs=np.concatenate(done.outputs))
+    if as_json:
+        print_json(done.report())
+    elif not live:
+        out.print(done.table())
+    if done.wrong:
+        print(f"deltarnn: board and golden model differ: {done.wrong}", file=sys.stderr)
+        sys.exit(1)
+
+
+@dataclass
+class _Done:
+    """What a run has come to so far."""
+
+    title: str
+    columns: int
+    check: bool
+    frames: int = 0
+    events: int = 0
+    cycles: int = 0
+    retries: int = 0
+    wrong: str = ""
+    seconds: float = 0.0
+    outputs: list[Integers] = field(default_factory=list)
+
+    def begin(self) -> None:
+        self._since = time.monotonic()
+
+    def add(self, outputs: Integers, events: int, cycles: int, wrong: str) -> None:
+        self.outputs.append(outputs)
+        self.frames += len(outputs)
+        self.events += events
+        self.cycles += cycles
+        self.wrong = self.wrong or wrong
+        self.seconds = time.monotonic() - self._since
+
+    def report(self) -> dict[str, Any]:
+        frames = max(self.frames, 1)
+        return {
+            "frames": self.frames,
+            "events": self.events,
+            "cycles": self.cycles,
+            "occupancy": self.events / (frames * self.columns),
+            "cycles_per_frame": self.cycles / frames,
+            "frames_per_second": self.frames / max(self.seconds, 1e-9),
+            "retries": self.retries,
+            "equal": not self.wrong if self.check else None,
+        }
+
+    def table(self) -> Table:
+        report = self.report()
+        rows = Table(title=Text(self.title), show_header=False, title_justify="left")
+        rows.add_row("frames", f"{self.frames:,}")
+        rows.add_row("columns that fired", f"{report['occupancy']:.1%}")
+        rows.add_row("cycles a frame", f"{report['cycles_per_frame']:.1f}")
+        rows.add_row("frames/s over the link", f"{report['frames_per_second']:,.0f}")
+        if self.outputs:
+            rows.add_row("last results", " ".join(map(str, self.outputs[-1][-1])))
+        if self.check:
+            rows.add_row("golden", "differs" if self.wrong else "equal in every bit")
+        return rows
+
+
+@contextmanager
+def _simulated(core, model: Model, board, port: str | None) -> Iterator[str]:
+    """``port``, or the terminal of a simulated board where there is none."""
+    if port is not None:
+        yield port
+        return
+    with extra("sim"):
+        from sim.board import build_board, running
+    from boards.design import TOP, design
+    from boards.targets import find_target
+    from hw.verilog import emit
+
+    choice = find_target(board.target)
+    divisor = round(board.clocks[0] * 1e6 / board.baud)
+    with progress.status("generating") as status:
+        emission = emit(core, model, choice.target)
+        made = design(core, model, emission, divisor, board.flash)
+        status.update(f"building a simulated {board.title}")
+        models = choice.cells.models()
+        texts = made.verilog() | ({"models.v": models} if models else {})
+        program = build_board(texts, TOP)
+    with running(program, divisor, made.flash, board.flash or 0) as terminal:
+        yield terminal
+
+
+def _lines(model: Model) -> Iterator[Integers]:
+    """A frame a line from standard input."""
+    formats, inputs = model.parameters.formats, model.parameters.inputs
+    expected = f"{inputs} integers from {formats.activation.min} to {formats.activation.max}"
+    for n, line in enumerate(sys.stdin, 1):
+        words = line.replace(",", " ").split()
+        if not words:
+            continue
+        try:
+            frame = np.array([[int(word) for word in words]])
+        except ValueError:
+            raise refusal(f"standard input, line {n}", repr(line.strip()[:40]), expected) from None
+        low, high = formats.activation.min, formats.activation.max
+        if frame.shape[1] != inputs or frame.min() < low or frame.max() > high:
+            raise refusal(f"standard input, line {n}", repr(line.strip()[:40]), expected)
+        yield frame
+
+
+def _default_folder(model: Path, board: str) -> Path:
+    return Path("build") / f"{model.name.split('.')[0]}-{board}"
