@@ -159,7 +159,7 @@ def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
 def generate(
     model: Path, output: Path, lanes: int, activations: int, target: str, as_json: bool
 ) -> None:
-    """Writes the core's Verilog and its manifest into a folder.
+    """Writes the core's Verilog, its manifest and its C header into a folder.
 
     Also weights.bin, where the target's weights are not in the Verilog but must be loaded.
     """
@@ -171,7 +171,8 @@ def generate(
     core = CoreParameters(loaded.parameters, lanes, activations)
     with progress.status("generating"):
         emission = emit(core, loaded, chosen.target)
-        paths = dict(zip(("verilog", "manifest", "weights"), emission.write(output), strict=False))
+        kinds = ("verilog", "manifest", "header", "weights")
+        paths = dict(zip(kinds, emission.write(output), strict=False))
     report = {name: str(path) for name, path in paths.items()}
     report |= {"lanes": lanes, "activations": activations, "target": target}
     if as_json:

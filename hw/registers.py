@@ -1,4 +1,4 @@
-"""The register map of a core: the one list that hardware, manifest and benches agree on."""
+"""The register map of a core: the one list for hardware, manifest, C header and benches."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ LAYER_STRIDE = 0x10
 ADDRESS_WIDTH = 12
 
 CONTROL, STATUS = 0x08, 0x0C
-# Bits of CONTROL and STATUS.
+# Bits of CONTROL and STATUS; the C header has all names that begin so.
 CONTROL_RESET_STATE, CONTROL_CLEAR_COUNTERS = 0, 1
 STATUS_ACTIVE, STATUS_RESETTING, STATUS_UNLOADED = 0, 1, 2
 STATUS_FRAME_SHORT, STATUS_FRAME_LONG, STATUS_LOAD_BROKEN = 8, 9, 10

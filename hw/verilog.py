@@ -1,4 +1,4 @@
-"""A model and a number of lanes in, a Verilog file and its manifest out."""
+"""A model and a number of lanes in, a Verilog file, its manifest and its C header out."""
 
 import json
 import subprocess
@@ -18,6 +18,7 @@ from golden.files import aside_folder, make_folder
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.core import Core
+from hw.header import c_header
 from hw.layout import CoreLayout
 from hw.registers import register_map
 from hw.target import GENERIC, Target
@@ -61,7 +62,7 @@ class Emission:
     weights: bytes | None = None
 
     def write(self, folder: Path) -> tuple[Path, ...]:
-        """Writes ``deltarnn_core.v`` and ``deltarnn_core.json`` into ``folder``, made if need be.
+        """Writes ``deltarnn_core.v``, ``.json`` and ``.h`` into ``folder``, made if need be.
 
         Beside them ``weights.bin``, where weights must be loaded. Returns the files in this order.
         Raises ValueError where that cannot be done; then none of them is touched.
@@ -70,6 +71,7 @@ class Emission:
         files = {
             f"{TOP}.v": self.verilog.encode(),
             f"{TOP}.json": (json.dumps(self.manifest, indent=2) + "\n").encode(),
+            f"{TOP}.h": (_banner(self.manifest) + c_header(self.manifest)).encode(),
         }
         if self.weights is not None:
             files["weights.bin"] = self.weights
@@ -89,14 +91,9 @@ def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emissi
     top = Core(core, model, target)
     verilog = converted(top, TOP)
     manifest = _manifest(core, model, target, top)
-    header = (
-        f"// {TOP}: model {json.dumps(model.name)}, {core.lanes} lanes, {target.name}\n"
-        "// Generated, do not edit.\n"
-        f"// deltarnn {manifest['tools']['deltarnn']}, model sha256 {model.sha256 or 'none'}\n"
-    )
     words = CoreLayout(core).weight_words(model)
     weights = words.astype(np.int8).tobytes() if top.loads else None
-    return Emission(header + verilog, manifest, weights)
+    return Emission(_banner(manifest) + verilog, manifest, weights)
 
 
 def converted(component: wiring.Component, name: str) -> str:
@@ -112,6 +109,17 @@ def converted(component: wiring.Component, name: str) -> str:
     if done.returncode:
         raise RuntimeError(f"Yosys failed on its own input: {done.stderr.strip()}")
     return done.stdout
+
+
+def _banner(manifest: dict[str, Any]) -> str:
+    """Comment lines, alike in Verilog and C, on what this is."""
+    model = manifest["model"]
+    return (
+        f"// {TOP}: model {json.dumps(model['name'])}, {manifest['lanes']} lanes, "
+        f"{manifest['target']}\n"
+        "// Generated, do not edit.\n"
+        f"// deltarnn {manifest['tools']['deltarnn']}, model sha256 {model['sha256'] or 'none'}\n"
+    )
 
 
 def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tests.test_golden_model import GOOD
 MODEL, FRAMES, OUT = "model.safetensors", "frames.npy", "out.npz"
 GOLDEN = ["golden", MODEL, FRAMES, "-o", OUT]
 SIMULATE = ["simulate", MODEL, FRAMES, "--simulator", "icarus"]
-FILES = ("verilog", "manifest", "weights")
+FILES = ("verilog", "manifest", "header", "weights")
 
 
 @pytest.fixture
@@ -289,7 +289,7 @@ def test_golden_writes_the_same_bytes_twice(folder):
     assert written[0] == written[1]
 
 
-def test_generate_writes_two_files_the_same_bytes_twice(folder):
+def test_generate_writes_three_files_the_same_bytes_twice(folder):
     written = []
     for rtl in ("first", "deep/second"):
         words = ["generate", MODEL, "-o", rtl, "--lanes", "2", "--json"]
@@ -299,7 +299,7 @@ def test_generate_writes_two_files_the_same_bytes_twice(folder):
         assert report["lanes"] == 2
         written.append(files)
     assert written[0] == written[1]
-    assert set(written[0]) == {"deltarnn_core.v", "deltarnn_core.json"}
+    assert set(written[0]) == {"deltarnn_core.v", "deltarnn_core.json", "deltarnn_core.h"}
     assert json.loads(written[0]["deltarnn_core.json"])["lanes"] == 2
     assert b"module deltarnn_core" in written[0]["deltarnn_core.v"]
 
@@ -332,7 +332,7 @@ def test_simulate_makes_it_of_a_targets_cells(target, folder):
 def test_generate_prints_each_path_whole_on_a_line_of_its_own(folder):
     rtl = folder / ("[long] " + "x" * 120)
     done = deltarnn(folder, "generate", MODEL, "-o", str(rtl), COLUMNS="80")
-    names = ("deltarnn_core.v", "deltarnn_core.json")
+    names = ("deltarnn_core.v", "deltarnn_core.json", "deltarnn_core.h")
     assert succeeded(done).splitlines() == [str(rtl / name) for name in names]
 
 

@@ -72,8 +72,8 @@ def test_another_weight_is_another_text(emission):
     assert emit(CoreParameters(other.parameters, 4), other).verilog != emission.verilog
 
 
-@pytest.mark.parametrize("taken", ["deltarnn_core.v", "deltarnn_core.json"])
-def test_writes_both_files_or_none(emission, tmp_path, taken):
+@pytest.mark.parametrize("taken", ["deltarnn_core.v", "deltarnn_core.json", "deltarnn_core.h"])
+def test_writes_every_file_or_none(emission, tmp_path, taken):
     (tmp_path / taken).mkdir()
     with pytest.raises(ValueError, match=f"{taken}: found a folder"):
         emission.write(tmp_path)
