@@ -1,5 +1,6 @@
 """Weights out of the SPI flash that a bitstream came from, at power-up (docs/link.md)."""
 
+import math
 import zlib
 
 from amaranth.hdl import Array, Cat, Const, Module, Signal
@@ -13,7 +14,7 @@ from golden.errors import require_int
 
 MAGIC = b"DRNW"
 WAKE, READ = 0xAB, 0x03  # what every JEDEC flash understands: release from power-down, read
-WAKING = 1 << 12  # cycles: more than the 30 us that a flash may take, up to 136 MHz
+WAKING = 40  # us: more than the 30 that a flash may take
 
 
 def header(tag: bytes, length: int) -> bytes:
@@ -41,6 +42,8 @@ class Boot(wiring.Component):
         Bytes of them.
     address : int
         Where the image begins.
+    mhz : float
+        The clock.
 
     Members
     -------
@@ -52,10 +55,11 @@ class Boot(wiring.Component):
         The work is under way; it is done and the image was no good.
     """
 
-    def __init__(self, tag: bytes, length: int, address: int) -> None:
+    def __init__(self, tag: bytes, length: int, address: int, mhz: float) -> None:
         self._header = header(tag, length)
         self._length = require_int("bytes of weights", length, 2)
         self._address = require_int("address in flash", address, 0, (1 << 24) - 1)
+        self._waking = math.ceil(WAKING * mhz)
         super().__init__(
             {
                 "cs_n": Out(1, init=1),
@@ -71,20 +75,28 @@ class Boot(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.crc = crc = CRC32_ISO_HDLC().create()
-        timer = Signal(range(WAKING + 1))
+        timer = Signal(range(self._waking + 1))
         out, back, bits = Signal(8), Signal(8), Signal(range(9))
         request = Array(Const(byte, 8) for byte in (READ, *self._address.to_bytes(3, "big")))
         expected = Array(Const(byte, 8) for byte in self._header)
         checked = len(self._header) + self._length
         index = Signal(range(checked + CHECK + 1))
-        wrong, in_header, in_weights = Signal(), Signal(), Signal()
+        wrong, expected_byte = Signal(), Signal(8)
+        # Where ``index`` is, in registers: there is time for that while a byte comes in.
+        in_header, in_weights, header_ends, ends = Signal(), Signal(), Signal(), Signal()
         kept, full = Signal(16), Signal(range(3))  # the last two weights
         m.d.comb += [
             self.copi.eq(out[-1]),
-            in_header.eq(index < len(self._header)),
-            in_weights.eq(~in_header & (index < checked)),
             crc.data.eq(back),
             self.weights.payload.byte.eq(kept[:8]),
+        ]
+
+        m.d.sync += [
+            in_header.eq(index < len(self._header)),
+            in_weights.eq((index >= len(self._header)) & (index < checked)),
+            header_ends.eq(index == len(self._header) - 1),
+            ends.eq(index == checked + CHECK - 1),
+            expected_byte.eq(expected[index[: len(self._header).bit_length()]]),
         ]
 
         def clock(done: str) -> None:
@@ -107,7 +119,7 @@ class Boot(wiring.Component):
                 clock("waking")
             with m.State("waking"):
                 m.d.sync += [self.cs_n.eq(1), timer.eq(timer + 1)]
-                with m.If(timer == WAKING):
+                with m.If(timer == self._waking):
                     m.next = "ask"
             with m.State("ask"):
                 send(request[index[:2]], "asking")
@@ -127,16 +139,16 @@ class Boot(wiring.Component):
                 m.d.comb += crc.valid.eq(1)
                 m.d.sync += index.eq(index + 1)
                 m.next = "read"
-                with m.If(in_header & (back != expected[index[: len(self._header).bit_length()]])):
+                with m.If(in_header & (back != expected_byte)):
                     m.d.sync += wrong.eq(1)
                 with m.If(in_weights):
                     with m.If(full == 2):
                         m.next = "pass on"
                     with m.Else():
                         m.d.sync += [kept.eq(Cat(kept[8:], back)), full.eq(full + 1)]
-                with m.If(index == len(self._header) - 1):
+                with m.If(header_ends):
                     m.next = "header"
-                with m.If(index == checked + CHECK - 1):
+                with m.If(ends):
                     m.next = "checksum"
             with m.State("header"):
                 m.next = "read"

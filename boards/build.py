@@ -162,8 +162,7 @@ class _Work:
         self._synthesise_core(emission)
         while True:
             pll = self.board.pll(self.board.clk, self.board.source, clocks[0])
-            divisor = round(pll.mhz * 1e6 / self.board.baud)
-            made = design(core, self.model, emission, divisor, self.board.flash)
+            made = design(core, self.model, emission, pll.mhz, self.board.baud, self.board.flash)
             resources = self._synthesise_board(made, pll)
             fmax = self._route(pll.mhz)
             if fmax >= pll.mhz:
@@ -183,7 +182,7 @@ class _Work:
             lanes=self.lanes,
             clock=pll.mhz,
             fmax=fmax,
-            baud=round(pll.mhz * 1e6 / divisor),
+            baud=round(pll.mhz * 1e6 / made.shell.divisor),
             resources=resources,
             weights=weights["words"] * weights["width"] // 8,
             dense_cycles=core.dense_cycles,

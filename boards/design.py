@@ -44,11 +44,16 @@ class Design:
 
 
 def design(
-    core: CoreParameters, model: Model, emission: Emission, divisor: int, flash: int | None
+    core: CoreParameters,
+    model: Model,
+    emission: Emission,
+    mhz: float,
+    baud: int,
+    flash: int | None,
 ) -> Design:
     """Puts a shell around ``emission``, which is ``model`` on ``core``.
 
-    ``divisor`` and ``flash`` are as boards.shell.Shell takes them.
+    ``mhz``, ``baud`` and ``flash`` are as boards.shell.Shell takes them.
     """
     link = Link.of(core, model, emission.weights is not None)
-    return Design(emission, link, Shell(emission.manifest, link, divisor, flash))
+    return Design(emission, link, Shell(emission.manifest, link, mhz, baud, flash))

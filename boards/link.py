@@ -87,14 +87,14 @@ class HostLink(wiring.Component):
         wrong_address, more, none_left = Signal(), Signal(), Signal()
         argument, arguments = Signal(48), Signal(range(6))
         address = argument[:16]
-        status, answer = Signal(8), Signal(16)  # length of the answer's payload
+        status, answer, empty = Signal(8), Signal(16), Signal()  # length of the answer's payload
         value, what = Signal(32), Signal(_What)
         word_byte = Signal(2)  # of a header or a value: all have 4 bytes
         hello_byte = Signal(range(len(link.hello())))
         frames_left, left, total = Signal(range(link.frames + 1)), Signal(16), Signal(16)
         counters = Array(Const(address, ADDRESS_WIDTH) for _, address in link.counters)
         counter, last_counter = Signal(range(len(link.counters) + 1)), Signal()
-        dropped = Signal()
+        ended, dropped = Signal(), Signal()
         m.d.comb += [bus.rready.eq(1), bus.bready.eq(1)]
         m.d.sync += [
             is_hello.eq(command == Command.HELLO),
@@ -125,7 +125,7 @@ class HostLink(wiring.Component):
             with m.If(~right):
                 finish(Status.LENGTH)
 
-        with m.FSM():
+        with m.FSM() as fsm:
             with m.State("idle"), m.If(receiver.full & sender.idle):
                 m.next = "header"
             with m.State("header"):
@@ -283,21 +283,22 @@ class HostLink(wiring.Component):
                     sender.i.payload.byte.eq(scatter.o.payload.byte),
                     scatter.o.ready.eq(1),
                 ]
-                with m.If(scatter.o.valid & scatter.o.payload.last):
+                m.d.sync += ended.eq(scatter.o.valid & scatter.o.payload.last)
+                with m.If(ended):
                     m.d.sync += frames_left.eq(frames_left - 1)
                 with m.If(none_left):
                     read(_What.SETTLED)
 
             # Answers.
             with m.State("prepare"):
-                m.d.sync += answer.eq(0)
+                m.d.sync += [answer.eq(0), empty.eq(1)]
                 with m.If(status == Status.OK), m.Switch(command):
                     with m.Case(Command.HELLO):
-                        m.d.sync += answer.eq(len(link.hello()))
+                        m.d.sync += [answer.eq(len(link.hello())), empty.eq(0)]
                     with m.Case(Command.READ):
-                        m.d.sync += answer.eq(4)
+                        m.d.sync += [answer.eq(4), empty.eq(0)]
                     with m.Case(Command.FRAMES):
-                        m.d.sync += answer.eq(total)
+                        m.d.sync += [answer.eq(total), empty.eq(0)]
                 m.next = "answer"
             with m.State("answer"):
                 m.d.comb += [
@@ -305,12 +306,12 @@ class HostLink(wiring.Component):
                     sender.i.payload.byte.eq(
                         Cat(sequence, status, answer).word_select(word_byte, 8)
                     ),
-                    sender.i.payload.last.eq((word_byte == HEADER - 1) & (answer == 0)),
+                    sender.i.payload.last.eq((word_byte == HEADER - 1) & empty),
                 ]
                 m.d.sync += word_byte.eq(word_byte + 1)
                 with m.If(word_byte == HEADER - 1):
                     m.next = "bytes"
-                    with m.If(answer == 0):
+                    with m.If(empty):
                         m.next = "release"
                     with m.Elif(is_hello):
                         m.next = "hello"
@@ -352,4 +353,6 @@ class HostLink(wiring.Component):
                 m.next = "released"
             with m.State("released"):  # for the receiver to be empty
                 m.next = "idle"
+        # A bit for each state: on an iCE40 their comparisons would be the longest paths.
+        fsm.state.attrs["fsm_encoding"] = "one-hot"
         return m

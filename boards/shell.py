@@ -25,8 +25,10 @@ class Shell(wiring.Component):
         The core's (hw.verilog.Emission.manifest); the core itself is a black box.
     link : Link
         Its sizes.
-    divisor : int
-        Cycles a bit of the UART.
+    mhz : float
+        The clock.
+    baud : int
+        Of the UART, as near as ``divisor``, its cycles a bit, comes to it.
     flash : int or None
         Where in the SPI flash its weights begin; None where there is none to boot from.
 
@@ -39,10 +41,15 @@ class Shell(wiring.Component):
     """
 
     def __init__(
-        self, manifest: dict[str, Any], link: Link, divisor: int, flash: int | None = None
+        self,
+        manifest: dict[str, Any],
+        link: Link,
+        mhz: float,
+        baud: int,
+        flash: int | None = None,
     ) -> None:
-        self._manifest, self._divisor, self._address = manifest, divisor, flash
-        self._link = link
+        self._manifest, self._link, self._mhz, self._address = manifest, link, mhz, flash
+        self.divisor = round(mhz * 1e6 / baud)
         self.boots = self._link.loads and flash is not None
         members = {"rx": In(1, init=1), "tx": Out(1, init=1)}
         if self.boots:
@@ -51,8 +58,8 @@ class Shell(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.receiver = receiver = UartReceiver(self._divisor)
-        m.submodules.transmitter = transmitter = UartTransmitter(self._divisor)
+        m.submodules.receiver = receiver = UartReceiver(self.divisor)
+        m.submodules.transmitter = transmitter = UartTransmitter(self.divisor)
         m.submodules.link = link = HostLink(self._link)
         connect(m, receiver.o, link.i)
         connect(m, link.o, transmitter.i)
@@ -67,7 +74,7 @@ class Shell(wiring.Component):
         if self.boots:
             words = self._manifest["memories"]["weights"]
             length = words["words"] * words["width"] // 8
-            m.submodules.boot = boot = Boot(self._link.tag, length, self._address)
+            m.submodules.boot = boot = Boot(self._link.tag, length, self._address, self._mhz)
             m.d.comb += [
                 self.flash_cs_n.eq(boot.cs_n),
                 self.flash_sck.eq(boot.sck),

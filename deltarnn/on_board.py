@@ -240,15 +240,14 @@ def _simulated(core, model: Model, board, port: str | None) -> Iterator[str]:
     from hw.verilog import emit
 
     choice = find_target(board.target)
-    divisor = round(board.clocks[0] * 1e6 / board.baud)
     with progress.status("generating") as status:
         emission = emit(core, model, choice.target)
-        made = design(core, model, emission, divisor, board.flash)
+        made = design(core, model, emission, board.clocks[0], board.baud, board.flash)
         status.update(f"building a simulated {board.title}")
         models = choice.cells.models()
         texts = made.verilog() | ({"models.v": models} if models else {})
         program = build_board(texts, TOP)
-    with running(program, divisor, made.flash, board.flash or 0) as terminal:
+    with running(program, made.shell.divisor, made.flash, board.flash or 0) as terminal:
         yield terminal
 
 

@@ -48,7 +48,7 @@ class CocotbSimulator(Simulator):
     ) -> None:
         folder = sources[0].parent
         arguments = self.build_arguments(folder, ports)
-        with _working_environment(self.environment()):
+        with working_environment(self.environment()):
             self.runner(shared).build(
                 sources=[*sources, *arguments.pop("extra_sources", [])],
                 hdl_toplevel=TOP,
@@ -77,7 +77,7 @@ class CocotbSimulator(Simulator):
             "PYTHONPATH": os.pathsep.join(str(Path(p).resolve()) for p in sys.path if p),
         }
         # The runner would exit where the simulator crashed: the reason comes below.
-        with _working_environment(variables), suppress(SystemExit):
+        with working_environment(variables), suppress(SystemExit):
             self.runner(simulation.folder.parent).test(
                 test_module="sim.bench",
                 hdl_toplevel=TOP,
@@ -98,7 +98,7 @@ class CocotbSimulator(Simulator):
 
 
 @contextmanager
-def _working_environment(variables: Mapping[str, str]) -> Iterator[None]:
+def working_environment(variables: Mapping[str, str]) -> Iterator[None]:
     """os.environ with ``variables``, for the programs that cocotb's runner starts."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

@@ -230,7 +230,7 @@ TAG, ADDRESS = bytes(range(8)), 0x020304
 
 def booted(flash, weights, patience=1.0):
     """What Boot does with a flash that holds ``flash`` at ADDRESS: its load, whether it failed."""
-    dut, source = Boot(TAG, len(weights), ADDRESS), random.Random(1)
+    dut, source = Boot(TAG, len(weights), ADDRESS, mhz=1), random.Random(1)
     load, heard = [], bytearray()
     memory = {ADDRESS + n: byte for n, byte in enumerate(flash)}
 

@@ -1,0 +1,190 @@
+"""Whole boards against golden, with partners from another hand on their UART and their flash."""
+
+import json
+import os
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from cocotb_tools.runner import get_results
+
+from boards.boot import header
+from boards.design import TOP, design
+from boards.protocol import Flag
+from boards.targets import TARGETS
+from deltarnn.demo import held_out
+from golden.network import DeltaNetwork
+from golden.parameters import CoreParameters
+from hw.registers import register_map
+from hw.verilog import emit
+from sim.build import built, cache_folder
+from sim.cocotb_simulators import Icarus, Verilator, working_environment
+from sim.verilator import ARGUMENTS
+from tests.networks import random_frames, random_model
+
+DIVISOR, ADDRESS = 4, 0x20000
+
+# The board as it is, and beside it the flash that it boots from, or none.
+BENCH = f"""
+`timescale 1ns/1ps
+module bench(input clk, input rst, input rx, output tx);
+  wire cs_n, sck, copi;
+  wire [3:0] io;
+  assign io[0] = copi;
+  {TOP} board(.clk(clk), .rst(rst), .rx(rx), .tx(tx)
+`ifdef FLASH
+    , .flash_cs_n(cs_n), .flash_sck(sck), .flash_copi(copi), .flash_cipo(io[1]));
+  qspi_flash #(.MEM_DEPTH(262144)) flash(.clk(sck), .csb(cs_n), .io(io));
+`else
+    );
+`endif
+endmodule
+"""
+
+
+class Board:
+    """A model on a board, as cocotb sees it.
+
+    With a flash in Icarus: the flash's model is written for event-driven simulators. Without one in
+    Verilator.
+    """
+
+    def __init__(self, model, lanes, *, flash):
+        self.model = model
+        core = CoreParameters(model.parameters, lanes)
+        choice = TARGETS["up5k"]
+        self.emission = emit(core, model, choice.target)
+        # A slow clock for which a flash wakes up in few cycles.
+        self.design = design(
+            core, model, self.emission, 1.0, round(1e6 / DIVISOR), ADDRESS if flash else None
+        )
+        self._texts = self.design.verilog() | {"models.v": choice.cells.models(), "bench.v": BENCH}
+        self._flash, self._simulator = flash, Icarus() if flash else Verilator()
+        if flash:
+            path = files("cocotbext.qspi").joinpath("verilog", "qspi_flash.v")
+            self._texts["flash.v"] = path.read_text()
+
+    def _build(self):
+        def make(folder):
+            sources = [folder / name for name in self._texts]
+            arguments = {"defines": {"FLASH": 1}}
+            if not self._flash:
+                control = folder / "public.vlt"
+                pins = ("clk", "rst", "rx", "tx")
+                lines = [f'public_flat_rw -module "bench" -var "{pin}"' for pin in pins]
+                control.write_text("\n".join(["`verilator_config", *lines]) + "\n")
+                sources.append(control)
+                arguments = {"build_args": ARGUMENTS}
+            with working_environment(self._simulator.environment()):
+                self._simulator.runner(folder.parent).build(
+                    sources=sources,
+                    hdl_toplevel="bench",
+                    build_dir=folder,
+                    timescale=("1ns", "1ps"),
+                    log_file=folder / "build.log",
+                    **arguments,
+                )
+
+        identity = [*self._simulator.identity, self._simulator.version]
+        return built(self._texts, identity, make, self._simulator.name)
+
+    def play(self, test, folder, job, **arrays):
+        """What the bench called ``test`` found."""
+        job = {
+            "divisor": DIVISOR,
+            "address": ADDRESS,
+            "patience": 60,
+            "outputs": self.design.link.outputs,
+            "result": self.design.link.result,
+            "counters": len(self.design.link.counters),
+            **job,
+        }
+        arrays["weights"] = np.frombuffer(self.emission.weights, dtype=np.uint8)
+        if self._flash:
+            arrays["image"] = np.frombuffer(self.design.flash, dtype=np.uint8)
+        (folder / "job.json").write_text(json.dumps(job))
+        np.savez(folder / "arrays.npz", **arrays)
+        variables = {
+            **self._simulator.environment(),
+            "PYTHONPATH": os.pathsep.join(str(Path(p or ".").resolve()) for p in sys.path),
+        }
+        with working_environment(variables):
+            found = self._simulator.runner(cache_folder()).test(
+                test_module="tests.board_bench",
+                test_filter=f"{test}$",
+                hdl_toplevel="bench",
+                hdl_toplevel_lang="verilog",
+                build_dir=self._build(),
+                test_dir=folder,
+                results_xml=str(folder / "results.xml"),
+                timescale=("1ns", "1ps"),
+                extra_env={"DELTARNN_JOB": str(folder), "COCOTB_LOG_LEVEL": "WARNING"},
+                log_file=folder / "log",
+            )
+        assert get_results(found) == (1, 0), (folder / "log").read_text()[-3000:]
+        return json.loads((folder / "found.json").read_text())
+
+
+SMALL = random_model((4, 5), 3, theta=(2, 2))  # so that what is tried is the board
+
+
+def outputs_of(model, frames):
+    return DeltaNetwork(model).run(frames).outputs
+
+
+def test_power_up_a_hundred_real_frames_and_new_thresholds_on_the_way(tmp_path):
+    model, utterances, _ = held_out()
+    frames = np.concatenate(utterances)[:100]
+    board = Board(model, 8, flash=True)
+    address = {register.name: register.address for register in register_map(model.parameters)}
+    golden = DeltaNetwork(model)
+    # Up to as many as a packet holds.
+    pieces = [(0, 7), (7, 8), (8, 35), (35, 36), (36, 63), (63, 90), (90, 100)]
+    assert board.design.link.frames == 27
+    settings = {8: (5, 3), 36: (0, 0), 63: (255, 1)}
+    steps, outputs, events = [], [], []
+    for low, high in pieces:
+        if low in settings:
+            # Those of x: a new one of h is first seen a frame later (tests/test_sim_bus.py).
+            golden.layers[0].theta_x, golden.layers[1].theta_x = settings[low]
+            for k, theta in enumerate(settings[low]):
+                steps.append(["write", address[f"THETA_X_{k}"], theta])
+        steps.append(["frames", low, high])
+        trace = golden.run(frames[low:high])
+        outputs += trace.outputs.tolist()
+        events.append(
+            [
+                int(trace.events_x[:, 0].sum()),
+                int(trace.events_h[:, 0].sum()),
+                int(trace.events_x[:, 1].sum()),
+            ]
+        )
+    found = board.play("frames", tmp_path, {"steps": steps, "patience": 3000}, frames=frames)
+    assert found["flags"] == 1 << Flag.LOADS
+    assert found["retries"] == 0
+    assert found["outputs"] == outputs
+    counted = np.array(found["counters"])
+    assert counted[:, 0].tolist() == [high for _, high in pieces]
+    assert np.diff(counted[:, 2:], axis=0, prepend=0).tolist() == events
+
+
+def test_seven_hundred_damaged_exchanges(tmp_path):
+    """Nothing hangs the board, no frame is run twice or not at all, no answer is wrong."""
+    frames = random_frames(SMALL, 700, moving=0.4)
+    arrays = {"frames": frames, "outputs": outputs_of(SMALL, frames)}
+    found = Board(SMALL, 2, flash=False).play("damaged_lines", tmp_path, {"seed": 1}, **arrays)
+    assert sum(found["counts"].values()) == 700
+    assert found["wrong"] == []
+    assert found["retries"] > 300  # damage was done
+    assert found["flags"] >> Flag.DROPPED & 1
+
+
+def test_three_hundred_damaged_flash_images(tmp_path):
+    """Each is flagged, none answers a frame, and the host can load the weights instead."""
+    frames = random_frames(SMALL, 1)
+    job = {"seed": 2, "count": 300, "header": len(header(bytes(8), 0))}
+    arrays = {"frames": frames, "outputs": outputs_of(SMALL, frames)}
+    found = Board(SMALL, 2, flash=True).play("damaged_flash", tmp_path, job, **arrays)
+    assert sum(found["counts"].values()) == 300
+    assert (found["unflagged"], found["answered"], found["recovered"]) == (0, 0, 30)
