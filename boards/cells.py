@@ -41,9 +41,17 @@ class Cells:
                 text = path.read_text()
             except OSError as error:
                 raise refusal(str(path), error.strerror, "models of cells") from None
+            parts.append(_head(text))
             parts += [_module(text, module, path) for module in modules]
         parts += [(files("boards") / "models" / name).read_text() for name in self.own]
         return "\n".join(parts)
+
+
+def _head(text: str) -> str:
+    """The macros that its modules use; inputs have no defaults, which Icarus 11 does not know."""
+    lines = text[: text.index("\nmodule ")].splitlines()
+    macros = (line for line in lines if line.startswith("`") and "timescale" not in line)
+    return "\n".join(["`define NO_ICE40_DEFAULT_ASSIGNMENTS", *macros])
 
 
 def _module(text: str, name: str, path: Path) -> str:

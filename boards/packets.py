@@ -78,7 +78,7 @@ class PacketReceiver(wiring.Component):
 
         count = Signal(range(self._depth + 1))
         length = Signal(16)  # of the payload, as the header says
-        bad, something, fits, matches = Signal(), Signal(), Signal(), Signal()
+        bad, something, fits, good = Signal(), Signal(), Signal(), Signal()
         last_index = Signal.like(count)
         m.d.comb += [
             write.addr.eq(count),
@@ -91,7 +91,7 @@ class PacketReceiver(wiring.Component):
         m.d.sync += [
             self.dropped.eq(0),
             fits.eq(count == length + (HEADER + CHECK)),
-            matches.eq(crc.match_detected),
+            good.eq(fits & crc.match_detected & ~bad & ~flip & ~self.full),
         ]
         with m.If(valid):
             m.d.sync += count.eq(count + 1)
@@ -110,7 +110,7 @@ class PacketReceiver(wiring.Component):
                 *(signal.eq(0) for signal in (count, length, flip, bad, something)),
                 self.dropped.eq(something),
             ]
-            with m.If(fits & matches & ~bad & ~flip & ~self.full):
+            with m.If(good):
                 m.d.sync += [
                     self.full.eq(1),
                     last_index.eq(count - (CHECK + 1)),

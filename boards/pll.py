@@ -31,7 +31,7 @@ class Setting:
 
 
 class Pll(Elaboratable):
-    """Domain ``sync`` from a board's clock; in reset until it is good.
+    """Drives domain ``sync`` from a board's clock; in reset until that is good.
 
     Parameters
     ----------
@@ -70,7 +70,6 @@ class Pll(Elaboratable):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.domains.sync = ClockDomain()
         m.domains.wait = ClockDomain(local=True)
         lock, count, held = Signal(), Signal(range(WAIT)), Signal(init=1)
         port = platform.request(self._resource, dir="-")

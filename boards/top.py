@@ -1,6 +1,7 @@
 """The design on its board: shell, clock and pins."""
 
-from amaranth.hdl import Elaboratable, Module
+from amaranth.hdl import ClockDomain, Elaboratable, Module
+from amaranth.lib import io
 
 from boards.board import Board
 from boards.pll import Pll
@@ -17,18 +18,23 @@ class BoardTop(Elaboratable):
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        m.domains.sync = ClockDomain()
         m.submodules.pll = self._pll
         m.submodules.shell = shell = self._shell
-        uart = platform.request("uart", 0)
-        m.d.comb += [shell.rx.eq(uart.rx.i), uart.tx.o.eq(shell.tx)]
+        uart = platform.request("uart", 0, dir="-")
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        m.d.comb += [shell.rx.eq(rx.i), tx.o.eq(shell.tx)]
         if shell.boots:
-            flash = platform.request("spi_flash_1x", self._board.spi)
-            m.d.comb += [
-                flash.cs.o.eq(~shell.flash_cs_n),
-                flash.clk.o.eq(shell.flash_sck),
-                flash.copi.o.eq(shell.flash_copi),
-                shell.flash_cipo.eq(flash.cipo.i),
-            ]
+            flash = platform.request("spi_flash_1x", self._board.spi, dir="-")
+            m.submodules.cipo = cipo = io.Buffer("i", flash.cipo)
+            m.d.comb += shell.flash_cipo.eq(cipo.i)
+            # Write protection and hold, where they are wired, are off.
+            outputs = {"cs": ~shell.flash_cs_n, "clk": shell.flash_sck, "copi": shell.flash_copi}
+            for name, value in {**outputs, "wp": 0, "hold": 0}.items():
+                if hasattr(flash, name):
+                    m.submodules[name] = pin = io.Buffer("o", getattr(flash, name))
+                    m.d.comb += pin.o.eq(value)
         return m
 
 

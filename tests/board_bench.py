@@ -18,6 +18,7 @@ from cocotb.triggers import ClockCycles, Timer
 from cocotbext.uart import UartSink, UartSource
 
 from boards.protocol import Command, Decoder, Flag, Packet, Status
+from tests.damages import image_damages, line_damages
 
 PERIOD = 20  # ns
 TRIES = 40
@@ -154,42 +155,6 @@ async def frames(_):
     report(outputs=outputs, counters=counters, flags=flags, retries=line.retries)
 
 
-def damages(source):
-    """What may befall a line of bytes, by name."""
-
-    def flipped(line):
-        damaged = bytearray(line)
-        for _ in range(source.choice((1, 1, 2, 8))):
-            damaged[source.randrange(len(line))] ^= 1 << source.randrange(8)
-        return bytes(damaged)
-
-    def cut(line):
-        return line[: source.randrange(len(line))]
-
-    def lost(line):
-        place = source.randrange(len(line))
-        return line[:place] + line[place + source.randint(1, 4) :]
-
-    def inserted(line):
-        place = source.randrange(len(line))
-        return line[:place] + source.randbytes(source.randint(1, 4)) + line[place:]
-
-    def rubbish(line):
-        return source.randbytes(source.randint(1, 40)) + line
-
-    def doubled(line):
-        return line + line
-
-    def long(line):
-        return line[:-1] + source.randbytes(600) + line[-1:]
-
-    def only_rubbish(line):
-        return source.randbytes(len(line))
-
-    every = (flipped, cut, lost, inserted, rubbish, doubled, long, only_rubbish)
-    return {each.__name__: each for each in every}
-
-
 @cocotb.test()
 async def damaged_lines(_):
     """Frames, each with a damage to its request, its answer or the line; exactly once each."""
@@ -199,7 +164,7 @@ async def damaged_lines(_):
     await line.sure(Command.HELLO)
     await line.load(arrays["weights"].tobytes(), 50)
     source = random.Random(job["seed"])
-    kinds = damages(source)
+    kinds = line_damages(source)
     names = [*kinds, *(f"answer {name}" for name in kinds if name != "long"), "glitch", "break"]
     counts = dict.fromkeys(names, 0)
     wrong = []
@@ -236,27 +201,7 @@ async def damaged_flash(_):
     dut, line = await begun(job)
     source = random.Random(job["seed"])
     image, address = arrays["image"].tobytes(), job["address"]
-    header = job["header"]
-
-    def erased(data):
-        place = source.randrange(len(data))
-        return data[:place] + bytes([0xFF]) * (len(data) - place)
-
-    def flipped(data):
-        damaged = bytearray(data)
-        for _ in range(source.choice((1, 1, 2, 5))):
-            damaged[source.randrange(len(data))] ^= 1 << source.randrange(8)
-        return bytes(damaged)
-
-    def shifted(data):
-        place = source.randrange(len(data))
-        return data[:place] + bytes([source.randrange(256)]) + data[place:-1]
-
-    def swapped(data):
-        a, b = sorted(source.sample(range(header, len(data)), 2))
-        return data[:a] + data[b : b + 1] + data[a + 1 : b] + data[a : a + 1] + data[b + 1 :]
-
-    kinds = (erased, flipped, shifted, swapped)
+    kinds = image_damages(source)
     counts = dict.fromkeys((each.__name__ for each in kinds), 0)
     unflagged, answered, recovered = 0, 0, 0
     frame, expected = arrays["frames"][0], arrays["outputs"][0].tolist()
@@ -271,7 +216,7 @@ async def damaged_flash(_):
         unflagged += not flags >> Flag.BOOT_FAILED & 1
         status, _ = await line.ask(Command.FRAMES, frame.tobytes())
         answered += status != Status.UNLOADED
-        if n % 10 == 0:  # and the host can help
+        if n % 4 == 0:  # and the host can help
             await line.load(arrays["weights"].tobytes(), 50)
             payload = await line.sure(Command.FRAMES, frame.tobytes())
             found, _ = results(payload, (1, job["outputs"]), job["result"], job["counters"])

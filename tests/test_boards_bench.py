@@ -1,15 +1,7 @@
 """Whole boards against golden, with partners from another hand on their UART and their flash."""
 
-import json
-import os
-import sys
-from importlib.resources import files
-from pathlib import Path
-
 import numpy as np
-from cocotb_tools.runner import get_results
 
-from boards.boot import header
 from boards.design import TOP, design
 from boards.protocol import Flag
 from boards.targets import TARGETS
@@ -18,12 +10,10 @@ from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
 from hw.registers import register_map
 from hw.verilog import emit
-from sim.build import built, cache_folder
-from sim.cocotb_simulators import Icarus, Verilator, working_environment
-from sim.verilator import ARGUMENTS
+from tests.board_player import ADDRESS, BoardBench
 from tests.networks import random_frames, random_model
 
-DIVISOR, ADDRESS = 4, 0x20000
+DIVISOR = 4
 
 # The board as it is, and beside it the flash that it boots from, or none.
 BENCH = f"""
@@ -43,90 +33,18 @@ endmodule
 """
 
 
-class Board:
-    """A model on a board, as cocotb sees it.
-
-    With a flash in Icarus: the flash's model is written for event-driven simulators. Without one in
-    Verilator.
-    """
-
-    def __init__(self, model, lanes, *, flash):
-        self.model = model
-        core = CoreParameters(model.parameters, lanes)
-        choice = TARGETS["up5k"]
-        self.emission = emit(core, model, choice.target)
-        # A slow clock for which a flash wakes up in few cycles.
-        self.design = design(
-            core, model, self.emission, 1.0, round(1e6 / DIVISOR), ADDRESS if flash else None
-        )
-        self._texts = self.design.verilog() | {"models.v": choice.cells.models(), "bench.v": BENCH}
-        self._flash, self._simulator = flash, Icarus() if flash else Verilator()
-        if flash:
-            path = files("cocotbext.qspi").joinpath("verilog", "qspi_flash.v")
-            self._texts["flash.v"] = path.read_text()
-
-    def _build(self):
-        def make(folder):
-            sources = [folder / name for name in self._texts]
-            arguments = {"defines": {"FLASH": 1}}
-            if not self._flash:
-                control = folder / "public.vlt"
-                pins = ("clk", "rst", "rx", "tx")
-                lines = [f'public_flat_rw -module "bench" -var "{pin}"' for pin in pins]
-                control.write_text("\n".join(["`verilator_config", *lines]) + "\n")
-                sources.append(control)
-                arguments = {"build_args": ARGUMENTS}
-            with working_environment(self._simulator.environment()):
-                self._simulator.runner(folder.parent).build(
-                    sources=sources,
-                    hdl_toplevel="bench",
-                    build_dir=folder,
-                    timescale=("1ns", "1ps"),
-                    log_file=folder / "build.log",
-                    **arguments,
-                )
-
-        identity = [*self._simulator.identity, self._simulator.version]
-        return built(self._texts, identity, make, self._simulator.name)
-
-    def play(self, test, folder, job, **arrays):
-        """What the bench called ``test`` found."""
-        job = {
-            "divisor": DIVISOR,
-            "address": ADDRESS,
-            "patience": 60,
-            "outputs": self.design.link.outputs,
-            "result": self.design.link.result,
-            "counters": len(self.design.link.counters),
-            **job,
-        }
-        arrays["weights"] = np.frombuffer(self.emission.weights, dtype=np.uint8)
-        if self._flash:
-            arrays["image"] = np.frombuffer(self.design.flash, dtype=np.uint8)
-        (folder / "job.json").write_text(json.dumps(job))
-        np.savez(folder / "arrays.npz", **arrays)
-        variables = {
-            **self._simulator.environment(),
-            "PYTHONPATH": os.pathsep.join(str(Path(p or ".").resolve()) for p in sys.path),
-        }
-        with working_environment(variables):
-            found = self._simulator.runner(cache_folder()).test(
-                test_module="tests.board_bench",
-                test_filter=f"{test}$",
-                hdl_toplevel="bench",
-                hdl_toplevel_lang="verilog",
-                build_dir=self._build(),
-                test_dir=folder,
-                results_xml=str(folder / "results.xml"),
-                timescale=("1ns", "1ps"),
-                extra_env={"DELTARNN_JOB": str(folder), "COCOTB_LOG_LEVEL": "WARNING"},
-                log_file=folder / "log",
-            )
-        assert get_results(found) == (1, 0), (folder / "log").read_text()[-3000:]
-        return json.loads((folder / "found.json").read_text())
-
-
 SMALL = random_model((4, 5), 3, theta=(2, 2))  # so that what is tried is the board
+
+
+def on_board(model, lanes, *, flash):
+    """A bench of a model on a UP5K board, with a flash or without."""
+    core = CoreParameters(model.parameters, lanes)
+    choice = TARGETS["up5k"]
+    emission = emit(core, model, choice.target)
+    # A slow clock, for which a flash wakes up in few cycles.
+    made = design(core, model, emission, 1.0, round(1e6 / DIVISOR), ADDRESS if flash else None)
+    texts = made.verilog() | {"models.v": choice.cells.models(), "bench.v": BENCH}
+    return BoardBench(made, texts, DIVISOR, flash=flash)
 
 
 def outputs_of(model, frames):
@@ -136,7 +54,7 @@ def outputs_of(model, frames):
 def test_power_up_a_hundred_real_frames_and_new_thresholds_on_the_way(tmp_path):
     model, utterances, _ = held_out()
     frames = np.concatenate(utterances)[:100]
-    board = Board(model, 8, flash=True)
+    board = on_board(model, 8, flash=True)
     address = {register.name: register.address for register in register_map(model.parameters)}
     golden = DeltaNetwork(model)
     # Up to as many as a packet holds.
@@ -173,18 +91,18 @@ def test_seven_hundred_damaged_exchanges(tmp_path):
     """Nothing hangs the board, no frame is run twice or not at all, no answer is wrong."""
     frames = random_frames(SMALL, 700, moving=0.4)
     arrays = {"frames": frames, "outputs": outputs_of(SMALL, frames)}
-    found = Board(SMALL, 2, flash=False).play("damaged_lines", tmp_path, {"seed": 1}, **arrays)
+    found = on_board(SMALL, 2, flash=False).play("damaged_lines", tmp_path, {"seed": 1}, **arrays)
     assert sum(found["counts"].values()) == 700
     assert found["wrong"] == []
     assert found["retries"] > 300  # damage was done
     assert found["flags"] >> Flag.DROPPED & 1
 
 
-def test_three_hundred_damaged_flash_images(tmp_path):
+def test_forty_damaged_flash_images(tmp_path):
     """Each is flagged, none answers a frame, and the host can load the weights instead."""
     frames = random_frames(SMALL, 1)
-    job = {"seed": 2, "count": 300, "header": len(header(bytes(8), 0))}
+    job = {"seed": 2, "count": 40}
     arrays = {"frames": frames, "outputs": outputs_of(SMALL, frames)}
-    found = Board(SMALL, 2, flash=True).play("damaged_flash", tmp_path, job, **arrays)
-    assert sum(found["counts"].values()) == 300
-    assert (found["unflagged"], found["answered"], found["recovered"]) == (0, 0, 30)
+    found = on_board(SMALL, 2, flash=True).play("damaged_flash", tmp_path, job, **arrays)
+    assert sum(found["counts"].values()) == 40
+    assert (found["unflagged"], found["answered"], found["recovered"]) == (0, 0, 10)
