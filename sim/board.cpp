@@ -136,7 +136,7 @@ int main(int argc, char** argv) {
     auto board = std::make_unique<Vtop>(context.get());
     board->rx = 1;
     int quiet = 0;
-    for (std::uint64_t cycle = 0;; ++cycle) {
+    for (std::uint64_t cycle = 1;; ++cycle) {  // from 1: the host is not heard during reset
         if (cycle % kBurst == 0 || quiet > kQuiet) {
             pollfd waits[] = {{terminal, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
             poll(waits, 2, quiet > kQuiet ? -1 : 0);
@@ -150,7 +150,7 @@ int main(int argc, char** argv) {
         }
         board->clk = 0;
         board->eval();
-        board->rst = cycle < 4;
+        board->rst = cycle < 5;
         board->rx = uart.line();
         uart.hear(board->tx);
         const bool boots = wire(*board, flash, 0);

@@ -1,0 +1,109 @@
+"""Builds for boards: synthesis for all of them, bitstreams for one of each family."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from boards.board import BOARDS, find_board
+from boards.build import TooBigError, build, netlist
+from boards.pll import Ecp5Pll, Ice40Pll
+from deltarnn.demo import held_out
+from golden.model import save_model
+from tests.networks import random_model
+
+COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]
+SMALL = random_model((4, 6), 3)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_board_takes_the_shipped_model(name):
+    board = BOARDS[name]
+    lanes = min(board.lanes, 8)
+    resources = netlist(held_out()[0], board, lanes).resources
+    for kind, (used, there) in resources.items():
+        assert used <= there, kind
+    assert resources["lut"][0] > 1500
+    if board.chip.capacity["dsp"]:
+        assert resources["dsp"][0] >= lanes
+
+
+def test_a_bitstream_and_what_is_said_of_it(tmp_path):
+    """For an ECP5: the same bytes again, weights in it."""
+    board = BOARDS["ulx3s-25f"]
+    steps = []
+    built = build(SMALL, board, tmp_path / "a", lanes=2, clock=50, report=steps.append)
+    again = build(SMALL, board, tmp_path / "b", lanes=2, clock=50)
+    assert built.clock == 50 <= built.fmax
+    assert built.baud == pytest.approx(board.baud, rel=0.02)
+    assert any("place and route" in step for step in steps)
+    names = ["ulx3s-25f.bit", "ulx3s-25f.json"]
+    assert [file.rpartition("/")[2] for file in built.files] == names
+    for name in names:
+        one, other = ((tmp_path / folder / name).read_bytes() for folder in "ab")
+        assert one == other
+    assert len(one) > 1000
+    manifest = json.loads((tmp_path / "a" / names[1]).read_text())
+    assert manifest["resources"]["lut"][0] == built.resources["lut"][0]
+    assert manifest["core"]["model"]["name"] == "random"
+    assert {path.name for path in (tmp_path / "a").glob("*.log")} == {
+        "core.log",
+        "board.log",
+        "route.log",
+    }
+    assert again.files != built.files
+
+
+def test_icebreaker_from_the_command(tmp_path):
+    """The shipped model, bitstream and weights; the clock is the highest that closed."""
+    path = tmp_path / "model.safetensors"
+    save_model(held_out()[0], path)
+    words = ("build", path, "--board", "icebreaker", "-o", tmp_path / "out", "--json")
+    done = subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["lanes"] == 8
+    assert report["clock"] in find_board("icebreaker").clocks
+    assert report["fmax"] >= report["clock"]
+    assert report["resources"]["spram"] == [4, 4]
+    assert report["weights"] == 4736
+    bitstream, weights, _ = report["files"]
+    with open(bitstream, "rb") as file:  # noqa: PTH123  # as the flash will hold it
+        content = file.read()
+    assert content[:4] == b"\xff\x00\x00\xff"
+    assert len(content) < find_board("icebreaker").flash
+    with open(weights, "rb") as file:  # noqa: PTH123
+        assert file.read(4) == b"DRNW"
+
+
+def test_what_does_not_fit_is_said_and_what_would_help(tmp_path):
+    big = random_model((40, 200), 10)
+    with pytest.raises(
+        TooBigError, match=r"block RAM, expected at most 32: fewer units or"
+    ) as error:
+        build(big, BOARDS["ice40-hx8k-b-evn"], tmp_path, lanes=1)
+    assert error.value.over["bram"][1] == 32
+    with pytest.raises(ValueError, match="SPRAM"):
+        build(SMALL, BOARDS["icebreaker"], tmp_path, lanes=16)
+
+
+def test_a_clock_that_cannot_be_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="clock: found 3000 MHz"):
+        build(SMALL, BOARDS["ulx3s-25f"], tmp_path, lanes=1, clock=3000)
+    with pytest.raises(ValueError, match="no-such"):
+        find_board("no-such")
+
+
+@pytest.mark.parametrize(
+    ("pll", "source", "wanted", "expected"),
+    [
+        (Ice40Pll, 12, 48, 48),
+        (Ice40Pll, 12, 47.9, 47.25),
+        (Ecp5Pll, 25, 125, 125),
+        (Ecp5Pll, 48, 120, 120),
+        (Ecp5Pll, 12, 100, 100),
+    ],
+)
+def test_plls_make_the_fastest_clock_that_is_not_too_fast(pll, source, wanted, expected):
+    assert pll("clk", source, wanted).mhz == pytest.approx(expected)
