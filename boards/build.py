@@ -22,7 +22,8 @@ from boards.wrapper import stub
 from golden.errors import refusal
 from golden.files import aside_folder, make_folder
 from golden.model import Model
-from golden.parameters import CoreParameters
+from golden.parameters import WEIGHT, CoreParameters
+from hw.layout import CoreLayout
 from hw.verilog import TOP, Emission, emit
 
 LIMIT = 3600  # seconds of one tool
@@ -99,10 +100,9 @@ class TooBigError(ValueError):
             f"{used:,} {RESOURCES.get(name, name)}" for name, (used, _) in over.items()
         )
         there = ", ".join(f"{available:,}" for _, available in over.values())
-        memory = over.keys() & {"bram", "spram"}
-        help_ = "fewer units or a bigger part" if memory else "fewer lanes or a bigger part"
-        what = f"{lanes} lanes on {board.name}"
-        super().__init__(str(refusal(what, found, f"at most {there}: {help_}")))
+        fewer = "fewer lanes, fewer units" if lanes > 1 else "fewer units"
+        what = f"{lanes} lane{'s' * (lanes > 1)} on {board.name}"
+        super().__init__(str(refusal(what, found, f"at most {there}: {fewer} or a bigger part")))
         self.over = over
 
 
@@ -130,6 +130,7 @@ def build(
     """
     make_folder(folder)
     begin = time.monotonic()
+    _require_room(model, board)
     fewer = [board.lanes >> n for n in range(board.lanes.bit_length())]
     for some in [lanes] if lanes else fewer:
         try:
@@ -137,11 +138,18 @@ def build(
                 work = _Work(model, board, some, Path(name), folder, report)
                 return work.run([clock] if clock else list(board.clocks), begin)
         except TooBigError as error:
-            # Memory does not shrink with the lanes.
-            if some in (lanes, 1) or error.over.keys() & {"bram", "spram"}:
+            if some in (lanes, 1):
                 raise
-            report(f"{some} lanes do not fit")
+            report(str(error))
     raise AssertionError
+
+
+def _require_room(model: Model, board: Board) -> None:
+    """Refuses a model whose weights alone are too many, before anything else is tried."""
+    chip, layout = board.chip, CoreLayout(CoreParameters(model.parameters, 1))
+    needed = -(-layout.words * WEIGHT.width // chip.bram_bits)
+    if not find_target(board.target).target.loads and needed > chip.capacity["bram"]:
+        raise TooBigError(board, 1, {"bram": (needed, chip.capacity["bram"])})
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ class Chip:
         For each resource a cell takes: patterns of cell types, and how many of it one takes.
     capacity
         How many there are of a resource.
+    bram_bits
+        What a block RAM holds of words of 8, 16, 32... bits.
     router, arguments
         nextpnr for it, and the arguments that say which chip.
     logic
@@ -54,6 +56,7 @@ class Chip:
     synthesis: str
     cells: dict[str, dict[str, int]]
     capacity: dict[str, int] = field(default_factory=dict)
+    bram_bits: int = 0
     router: Tool | None = None
     arguments: tuple[str, ...] = ()
     logic: str = ""
@@ -78,6 +81,7 @@ UP5K = Chip(
         "dsp": {r"SB_MAC16": 1},
     },
     capacity={"lut": 5280, "ff": 5280, "bram": 30, "spram": 4, "dsp": 8},
+    bram_bits=1 << 12,
     router=NEXTPNR_ICE40,
     arguments=("--up5k", "--package", "sg48", "--pcf-allow-unconstrained"),
     logic="ICESTORM_LC",
@@ -111,6 +115,7 @@ ECP5 = Chip(
         "dsp": {r"MULT18X18D": 1},
     },
     capacity={"lut": 83640, "ff": 83640, "bram": 208, "dsp": 156},
+    bram_bits=1 << 14,
     router=NEXTPNR_ECP5,
     arguments=("--85k", "--package", "CABGA756", "--speed", "6", "--lpf-allow-unconstrained"),
     logic="TRELLIS_COMB",
