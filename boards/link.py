@@ -89,7 +89,8 @@ class HostLink(wiring.Component):
         address = argument[:16]
         status, answer, empty = Signal(8), Signal(16), Signal()  # length of the answer's payload
         value, what = Signal(32), Signal(_What)
-        word_byte = Signal(2)  # of a header or a value: all have 4 bytes
+        # Byte of a header or a value, all of which have 4; this is the last one.
+        word_byte, word_ends = Signal(2), Signal()
         hello_byte = Signal(range(len(link.hello())))
         frames_left, left, total = Signal(range(link.frames + 1)), Signal(16), Signal(16)
         counters = Array(Const(address, ADDRESS_WIDTH) for _, address in link.counters)
@@ -108,6 +109,10 @@ class HostLink(wiring.Component):
         ]
         with m.If(receiver.dropped):
             m.d.sync += dropped.eq(1)
+
+        def next_byte() -> list:
+            """Of the word."""
+            return [word_byte.eq(word_byte + 1), word_ends.eq(word_byte == 2)]
 
         def finish(code: Status) -> None:
             """Goes on to the answer."""
@@ -131,11 +136,8 @@ class HostLink(wiring.Component):
             with m.State("header"):
                 m.d.comb += receiver.o.ready.eq(1)
                 with m.If(receiver.o.valid):
-                    m.d.sync += [
-                        header.eq(Cat(header[8:], receiver.o.payload.byte)),
-                        word_byte.eq(word_byte + 1),
-                    ]
-                    with m.If(word_byte == HEADER - 1):
+                    m.d.sync += [header.eq(Cat(header[8:], receiver.o.payload.byte)), *next_byte()]
+                    with m.If(word_ends):
                         m.next = "compare"
             with m.State("compare"):  # for the registers to say something of this header
                 m.d.sync += [signal.eq(0) for signal in (arguments, frames_left, counter)]
@@ -250,9 +252,9 @@ class HostLink(wiring.Component):
                     with m.If(value[STATUS_UNLOADED]):
                         finish(Status.UNLOADED)
                 with m.Case(_What.SETTLED):
-                    read(_What.COUNTER)
-                    with m.If(value[STATUS_ACTIVE]):
-                        read(_What.SETTLED)
+                    m.next = "read"  # the same again, or the first counter
+                    with m.If(~value[STATUS_ACTIVE]):
+                        m.d.sync += what.eq(_What.COUNTER)
                 with m.Case(_What.COUNTER):
                     m.d.sync += counter.eq(counter + 1)
                     m.next = "bytes"
@@ -306,10 +308,10 @@ class HostLink(wiring.Component):
                     sender.i.payload.byte.eq(
                         Cat(sequence, status, answer).word_select(word_byte, 8)
                     ),
-                    sender.i.payload.last.eq((word_byte == HEADER - 1) & empty),
+                    sender.i.payload.last.eq(word_ends & empty),
                 ]
-                m.d.sync += word_byte.eq(word_byte + 1)
-                with m.If(word_byte == HEADER - 1):
+                m.d.sync += next_byte()
+                with m.If(word_ends):
                     m.next = "bytes"
                     with m.If(empty):
                         m.next = "release"
@@ -341,13 +343,13 @@ class HostLink(wiring.Component):
                 m.d.comb += [
                     sender.i.valid.eq(1),
                     sender.i.payload.byte.eq(value[:8]),
-                    sender.i.payload.last.eq((word_byte == 3) & (last_counter | ~of_frames)),
+                    sender.i.payload.last.eq(word_ends & (last_counter | ~of_frames)),
                 ]
-                m.d.sync += [word_byte.eq(word_byte + 1), value.eq(value >> 8)]
+                m.d.sync += [*next_byte(), value.eq(value >> 8)]
                 with m.If(sender.i.payload.last):
                     m.next = "release"
-                with m.Elif(word_byte == 3):
-                    read(_What.COUNTER)
+                with m.Elif(word_ends):
+                    m.next = "read"  # the next counter
             with m.State("release"):
                 m.d.comb += receiver.release.eq(1)
                 m.next = "released"
