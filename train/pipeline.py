@@ -202,9 +202,10 @@ def judge(
             lambda then: status.update(f"{then.macs:.1%} of the MACs, loss {then.loss:.4f}"),
         )
         delta = with_thresholds(model, path[-1].thresholds)
-        judged = score(delta, test, goal)
-        at_zero = score(with_thresholds(model, _zeros(model)), test, goal)
-        sweep = _sweep(path, Twin(model, test, goal))
+        judged = score(delta, test, goal)  # of what is written, golden's own word
+        on_test = Twin(model, test, goal)
+        (at_zero,) = on_test.measure([_zeros(model)])
+        sweep = _sweep(path, on_test)
 
     every = -(-len(test) // HELD_OUT)
     held_out = test.pick(np.arange(0, len(test), every))
