@@ -58,7 +58,8 @@ def test_a_score_counts_every_column_once(model, data):
 
 @pytest.mark.parametrize("values", [(0, 0, 0), (3, 0, 1), (1, 5, 4)])
 def test_the_twin_says_what_golden_says(model, data, twin, values):
-    found, judged = twin.measure(values), score(with_thresholds(model, values), data, OneClass())
+    _, found = twin.measure([(7, 7, 7), values])  # in one batch
+    judged = score(with_thresholds(model, values), data, OneClass())
     assert found.error == judged.error
     assert found.loss == pytest.approx(judged.loss, rel=1e-5)
     for name in ("occupancy_x", "occupancy_h", "macs"):
@@ -68,7 +69,7 @@ def test_the_twin_says_what_golden_says(model, data, twin, values):
 @pytest.mark.parametrize("loss", [0.001, 0.05])
 def test_the_descent_saves_and_keeps_to_what_is_allowed(twin, loss):
     seen: list[Score] = []
-    ceiling = twin.measure((0, 0, 0)).loss + loss
+    ceiling = twin.measure([(0, 0, 0)])[0].loss + loss
     path = descend((0, 0, 0), TOP, twin.measure, lambda then: then.loss <= ceiling, seen.append)
     assert path[0].thresholds == (0, 0, 0)
     assert path[-1].measured.macs < path[0].measured.macs
@@ -77,7 +78,7 @@ def test_the_descent_saves_and_keeps_to_what_is_allowed(twin, loss):
     assert [s.macs for s in seen] == sorted((s.macs for s in seen), reverse=True)
     last = path[-1].thresholds
     for k in range(len(last)):
-        step = twin.measure(last[:k] + (last[k] + 1,) + last[k + 1 :])
+        (step,) = twin.measure([last[:k] + (last[k] + 1,) + last[k + 1 :]])
         assert step.loss > ceiling or step.macs >= path[-1].measured.macs
 
 

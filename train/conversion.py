@@ -168,7 +168,9 @@ def convert(
         path = descend(
             (0,) * len(thresholds(model)),
             model.parameters.formats.activation.max,
-            lambda values: calibration.fidelity(with_thresholds(model, values), scale),
+            lambda tried: [
+                calibration.fidelity(with_thresholds(model, values), scale) for values in tried
+            ],
             lambda then: then.loss <= limit,
             report,
         )

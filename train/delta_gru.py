@@ -41,7 +41,7 @@ class _Recurrence(Function):
         weight_h: Tensor,
         bias_h: Tensor,
         noise: Tensor | None,
-        theta: float,
+        theta: float | Tensor,
         formats: Formats,
     ) -> tuple[Tensor, Tensor]:
         frames, batch, width = products.shape
@@ -118,7 +118,9 @@ class DeltaGRULayer(nn.Module):
 
     def __init__(self, layer: FloatGRU, formats: Formats) -> None:
         super().__init__()
-        self.formats, self.theta_x, self.theta_h = formats, 0, 0
+        self.formats = formats
+        self.theta_x: int | Tensor = 0
+        self.theta_h: int | Tensor = 0
         self.weight_x, self.weight_h, self.bias = (
             nn.Parameter(torch.as_tensor(value).float())
             for value in (layer.weight_x, layer.weight_h, layer.bias)
@@ -151,7 +153,8 @@ class DeltaLinearLayer(nn.Module):
 
     def __init__(self, layer: FloatLinear, formats: Formats) -> None:
         super().__init__()
-        self.formats, self.theta_x = formats, 0
+        self.formats = formats
+        self.theta_x: int | Tensor = 0
         self.weight_x = nn.Parameter(torch.as_tensor(layer.weight).float())
         self.bias = nn.Parameter(torch.as_tensor(layer.bias).float())
 
@@ -184,8 +187,11 @@ class DeltaGRU(nn.Module):
         self.readout = DeltaLinearLayer(readout, formats)
         self.set_thresholds((0,) * (2 * len(self.recurrent) + 1))
 
-    def set_thresholds(self, values: tuple[int, ...]) -> None:
-        """theta_x, theta_h of each GRU layer in turn, then theta_x of the read-out, in LSBs."""
+    def set_thresholds(self, values: tuple[int, ...] | tuple[Tensor, ...]) -> None:
+        """theta_x, theta_h of each GRU layer in turn, then theta_x of the read-out, in LSBs.
+
+        Each a number; or, to measure and not to train, [B, 1]: one for every sequence of a batch.
+        """
         self._thresholds = values
         *pairs, self.readout.theta_x = values
         for n, layer in enumerate(self._layers()):
@@ -213,7 +219,7 @@ class DeltaGRU(nn.Module):
         width = model.parameters.accumulator_width
         if width > EXACT_BITS:
             raise refusal("accumulators", f"{width} bits", f"at most {EXACT_BITS}: smaller weights")
-        return with_thresholds(model, self._thresholds)
+        return with_thresholds(model, tuple(int(value) for value in self._thresholds))
 
     def _rows(self) -> tuple[int, ...]:
         """Weights of a column, for each encoder in the order of ``Pass.sent``."""

@@ -24,6 +24,11 @@ class Pass:
     sent: tuple[Tensor, ...] = ()
     rows: tuple[int, ...] = ()
 
+    def of(self, first: int, end: int) -> "Pass":
+        """Of these sequences of the batch."""
+        sent = tuple(each[:, first:end] for each in self.sent)
+        return Pass(self.outputs[first:end], sent, self.rows)
+
     def moved(self, mask: Tensor) -> Tensor:
         """The L1 cost (Neil et al., ICML 2017): the mean size of a delta, fired or not.
 

@@ -165,7 +165,7 @@ def choose_formats(
         network, scale = pretrained.scaled(formats, task.recipe.span)
         model = quantize_network(data.name, formats, network, data.labels)
         frames = calibration.quantized(scale, formats.activation)
-        return Candidate(formats, Twin(model, frames, task.goal).measure(_zeros(model)))
+        return Candidate(formats, Twin(model, frames, task.goal).measure([_zeros(model)])[0])
 
     with Console(stderr=True, quiet=not progress).status("choosing formats"):
         candidates = [measured(formats) for formats in task.recipe.formats]
@@ -191,7 +191,7 @@ def judge(
     test = data.test.quantized(scale, formats.activation)
     with Console(stderr=True, quiet=not progress).status("choosing thresholds") as status:
         twin = Twin(model, frames, goal)
-        first = twin.measure(start)
+        (first,) = twin.measure([start])
         wrong = max(pretrained.fitted.error, first.error) + budget.error
         ceiling = first.loss + budget.loss
         path = descend(
@@ -202,9 +202,10 @@ def judge(
             lambda then: status.update(f"{then.macs:.1%} of the MACs, loss {then.loss:.4f}"),
         )
         delta = with_thresholds(model, path[-1].thresholds)
-        judged = score(delta, test, goal)
-        at_zero = score(with_thresholds(model, _zeros(model)), test, goal)
-        sweep = _sweep(path, Twin(model, test, goal))
+        judged = score(delta, test, goal)  # of what is written, golden's own word
+        on_test = Twin(model, test, goal)
+        (at_zero,) = on_test.measure([_zeros(model)])
+        sweep = _sweep(path, on_test)
 
     every = -(-len(test) // HELD_OUT)
     held_out = test.pick(np.arange(0, len(test), every))
@@ -326,9 +327,10 @@ def _zeros(model: Model) -> Thresholds:
 def _sweep(path: list[Step[Score]], twin: Twin) -> list[dict[str, Any]]:
     """Some of the thresholds on the way, first and last with them, on other frames."""
     chosen = np.unique(np.linspace(0, len(path) - 1, SWEPT).round().astype(int))
+    tried = [path[n].thresholds for n in chosen]
     return [
-        {"thresholds": list(path[n].thresholds), **asdict(twin.measure(path[n].thresholds))}
-        for n in chosen
+        {"thresholds": list(values), **asdict(found)}
+        for values, found in zip(tried, twin.measure(tried), strict=True)
     ]
 
 

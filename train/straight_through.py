@@ -43,7 +43,7 @@ def rounded(v: Tensor, q: Q) -> Tensor:
 
 class _Held(Function):
     @staticmethod
-    def forward(ctx: Any, v: Tensor, theta: float) -> Tensor:
+    def forward(ctx: Any, v: Tensor, theta: float | Tensor) -> Tensor:
         memory = torch.empty_like(v)
         held = torch.zeros_like(v[0])
         for t in range(len(v)):
@@ -69,7 +69,7 @@ class _Held(Function):
         return result, None
 
 
-def held(v: Tensor, theta: float) -> Tensor:
+def held(v: Tensor, theta: float | Tensor) -> Tensor:
     """v^ of a delta encoder in every frame, [T, ...] of [T, ...], from v^ = 0.
 
     The mask of what fired is a constant in the gradient: what a frame did not send is that of the

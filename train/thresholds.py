@@ -1,6 +1,6 @@
 """Thresholds by measurement: the greatest saving within a budget of what may be lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -75,7 +75,7 @@ class Step(Generic[M]):
 def descend(
     start: Thresholds,
     top: int,
-    measure: Callable[[Thresholds], M],
+    measure: Callable[[Sequence[Thresholds]], Sequence[M]],
     allowed: Callable[[M], bool],
     report: Callable[[M], None] = lambda _: None,
 ) -> list[Step[M]]:
@@ -83,14 +83,15 @@ def descend(
 
     Descent from ``start``: of the steps of 1 LSB that save anything and are allowed, the one that
     costs least loss for each MAC that it saves is taken, until none is left. Gives every step, the
-    start first and the result last; ``report`` is told what was measured after each.
+    start first and the result last; ``report`` is told what was measured after each. ``measure``
+    is given all the steps that could be next at once.
     """
-    path = [Step(start, measure(start))]
+    path = [Step(start, measure([start])[0])]
     while True:
         now = path[-1]
         found = []
-        for moved in _neighbours(now.thresholds, top):
-            then = measure(moved)
+        neighbours = _neighbours(now.thresholds, top)
+        for moved, then in zip(neighbours, measure(neighbours), strict=True):
             saved = now.measured.macs - then.macs
             if saved > 0 and allowed(then):
                 found.append(((then.loss - now.measured.loss) / saved, Step(moved, then)))

@@ -38,12 +38,12 @@ RECIPE = Recipe(
     tune=FitParameters(
         epochs=40, batch=14, learning_rate=2e-3, sequence_noise=0.2, frame_noise=0.2, crop=400
     ),
-    theta_x=12,
-    theta_h=6,
-    noise=4.0,
-    delta_cost=5.0,
+    theta_x=6,
+    theta_h=3,
+    noise=2.5,
+    delta_cost=1.0,
     format_tolerance=0.01,
-    budget=Budget(error=0.0, loss=0.02),
+    budget=Budget(error=0.0, loss=0.0),
 )
 
 

@@ -31,13 +31,13 @@ HISS = (1e-4, 3e-3)  # standard deviation
 FRONT_END = LogMel(bands=32)
 
 RECIPE = Recipe(
-    units=64,
-    fit=FitParameters(epochs=14, batch=64, learning_rate=4e-3, sequence_noise=0.3, frame_noise=0.3),
+    units=96,
+    fit=FitParameters(epochs=20, batch=64, learning_rate=4e-3, sequence_noise=0.3, frame_noise=0.3),
     tune=FitParameters(epochs=8, batch=64, learning_rate=2e-3, sequence_noise=0.3, frame_noise=0.3),
-    theta_x=12,
-    theta_h=6,
-    noise=5.0,
-    delta_cost=5.0,
+    theta_x=8,
+    theta_h=4,
+    noise=3.0,
+    delta_cost=2.0,
     format_tolerance=0.01,
     budget=Budget(error=0.0, loss=0.01),
 )
