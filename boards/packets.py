@@ -118,17 +118,27 @@ class PacketReceiver(wiring.Component):
                 ]
 
         index = Signal(range(self._depth))
-        fresh, last = Signal(), Signal()
+        # Block RAM is slow: what it reads goes through a register.
+        settled, fresh, data_read, last = Signal(), Signal(), Signal(8), Signal()
         m.d.comb += [
             read.addr.eq(index),
             read.en.eq(1),
             self.o.valid.eq(fresh),
-            self.o.payload.byte.eq(read.data),
+            self.o.payload.byte.eq(data_read),
             self.o.payload.last.eq(last),
         ]
-        m.d.sync += [fresh.eq(self.full & ~self.drained), last.eq(index == last_index)]
+        m.d.sync += [
+            settled.eq(1),
+            fresh.eq(self.full & ~self.drained & settled),
+            data_read.eq(read.data),
+            last.eq(index == last_index),
+        ]
         with m.If(fresh & self.o.ready):
-            m.d.sync += [fresh.eq(0), index.eq(index + 1), self.drained.eq(last)]
+            m.d.sync += [
+                *(signal.eq(0) for signal in (fresh, settled)),
+                index.eq(index + 1),
+                self.drained.eq(last),
+            ]
         with m.If(self.release):
             m.d.sync += [signal.eq(0) for signal in (self.full, self.drained, index, fresh)]
         return m
@@ -185,7 +195,8 @@ class PacketSender(wiring.Component):
             crc.data.eq(byte),
             special.eq((byte == FLAG) | (byte == ESCAPE)),
         ]
-        place = Signal(range(CHECK))
+        place, data_read = Signal(range(CHECK)), Signal(8)
+        m.d.sync += data_read.eq(read.data)
         with m.FSM():
             with m.State("idle"):
                 m.d.comb += self.idle.eq(1)
@@ -202,9 +213,11 @@ class PacketSender(wiring.Component):
                 with m.If(self.o.ready):
                     m.next = "address"
             with m.State("address"):
+                m.next = "read"
+            with m.State("read"):  # through a register, as above
                 m.next = "fetch"
             with m.State("fetch"):
-                m.d.sync += byte.eq(Mux(of_check, crc.crc.word_select(place, 8), read.data))
+                m.d.sync += byte.eq(Mux(of_check, crc.crc.word_select(place, 8), data_read))
                 m.next = "check"
             with m.State("check"):
                 m.d.comb += crc.valid.eq(~of_check)

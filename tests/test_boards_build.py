@@ -57,16 +57,25 @@ def test_a_bitstream_and_what_is_said_of_it(tmp_path):
 
 
 def test_icebreaker_from_the_command(tmp_path):
-    """The shipped model, bitstream and weights; the clock is the highest that closed."""
+    """The shipped model: bitstream and weights. At a clock that closes at once, to be quick."""
     path = tmp_path / "model.safetensors"
     save_model(held_out()[0], path)
-    words = ("build", path, "--board", "icebreaker", "-o", tmp_path / "out", "--json")
+    words = (
+        "build",
+        path,
+        "--board",
+        "icebreaker",
+        "-o",
+        tmp_path / "out",
+        "--json",
+        "--clock",
+        36,
+    )
     done = subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["lanes"] == 8
-    assert report["clock"] in find_board("icebreaker").clocks
-    assert report["fmax"] >= report["clock"]
+    assert report["fmax"] >= report["clock"] == 36
     assert report["resources"]["spram"] == [4, 4]
     assert report["weights"] == 4736
     bitstream, weights, _ = report["files"]
