@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from golden.errors import refusal
-from golden.fixed import Q
-from golden.parameters import Formats
 from train.data import Dataset, Floats, Sequences
 from train.fit import FitParameters
 from train.goals import FrameClasses
@@ -44,10 +42,7 @@ RECIPE = Recipe(
     theta_h=3,
     noise=2.5,
     delta_cost=1.0,
-    # 8 bits of state lose much in streams that are never reset, more than one person shows.
-    formats=(Formats(state=Q(1, 14)),),
     format_tolerance=0.01,
-    shifted_copies=3,
     budget=Budget(error=0.0, loss=0.0),
 )
 
