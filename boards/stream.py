@@ -10,10 +10,13 @@ from boards.protocol import Link
 from golden.fixed import Integers
 from golden.model import Model
 from golden.network import DeltaNetwork
+from golden.parameters import CoreParameters
+from hw.layout import CoreLayout
 from hw.registers import (
     CONTROL,
     CONTROL_CLEAR_COUNTERS,
     CONTROL_RESET_STATE,
+    LANES,
     STATUS,
     STATUS_UNLOADED,
     register_map,
@@ -42,15 +45,15 @@ class Piece:
     wrong: str = ""
 
 
-def prepare(host: Host, model: Model, weights: Integers | None) -> None:
+def prepare(host: Host, model: Model) -> None:
     """The state of a fresh start: weights, the model's thresholds, h = 0, counters 0.
 
-    ``weights`` (hw.layout.CoreLayout.weight_words) are loaded where the board has none; a core
-    that has them in its bitstream needs none.
+    Weights are loaded where the board has none, in the order that its lanes want.
     """
     host.booted()
-    if weights is not None and host.read(STATUS) >> STATUS_UNLOADED & 1:
-        host.load(weights.astype(np.int8).tobytes())
+    if host.read(STATUS) >> STATUS_UNLOADED & 1:
+        core = CoreParameters(model.parameters, host.read(LANES))
+        host.load(CoreLayout(core).weight_words(model).astype(np.int8).tobytes())
     for register in register_map(model.parameters):
         kind, _, layer = register.name.rpartition("_")
         if kind in ("THETA_X", "THETA_H"):

@@ -21,7 +21,6 @@ from golden.fixed import Integers
 from golden.frames import load_frames
 from golden.model import Model, load_model
 from golden.parameters import CoreParameters
-from hw.layout import CoreLayout
 
 BOARD = click.option("--board", required=True, help="Which one: see docs/boards.md.")
 BUILT = click.option(
@@ -150,8 +149,7 @@ def run(
         Host(terminal, link, baud or chosen.baud) as host,
         Live(console=progress, transient=True) as shown,
     ):
-        # A board that has lost its weights gets them from here.
-        prepare(host, loaded, CoreLayout(core).weight_words(loaded) if link.loads else None)
+        prepare(host, loaded)
         done.begin()
         for piece in stream(host, link, loaded, source, check):
             done.add(piece.outputs, piece.events, piece.cycles, piece.wrong)
@@ -162,6 +160,8 @@ def run(
             if piece.wrong:
                 break
         done.retries = host.retries
+    if not done.frames:
+        raise refusal(str(frames), "no frame", "at least one")
     if output is not None:
         with written_aside(output) as part, part.open("wb") as file:
             np.savez(file, outputs=np.concatenate(done.outputs))

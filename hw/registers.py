@@ -11,7 +11,7 @@ LAYER_BASE = 0x100
 LAYER_STRIDE = 0x10
 ADDRESS_WIDTH = 12
 
-CONTROL, STATUS = 0x08, 0x0C
+CONTROL, STATUS, LANES = 0x08, 0x0C, 0x10
 # Bits of CONTROL and STATUS; the C header has all names that begin so.
 CONTROL_RESET_STATE, CONTROL_CLEAR_COUNTERS = 0, 1
 STATUS_ACTIVE, STATUS_RESETTING, STATUS_UNLOADED = 0, 1, 2
@@ -54,7 +54,7 @@ def register_map(network: NetworkParameters) -> tuple[Register, ...]:
             "weights are yet to be loaded; write 1 to clear: bit 8 a frame ended early, bit 9 a "
             "frame ended late, bit 10 a load of weights had another length",
         ),
-        ("LANES", 0x10, "ro", "lanes"),
+        ("LANES", LANES, "ro", "lanes"),
         ("LAYERS", 0x14, "ro", "layers"),
         ("FRAMES", 0x18, "ro", "frames begun"),
         ("CYCLES_LO", 0x20, "ro", "cycles with a frame under way; reading them latches CYCLES_HI"),

@@ -20,7 +20,6 @@ from boards.targets import TARGETS
 from deltarnn.demo import held_out
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
-from hw.layout import CoreLayout
 from hw.registers import register_map
 from hw.verilog import emit
 from sim.board import build_board, running
@@ -51,15 +50,11 @@ def terminal(made, program):
         yield name
 
 
-def weights():
-    return CoreLayout(CORE).weight_words(MODEL)
-
-
 def test_frames_in_any_pieces_equal_golden_in_every_bit(made, terminal):
     frames = random_frames(MODEL, 300, moving=0.3).astype(np.int64)
     with Host(terminal, made.link) as host:
         for size in (1, 7, made.link.frames):  # the first has more requests than there are numbers
-            prepare(host, MODEL, weights())
+            prepare(host, MODEL)
             found = list(run(host, made.link, MODEL, pieces(frames, size), check=True))
             assert [piece.wrong for piece in found if piece.wrong] == []
             outputs = np.concatenate([piece.outputs for piece in found])
@@ -72,7 +67,7 @@ def test_a_difference_is_seen(made, terminal):
     """A board that does something else than the model says."""
     frames = random_frames(MODEL, 40, moving=0.3).astype(np.int64)
     with Host(terminal, made.link) as host:
-        prepare(host, MODEL, weights())
+        prepare(host, MODEL)
         host.write(ADDRESS["THETA_X_0"], 200)
         found = run(host, made.link, MODEL, pieces(frames, made.link.frames), check=True)
         assert "golden has" in next(found).wrong
@@ -90,7 +85,7 @@ def test_weights_come_from_the_host_where_the_flash_has_none(made, program):
             assert host.booted() == 1 << Flag.LOADS | 1 << Flag.BOOT_FAILED
             with pytest.raises(LinkError, match="it has no weights"):
                 host.frames(frames)
-            prepare(host, MODEL, weights())
+            prepare(host, MODEL)
             found = run(host, made.link, MODEL, pieces(frames, 5), check=True)
             assert [piece.wrong for piece in found] == [""] * 4
 
@@ -115,7 +110,7 @@ def test_damaged_flash_images_are_flagged_and_answer_no_frame(made, program):
 
 def test_what_cannot_be_done_is_refused_and_nothing_happens(made, terminal):
     with Host(terminal, made.link) as host:
-        prepare(host, MODEL, weights())
+        prepare(host, MODEL)
         size = made.link.frame
         for command, payload, reason in (
             (IntEnum("Other", {"NINE": 9}).NINE, b"", "does not know the command"),
@@ -156,7 +151,7 @@ def test_rubbish_before_and_between_sessions_does_no_harm(made, terminal):
         os.write(descriptor, rubbish)
         os.close(descriptor)
         with Host(terminal, made.link) as host:
-            prepare(host, MODEL, weights())
+            prepare(host, MODEL)
             assert next(run(host, made.link, MODEL, [frames], check=True)).wrong == ""
 
 
@@ -223,6 +218,8 @@ def test_run_at_a_simulated_board(tmp_path):
     ].tolist()
     done = deltarnn("run", model, "-", "--simulated-board", given="1 2 x\n", status=2)
     assert "standard input, line 1" in done.stderr
+    done = deltarnn("run", model, "-", "--simulated-board", given="", status=2)
+    assert "found no frame" in done.stderr
 
 
 def test_run_wants_one_port(tmp_path):
