@@ -8,7 +8,6 @@ from golden.lstm import LSTMWeights
 from golden.model import Model
 from golden.parameters import Formats, LayerParameters
 
-
 WEIGHTS = {"gru": GRUWeights, "lstm": LSTMWeights}
 
 
