@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,18 @@ from golden.fixed import Q
 from golden.gru import GRUWeights
 from golden.linear import LinearWeights
 from golden.lstm import LSTMWeights
-from golden.parameters import KIND_NAMES, KINDS, Formats, LayerParameters, NetworkParameters
+from golden.parameters import (
+    KIND_NAMES,
+    KINDS,
+    Formats,
+    LayerParameters,
+    NetworkParameters,
+    format_names,
+)
 
 VERSION = 1
 METADATA_KEY = "deltarnn"
-_FORMATS = ("activation", "state", "gate", "readout", "preactivation")
 _KNOWN = ("version", "name", "labels", "formats", "layers")
-
-_CELL = "cell"  # a format, too, of a network with an LSTM layer
 
 Weights = GRUWeights | LSTMWeights | LinearWeights
 _WEIGHTS: dict[str, type[Weights]] = {
@@ -101,7 +104,7 @@ def save_model(model: Model, path: Path) -> None:
         "labels": None if model.labels is None else list(model.labels),
         "formats": {
             key: [(q := getattr(formats, key)).m, q.f]
-            for key in _format_names(layer.kind for layer in model.parameters.layers)
+            for key in format_names(layer.kind for layer in model.parameters.layers)
         },
         "layers": [_layer_record(layer) for layer in model.parameters.layers],
     }
@@ -152,7 +155,7 @@ def _load(path: Path) -> Model:
     record = _metadata(metadata)
     entries = _list(record, "layers")
     kinds = (entry.get("kind") for entry in entries if isinstance(entry, dict))
-    formats = _formats(record, _format_names(kinds))
+    formats = _formats(record, format_names(kinds))
     layers, weights = [], []
     inputs: int | None = None
     for k, entry in enumerate(entries):
@@ -214,11 +217,6 @@ def _labels(record: dict[str, Any]) -> tuple[str, ...] | None:
     if not all(isinstance(label, str) for label in labels):
         raise refusal("key 'labels'", repr(labels), "a list of texts, or null")
     return tuple(labels)
-
-
-def _format_names(kinds: Iterable[object]) -> tuple[str, ...]:
-    """The formats of a network with layers of these kinds."""
-    return (*_FORMATS, _CELL) if "lstm" in kinds else _FORMATS
 
 
 def _formats(record: dict[str, Any], names: tuple[str, ...]) -> Formats:
