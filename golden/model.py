@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ METADATA_KEY = "deltarnn"
 _KNOWN = ("version", "name", "labels", "formats", "layers")
 
 Weights = GRUWeights | LSTMWeights | LinearWeights
-_WEIGHTS: dict[str, type[Weights]] = {
+WEIGHTS: dict[str, Callable[..., Weights]] = {
     "gru": GRUWeights,
     "lstm": LSTMWeights,
     "linear": LinearWeights,
@@ -270,7 +271,7 @@ def _layer(
     shapes = {"weight_h": ("I8", (weight_x.shape[0], units))} if KINDS[kind].state else {}
     shapes["bias"] = ("I32", (len(accumulators) * units,))
     others = {name: tensor(name, *wanted) for name, wanted in shapes.items()}
-    weights = _WEIGHTS[kind](weight_x, **others)
+    weights = WEIGHTS[kind](weight_x, **others)
     try:
         layer = LayerParameters(
             kind,
