@@ -106,8 +106,9 @@ class Gradient:
     bias: Floats
 
     def __add__(self, other: "Gradient") -> "Gradient":
-        recurrent = self.weight_h is not None and other.weight_h is not None
-        of_h = self.weight_h + other.weight_h if recurrent else None
+        of_h = None
+        if self.weight_h is not None and other.weight_h is not None:
+            of_h = self.weight_h + other.weight_h
         return Gradient(self.weight_x + other.weight_x, of_h, self.bias + other.bias)
 
 
