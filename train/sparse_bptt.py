@@ -1,15 +1,17 @@
-"""A delta layer whose training leaves out what did not fire (arXiv 2312.09391), in PyTorch.
+"""A delta layer whose training leaves out what did not fire (arXiv 2312.09391).
 
 One sequence, as a device learns: a batch would have one list of columns for each of its sequences.
 Weights lie column by column, [columns, rows], so that what an event needs is in one piece. Three
-products over lists of columns make up the work (golden/columns.py): W delta and dL/dM delta^T are
-weighted sums of rows of a table, which PyTorch has as an embedding bag and which copies nothing;
-W^T dL/dM gathers its columns first.
+products over lists of columns make up the work (golden/columns.py). Those that wait for the frame
+before gather their columns, frame by frame; those that do not are done for all frames at once, as
+weighted sums of rows of a table, which PyTorch has as an embedding bag.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import Function
@@ -29,137 +31,176 @@ class Lists:
         The elements that fired, frame by frame.
     deltas : [n]
         By how much they moved.
-    counts
+    counts : int32 [T]
         Events of each frame.
     """
 
-    columns: Tensor
-    deltas: Tensor
-    counts: list[int]
+    columns: np.ndarray
+    deltas: np.ndarray
+    counts: np.ndarray
 
-    def weighted_sums(self, table: Tensor) -> Tensor:
+    def forward_products(self, table: np.ndarray) -> np.ndarray:
         """W delta of every frame, [T, rows], of W as ``table`` [columns, rows]."""
-        counts = torch.tensor([0, *self.counts[:-1]], dtype=torch.int32)
-        starts = counts.cumsum(0, dtype=torch.int32)
-        return embedding_bag(
-            self.columns, table, starts, mode="sum", per_sample_weights=self.deltas
-        )
+        return _weighted_sums(table, self.columns, self.deltas, np.cumsum(self.counts)[:-1])
 
-    def weight_gradient(self, errors: Tensor, size: int) -> Tensor:
+    def weight_gradient(self, errors: np.ndarray, size: int) -> np.ndarray:
         """sum over frames of delta dL/dM^T, [columns, rows], of dL/dM [T, rows]."""
-        by_column, order = torch.sort(self.columns, stable=True)
-        frames = torch.arange(len(self.counts), dtype=torch.int32)
-        frames = frames.repeat_interleave(torch.tensor(self.counts))
-        starts = torch.searchsorted(
-            by_column, torch.arange(size, dtype=torch.int32), out_int32=True
-        )
-        return embedding_bag(
-            frames[order], errors, starts, mode="sum", per_sample_weights=self.deltas[order]
-        )
+        order = self._by_column(size)
+        ends = np.cumsum(np.bincount(self.columns, minlength=size))[:-1]
+        return _weighted_sums(errors, self._frames[order], self.deltas[order], ends)
+
+    def errors(self, table: np.ndarray, of_m: np.ndarray, of_sent: float) -> np.ndarray:
+        """dL/dv [T, columns] from dL/dM [T, rows], where all of that is known beforehand.
+
+        An element that fires gets dL/ddelta of now less that of its next event.
+        """
+        pairs = zip(self.by_frame(self.columns), of_m, strict=True)
+        of_deltas = np.concatenate([table.take(c, axis=0) @ each for c, each in pairs])
+        of_deltas += of_sent * np.sign(self.deltas)
+        order = self._by_column(len(table))
+        columns, by_column = self.columns[order], of_deltas[order]
+        by_column[:-1] -= of_deltas[order[1:]] * (columns[:-1] == columns[1:])
+        of_v = np.zeros((len(of_m), len(table)), table.dtype)
+        of_v[self._frames[order], columns] = by_column
+        return of_v
+
+    def by_frame(self, values: np.ndarray) -> list[np.ndarray]:
+        """One value an event, [n], in one array a frame."""
+        return [values[a:b] for a, b in pairwise([0, *np.cumsum(self.counts).tolist()])]
+
+    def _by_column(self, size: int) -> np.ndarray:
+        """The events in the order of columns, then of frames."""
+        narrow = np.min_scalar_type(size - 1)  # NumPy sorts 16 bits by radix
+        return np.argsort(self.columns.astype(narrow), kind="stable")
+
+    @property
+    def _frames(self) -> np.ndarray:
+        """int32 [n]: the frame of each event."""
+        return np.repeat(np.arange(len(self.counts), dtype=np.int32), self.counts)
+
+
+def _weighted_sums(
+    table: np.ndarray, rows: np.ndarray, weights: np.ndarray, ends: np.ndarray
+) -> np.ndarray:
+    """[sums, ...] of rows of ``table``; ``ends``: where each sum's list ends, but the last."""
+    starts = torch.from_numpy(np.concatenate([[0], ends]).astype(np.int32))
+    scale = torch.from_numpy(weights)
+    return embedding_bag(
+        torch.from_numpy(rows),
+        torch.from_numpy(table),
+        starts,
+        mode="sum",
+        per_sample_weights=scale,
+    ).numpy()
+
+
+def _sum_up(rows: np.ndarray) -> None:
+    """Each row becomes the sum of those up to it, in place; np.cumsum would go column by column."""
+    for before, row in pairwise(rows):
+        row += before
+
+
+def encode(v: np.ndarray, theta: float) -> Lists:
+    """What a delta encoder sends of ``v`` [T, n], from v^ = 0."""
+    memory, fires, d = np.zeros_like(v[0]), np.empty(v.shape, dtype=bool), np.empty_like(v)
+    for t, each in enumerate(v):
+        np.subtract(each, memory, out=d[t])
+        np.greater(np.abs(d[t]), theta, out=fires[t])
+        np.copyto(memory, each, where=fires[t])
+    counts = fires.sum(axis=1, dtype=np.int32)
+    return Lists(fires.nonzero()[1].astype(np.int32), d[fires], counts)
 
 
 class _Encoder:
-    """A delta encoder from v^ = 0, and all that it sent."""
+    """A delta encoder for a ``v`` that depends on what it sends, frame by frame, from v^ = 0."""
 
-    def __init__(self, size: int, theta: float, like: Tensor) -> None:
+    def __init__(self, size: int, theta: float, dtype: np.dtype) -> None:
         self.theta = theta
-        self.memory = like.new_zeros(size)
-        self.columns: list[Tensor] = []
-        self.deltas: list[Tensor] = []
+        self.memory = np.zeros(size, dtype)
+        self.columns: list[np.ndarray] = []
+        self.deltas: list[np.ndarray] = []
 
-    def send(self, v: Tensor) -> tuple[Tensor, Tensor]:
+    def send(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         d = v - self.memory
-        fires = d.abs() > self.theta
-        columns = fires.nonzero().view(-1)
-        deltas = d.index_select(0, columns)
-        torch.where(fires, v, self.memory, out=self.memory)
+        fires = np.abs(d) > self.theta
+        columns = fires.nonzero()[0]
+        deltas = d[columns]
+        np.copyto(self.memory, v, where=fires)
         self.columns.append(columns)
         self.deltas.append(deltas)
         return columns, deltas
 
     def lists(self) -> Lists:
-        counts = [len(columns) for columns in self.columns]
-        return Lists(torch.cat(self.columns).int(), torch.cat(self.deltas), counts)
+        counts = np.array([len(columns) for columns in self.columns], dtype=np.int32)
+        columns = np.concatenate(self.columns).astype(np.int32)
+        return Lists(columns, np.concatenate(self.deltas), counts)
 
 
 class _Errors:
-    """From dL/dM to dL/dv, from the last frame to the first (golden.columns.encoder_errors)."""
+    """The way back through it, from the last frame to the first (golden.columns.encoder_errors)."""
 
-    def __init__(self, lists: Lists, table: Tensor, of_sent: Tensor) -> None:
+    def __init__(self, lists: Lists, table: np.ndarray, of_sent: float) -> None:
         self.table = table
-        self.columns = lists.columns.long().split(lists.counts)
-        self.costs = (of_sent * lists.deltas.sign()).split(lists.counts)
-        self.later = table.new_zeros(len(table))  # dL/ddelta of the next event of each element
+        self.columns = lists.by_frame(lists.columns)
+        self.costs = lists.by_frame(of_sent * np.sign(lists.deltas))
+        self.later = np.zeros(len(table), table.dtype)  # dL/ddelta of an element's next event
 
-    def step(self, t: int, of_m: Tensor, out: Tensor) -> None:
+    def step(self, t: int, of_m: np.ndarray, out: np.ndarray) -> None:
         columns = self.columns[t]
-        of_deltas = torch.addmv(self.costs[t], self.table.index_select(0, columns), of_m)
-        of_fired = of_deltas - self.later.index_select(0, columns)
-        self.later.index_copy_(0, columns, of_deltas)
-        out.zero_().index_copy_(0, columns, of_fired)
+        of_deltas = self.table.take(columns, axis=0) @ of_m
+        of_deltas += self.costs[t]
+        out[:] = 0
+        out[columns] = of_deltas - self.later[columns]
+        self.later[columns] = of_deltas
 
 
 class _SparseLayer(Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        table_x: Tensor,
-        table_h: Tensor,
-        bias_x: Tensor,
-        bias_h: Tensor,
-        thetas: tuple[float, float],
-        cell: Cell,
-    ) -> tuple[Tensor, Tensor]:
-        units = len(table_h)
-        of_x, of_h = _Encoder(len(table_x), thetas[0], x), _Encoder(units, thetas[1], x)
-        for v in x:
-            of_x.send(v)
-        lists_x = of_x.lists()
-        m_x = lists_x.weighted_sums(table_x).cumsum_(0).add_(bias_x)
-        m_h, first = bias_h.clone(), torch.zeros(1, dtype=torch.int64)
-        tape, outputs = cell.tape(len(x), units, x), x.new_empty(len(x), units)
-        h = x.new_zeros(units)
-        for t in range(len(x)):
+    def forward(ctx: Any, thetas: tuple[float, float], cell: Cell, *given: Tensor) -> Any:
+        x, table_x, table_h, bias_x, bias_h = (each.detach().numpy() for each in given)
+        frames, units = len(x), len(table_h)
+        lists_x, of_h = encode(x, thetas[0]), _Encoder(units, thetas[1], x.dtype)
+        m_x = lists_x.forward_products(table_x)
+        m_x[0] += bias_x
+        _sum_up(m_x)
+        m_h, h = bias_h.copy(), np.zeros(units, x.dtype)
+        tape, outputs = cell.tape(frames, units, x.dtype), np.empty((frames, units), x.dtype)
+        for t in range(frames):
             columns, deltas = of_h.send(h)
-            m_h += embedding_bag(columns, table_h, first, mode="sum", per_sample_weights=deltas)[0]
+            m_h += deltas @ table_h.take(columns, axis=0)
             h = outputs[t] = cell.step(tape, t, m_x[t], m_h)
         lists_h = of_h.lists()
-        ctx.cell, ctx.counts = cell, (lists_x.counts, lists_h.counts)
-        lists = (lists_x.columns, lists_x.deltas, lists_h.columns, lists_h.deltas)
-        ctx.save_for_backward(table_x, table_h, *lists, *tape)
-        return outputs, lists_x.deltas.abs().sum() + lists_h.deltas.abs().sum()
+        kept = (*vars(lists_x).values(), *vars(lists_h).values(), *tape)
+        ctx.cell = cell
+        ctx.save_for_backward(*given[1:3], *(torch.from_numpy(each) for each in kept))
+        sent = sum(np.abs(lists.deltas).sum() for lists in (lists_x, lists_h))
+        return torch.from_numpy(outputs), given[0].new_tensor(sent)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_outputs: Tensor, of_sent: Tensor) -> tuple[Tensor | None, ...]:
-        table_x, table_h, columns_x, deltas_x, columns_h, deltas_h, *tape = ctx.saved_tensors
-        lists_x = Lists(columns_x, deltas_x, ctx.counts[0])
-        lists_h = Lists(columns_h, deltas_h, ctx.counts[1])
-        slopes = ctx.cell.slopes(tuple(tape))
-        errors = _Errors(lists_h, table_h, of_sent)
-        carried = torch.zeros_like(of_outputs[0])
-        frames, rows = len(of_outputs), table_h.shape[1]
-        own, of_m_h = (of_outputs.new_empty(frames, rows) for _ in range(2))
-        total = of_outputs.new_zeros(rows)
-        for t in range(frames - 1, -1, -1):
-            own[t] = slopes.step(t, of_outputs[t] + carried)
-            total = torch.add(total, own[t], out=of_m_h[t])
-            errors.step(t, total, carried)
-        of_m_x = slopes.of_x(own).flip(0).cumsum_(0).flip(0)
-        of_x = None
-        if ctx.needs_input_grad[0]:
-            errors, of_x = (
-                _Errors(lists_x, table_x, of_sent),
-                table_x.new_empty(frames, len(table_x)),
-            )
-            for t in range(frames - 1, -1, -1):
-                errors.step(t, of_m_x[t], of_x[t])
-        of_tables = (
-            lists.weight_gradient(of_m, len(table))
-            for lists, of_m, table in ((lists_x, of_m_x, table_x), (lists_h, of_m_h, table_h))
+        table_x, table_h, *kept = (each.detach().numpy() for each in ctx.saved_tensors)
+        lists_x, lists_h, tape = Lists(*kept[:3]), Lists(*kept[3:6]), tuple(kept[6:])
+        errors, cost = of_outputs.numpy(), of_sent.item()
+        frames, rows = len(errors), table_h.shape[1]
+        own, of_m_h = (np.empty((frames, rows), table_h.dtype) for _ in range(2))
+        total, carried = np.zeros_like(own[0]), np.zeros_like(errors[0])
+        slopes, of_h = ctx.cell.slopes(tape), _Errors(lists_h, table_h, cost)
+        for t in reversed(range(frames)):
+            own[t] = slopes.step(t, errors[t] + carried)
+            total = np.add(total, own[t], out=of_m_h[t])
+            of_h.step(t, total, carried)
+        of_m_x = slopes.of_x(own)
+        _sum_up(of_m_x[::-1])
+        wanted = ctx.needs_input_grad[2]
+        found = (
+            lists_x.errors(table_x, of_m_x, cost) if wanted else None,
+            lists_x.weight_gradient(of_m_x, len(table_x)),
+            lists_h.weight_gradient(of_m_h, len(table_h)),
+            of_m_x[0],
+            of_m_h[0],
         )
-        return of_x, *of_tables, of_m_x[0], of_m_h[0], None, None
+        return None, None, *(None if each is None else torch.from_numpy(each) for each in found)
 
 
 def sparse_layer(
@@ -174,9 +215,8 @@ def sparse_layer(
     """Outputs [T, H] of one sequence [T, I] from reset, and the sum of |delta| of all it sent.
 
     ``table_x`` [I, rows] and ``table_h`` [H, rows] hold a column of weights in each row,
-    ``bias_x`` and ``bias_h`` are [rows]; ``thetas`` are theta_x and theta_h, real numbers. What is
-    kept for the backward pass is the events and the cell's tape.
+    ``bias_x`` and ``bias_h`` are [rows]; ``thetas`` are theta_x and theta_h, real numbers. All on
+    the CPU. What is kept for the backward pass is the events and the cell's tape.
     """
-    return _SparseLayer.apply(  # type: ignore[no-any-return]
-        x, table_x, table_h, bias_x, bias_h, thetas, cell
-    )
+    given = (x, table_x, table_h, bias_x, bias_h)
+    return _SparseLayer.apply(thetas, cell, *given)  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ from deltarnn.bench.context import Bench, Context
 from deltarnn.bench.cycles import CYCLES
 from deltarnn.bench.growth import GROWTH
 from deltarnn.bench.timeline import TIMELINE
+from deltarnn.bench.training import TRAINING
 from golden.errors import refusal
 from golden.files import make_folder, written_aside
 
@@ -20,6 +21,7 @@ BENCHES = {
     "area": AREA,
     "clock": CLOCK,
     "growth": GROWTH,
+    "training": TRAINING,
 }
 
 
