@@ -52,7 +52,7 @@ def _write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def _trace_arrays(trace: Trace) -> dict[str, np.ndarray]:
     return {
         "outputs": trace.outputs,
-        "h": trace.h,
+        "state": trace.state,
         "events_x": trace.events_x,
         "events_h": trace.events_h,
     }

@@ -17,6 +17,11 @@ class LinearWeights:
     weight_x: np.ndarray
     bias: np.ndarray
 
+    def reach(self, largest: int) -> Integers:
+        """int64 [O]: the most that |M| of each one can be if no |v| exceeds ``largest``."""
+        rows = np.abs(self.weight_x.astype(np.int64)).sum(axis=1)
+        return np.abs(self.bias.astype(np.int64)) + rows * largest
+
 
 class DenseLinear:
     """M = W x + bias, computed anew in every frame.

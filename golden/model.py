@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,38 +16,32 @@ from golden.files import written_aside
 from golden.fixed import Q
 from golden.gru import GRUWeights
 from golden.linear import LinearWeights
-from golden.parameters import Formats, LayerParameters, NetworkParameters
+from golden.lstm import LSTMWeights
+from golden.parameters import KIND_NAMES, KINDS, Formats, LayerParameters, NetworkParameters
 
 VERSION = 1
 METADATA_KEY = "deltarnn"
 _FORMATS = ("activation", "state", "gate", "readout", "preactivation")
 _KNOWN = ("version", "name", "labels", "formats", "layers")
 
-Weights = GRUWeights | LinearWeights
+_CELL = "cell"  # a format, too, of a network with an LSTM layer
+
+Weights = GRUWeights | LSTMWeights | LinearWeights
+_WEIGHTS: dict[str, type[Weights]] = {
+    "gru": GRUWeights,
+    "lstm": LSTMWeights,
+    "linear": LinearWeights,
+}
 
 
-def accumulator_width(
-    formats: Formats, layers: tuple[LayerParameters, ...], weights: tuple[Weights, ...]
-) -> int:
+def accumulator_width(formats: Formats, weights: tuple[Weights, ...]) -> int:
     """The bits, sign included, that hold every M of every layer at all times.
 
     In every frame and after any number of its events M = bias + sum_j W_j v_j for some v_j that
     were sent, so |M| <= |bias| + sum_j |W_j| 2^(m+f) whatever the order of the events.
     """
-    bound = 0
-    for layer, w in zip(layers, weights, strict=True):
-        rows_x = np.abs(w.weight_x.astype(np.int64)).sum(axis=1) << (formats.activation.width - 1)
-        bias = np.abs(w.bias.astype(np.int64))
-        if isinstance(w, GRUWeights):
-            rows_h = np.abs(w.weight_h.astype(np.int64)).sum(axis=1)
-            rows_h <<= formats.activation.width - 1
-            h = layer.units
-            rows = np.concatenate(
-                [rows_x[: 2 * h] + rows_h[: 2 * h], rows_x[2 * h :], rows_h[2 * h :]]
-            )
-        else:
-            rows = rows_x
-        bound = max(bound, int((bias + rows).max()))
+    largest = 1 << (formats.activation.width - 1)
+    bound = max((int(w.reach(largest).max()) for w in weights), default=0)
     return bound.bit_length() + 1
 
 
@@ -61,7 +56,7 @@ class Model:
     parameters
         Formats and layer shapes, accumulator width included.
     weights
-        One GRUWeights or LinearWeights a layer.
+        One GRUWeights, LSTMWeights or LinearWeights a layer.
     extra
         Further keys of the metadata (features, training record, scores), kept as they are.
     sha256
@@ -87,7 +82,7 @@ class Model:
         sha256: str = "",
     ) -> "Model":
         """A model of these layers, with the accumulator width that they need."""
-        width = accumulator_width(formats, layers, weights)
+        width = accumulator_width(formats, weights)
         parameters = NetworkParameters(formats, layers, width)
         if labels is not None and len(labels) != parameters.outputs:
             raise refusal("key 'labels'", f"{len(labels)} labels", f"{parameters.outputs}")
@@ -104,7 +99,10 @@ def save_model(model: Model, path: Path) -> None:
         "version": VERSION,
         "name": model.name,
         "labels": None if model.labels is None else list(model.labels),
-        "formats": {key: [(q := getattr(formats, key)).m, q.f] for key in _FORMATS},
+        "formats": {
+            key: [(q := getattr(formats, key)).m, q.f]
+            for key in _format_names(layer.kind for layer in model.parameters.layers)
+        },
         "layers": [_layer_record(layer) for layer in model.parameters.layers],
     }
     for key in own.keys() & model.extra.keys():
@@ -152,10 +150,12 @@ def _load(path: Path) -> Model:
         reason = str(error).splitlines()[0]
         raise refusal("model file", f"no safetensors ({reason})", "a safetensors file") from None
     record = _metadata(metadata)
-    formats = _formats(record)
+    entries = _list(record, "layers")
+    kinds = (entry.get("kind") for entry in entries if isinstance(entry, dict))
+    formats = _formats(record, _format_names(kinds))
     layers, weights = [], []
     inputs: int | None = None
-    for k, entry in enumerate(_list(record, "layers")):
+    for k, entry in enumerate(entries):
         layer, layer_weights = _layer(k, entry, inputs, dtypes, tensors)
         layers.append(layer)
         weights.append(layer_weights)
@@ -216,14 +216,19 @@ def _labels(record: dict[str, Any]) -> tuple[str, ...] | None:
     return tuple(labels)
 
 
-def _formats(record: dict[str, Any]) -> Formats:
+def _format_names(kinds: Iterable[object]) -> tuple[str, ...]:
+    """The formats of a network with layers of these kinds."""
+    return (*_FORMATS, _CELL) if "lstm" in kinds else _FORMATS
+
+
+def _formats(record: dict[str, Any], names: tuple[str, ...]) -> Formats:
     formats = record.get("formats")
     if not isinstance(formats, dict):
-        raise refusal("key 'formats'", repr(formats), f"an object with {', '.join(_FORMATS)}")
+        raise refusal("key 'formats'", repr(formats), f"an object with {', '.join(names)}")
     for key in formats:
-        if key not in _FORMATS:
-            raise refusal(f"key 'formats.{key}'", "a format", f"only {', '.join(_FORMATS)}")
-    return Formats(**{key: Q.parse(f"key 'formats.{key}'", formats.get(key)) for key in _FORMATS})
+        if key not in names:
+            raise refusal(f"key 'formats.{key}'", "a format", f"only {', '.join(names)}")
+    return Formats(**{key: Q.parse(f"key 'formats.{key}'", formats.get(key)) for key in names})
 
 
 def _layer(
@@ -238,9 +243,9 @@ def _layer(
     if not isinstance(entry, dict):
         raise refusal(f"key '{key}'", repr(entry), "an object")
     kind = entry.get("kind")
-    if kind not in ("gru", "linear"):
-        raise refusal(f"key '{key}.kind'", repr(kind), "'gru' or 'linear'")
-    gates, accumulators = (3, 4) if kind == "gru" else (1, 1)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise refusal(f"key '{key}.kind'", repr(kind), KIND_NAMES)
+    gates, accumulators = KINDS[kind].gates, KINDS[kind].accumulators
 
     def tensor(name: str, dtype: str, shape: tuple[int | None, ...]) -> np.ndarray:
         full = f"layers.{k}.{name}"
@@ -259,14 +264,15 @@ def _layer(
         return value
 
     weight_x = tensor("weight_x", "I8", (None, inputs))
-    if weight_x.shape[0] % gates:
-        raise refusal(f"tensor 'layers.{k}.weight_x'", f"{weight_x.shape[0]} rows", "rows r, u, c")
-    units = weight_x.shape[0] // gates
-    bias = tensor("bias", "I32", (accumulators * units,))
-    if kind == "gru":
-        weights: Weights = GRUWeights(weight_x, tensor("weight_h", "I8", (3 * units, units)), bias)
-    else:
-        weights = LinearWeights(weight_x, bias)
+    if weight_x.shape[0] % len(gates):
+        rows = f"{weight_x.shape[0]} rows"
+        raise refusal(f"tensor 'layers.{k}.weight_x'", rows, f"rows {', '.join(gates)}")
+    units = weight_x.shape[0] // len(gates)
+    shapes: dict[str, tuple[str, tuple[int, ...]]]
+    shapes = {"weight_h": ("I8", (weight_x.shape[0], units))} if KINDS[kind].state else {}
+    shapes["bias"] = ("I32", (len(accumulators) * units,))
+    others = {name: tensor(name, *wanted) for name, wanted in shapes.items()}
+    weights = _WEIGHTS[kind](weight_x, **others)
     try:
         layer = LayerParameters(
             kind,

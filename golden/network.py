@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,12 @@ from golden.errors import refusal
 from golden.fixed import Integers
 from golden.gru import DeltaGRU, DenseGRU
 from golden.linear import DeltaLinear, DenseLinear
+from golden.lstm import DeltaLSTM, DenseLSTM
 from golden.model import Model
+from golden.recurrent import DeltaRecurrent, DenseRecurrent
+
+_DELTA: dict[str, Any] = {"gru": DeltaGRU, "lstm": DeltaLSTM, "linear": DeltaLinear}
+_DENSE: dict[str, Any] = {"gru": DenseGRU, "lstm": DenseLSTM, "linear": DenseLinear}
 
 
 @dataclass(frozen=True)
@@ -19,12 +25,12 @@ class Trace:
     Attributes
     ----------
     outputs : int64 [T, O]
-        Results: M of a read-out, or a of the last GRU layer.
-    states : per GRU layer int64 [T, H]
-        h_t in state LSBs.
+        Results: M of a read-out, or a of the last recurrent layer.
+    states : per recurrent layer int64 [T, H]
+        h_t of a GRU layer in state LSBs, c_t of an LSTM layer in cell LSBs.
     deltas_x : per layer int64 [T, I]
         Deltas of x, 0 where nothing fired.
-    deltas_h : per GRU layer int64 [T, H]
+    deltas_h : per recurrent layer int64 [T, H]
         Deltas of h, 0 where nothing fired.
     """
 
@@ -45,8 +51,8 @@ class Trace:
         return cls(outputs, rows("states"), rows("deltas_x"), rows("deltas_h"))
 
     @property
-    def h(self) -> Integers:
-        """int64 [T, H]: the state of the last GRU layer."""
+    def state(self) -> Integers:
+        """int64 [T, H]: the state of the last recurrent layer."""
         return self.states[-1]
 
     @property
@@ -75,8 +81,8 @@ class DeltaNetwork:
     def __init__(self, model: Model, batch: int = 1) -> None:
         formats = model.parameters.formats
         self.model, self.batch = model, batch
-        self.layers: list[DeltaGRU | DeltaLinear] = [
-            (DeltaGRU if layer.recurrent else DeltaLinear)(formats, layer, weights, batch)  # type: ignore[arg-type]
+        self.layers: list[DeltaRecurrent | DeltaLinear] = [
+            _DELTA[layer.kind](formats, layer, weights, batch)
             for layer, weights in zip(model.parameters.layers, model.weights, strict=True)
         ]
 
@@ -105,7 +111,7 @@ class DeltaNetwork:
                 f"batch {self.batch} of T frames of {self.model.parameters.inputs}",
             )
         length = x.shape[1]
-        recurrent = [layer for layer in self.layers if isinstance(layer, DeltaGRU)]
+        recurrent = [layer for layer in self.layers if isinstance(layer, DeltaRecurrent)]
 
         def record(units: int) -> Integers:
             return np.zeros((self.batch, length, units), dtype=np.int64)
@@ -119,7 +125,7 @@ class DeltaNetwork:
             for k, layer in enumerate(self.layers):
                 deltas_x[k][:, t] = layer.deltas_x
             for k, layer in enumerate(recurrent):
-                states[k][:, t] = layer.h
+                states[k][:, t] = layer.state
                 deltas_h[k][:, t] = layer.deltas_h
         trace = Trace(outputs, states, deltas_x, deltas_h)
         return _sequence(trace, 0, length) if single else trace
@@ -130,8 +136,8 @@ class DenseNetwork:
 
     def __init__(self, model: Model, batch: int = 1) -> None:
         formats = model.parameters.formats
-        self.layers: list[DenseGRU | DenseLinear] = [
-            (DenseGRU if layer.recurrent else DenseLinear)(formats, layer, weights, batch)  # type: ignore[arg-type]
+        self.layers: list[DenseRecurrent | DenseLinear] = [
+            _DENSE[layer.kind](formats, layer, weights, batch)
             for layer, weights in zip(model.parameters.layers, model.weights, strict=True)
         ]
 

@@ -27,6 +27,7 @@ class Formats:
     gate: Q = Q(1, 6)
     readout: Q = Q(7, 8)
     preactivation: Q = Q(3, 4)
+    cell: Q = Q(3, 12)
 
     def __post_init__(self) -> None:
         require_int("width of format activation", self.activation.width, 2, 16)
@@ -40,6 +41,12 @@ class Formats:
         require_int(
             f"bits of c + u * (h - c) with state {self.state} and gate {self.gate}",
             max(self.state.m, self.gate.m) + 2 + self.blend_frac + self.gate.width + 1,
+            1,
+            INTERMEDIATE_BITS_MAX,
+        )
+        require_int(
+            f"bits of f * c + i * g with cell {self.cell} and gate {self.gate}",
+            max(self.cell.m, self.gate.m) + self.cell_frac + self.gate.width + 2,
             1,
             INTERMEDIATE_BITS_MAX,
         )
@@ -62,7 +69,7 @@ class Formats:
 
     @property
     def index_shift(self) -> int:
-        """n of the r and u table index: sat(rshift(R, n), preactivation)."""
+        """n of a gate's table index: sat(rshift(R, n), preactivation)."""
         return self.readout.f - self.preactivation.f
 
     @property
@@ -77,13 +84,60 @@ class Formats:
 
     @property
     def update_shift(self) -> int:
-        """n of the one rounding of h_t."""
+        """n of the one rounding of a GRU's h_t."""
         return self.blend_frac + self.gate.f - self.state.f
 
     @property
     def output_shift(self) -> int:
-        """n of a = sat(rshift(h, n), activation)."""
+        """n of a GRU's a = sat(rshift(h, n), activation)."""
         return self.state.f - self.activation.f
+
+    @property
+    def cell_frac(self) -> int:
+        """F = max(f_gate, f_cell): with a gate's more, the fraction bits of f * c + i * g."""
+        return max(self.gate.f, self.cell.f)
+
+    @property
+    def cell_shift(self) -> int:
+        """n of the one rounding of c_t."""
+        return self.cell_frac + self.gate.f - self.cell.f
+
+    @property
+    def cell_index_shift(self) -> int:
+        """n of the table index of tanh(c_t): sat(rshift(c_t, n), preactivation)."""
+        return self.cell.f - self.preactivation.f
+
+    @property
+    def product_shift(self) -> int:
+        """n of an LSTM's a = sat(rshift(o * y, n), activation)."""
+        return 2 * self.gate.f - self.activation.f
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the layers of a kind have for each of their units.
+
+    Attributes
+    ----------
+    gates
+        Weight rows.
+    accumulators
+        What is summed up apart from each other.
+    state
+        Name of the format of what a neuron keeps between frames; None where it keeps nothing.
+    """
+
+    gates: tuple[str, ...]
+    accumulators: tuple[str, ...]
+    state: str | None = None
+
+
+KINDS = {
+    "gru": Kind(("r", "u", "c"), ("r", "u", "xc", "hc"), "state"),
+    "lstm": Kind(("i", "f", "g", "o"), ("i", "f", "g", "o"), "cell"),
+    "linear": Kind(("m",), ("m",)),
+}
+KIND_NAMES = " or ".join(repr(kind) for kind in KINDS)
 
 
 @dataclass(frozen=True)
@@ -93,11 +147,11 @@ class LayerParameters:
     Parameters
     ----------
     kind
-        ``"gru"`` or ``"linear"``.
+        One of KINDS.
     inputs
         I, width of x.
     units
-        H of a GRU layer, O of a linear one.
+        H of a recurrent layer, O of a linear one.
     weight_frac
         f_w, fraction bits of the layer's weights.
     theta_x, theta_h
@@ -112,8 +166,8 @@ class LayerParameters:
     theta_h: int | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ("gru", "linear"):
-            raise refusal("kind", repr(self.kind), "'gru' or 'linear'")
+        if self.kind not in KINDS:
+            raise refusal("kind", repr(self.kind), KIND_NAMES)
         require_int("inputs", self.inputs, 1)
         require_int("units", self.units, 1)
         require_int("weight_frac", self.weight_frac, 0, WEIGHT_FRAC_MAX)
@@ -125,7 +179,7 @@ class LayerParameters:
 
     @property
     def recurrent(self) -> bool:
-        return self.kind == "gru"
+        return KINDS[self.kind].state is not None
 
     @property
     def columns(self) -> int:
@@ -134,13 +188,13 @@ class LayerParameters:
 
     @property
     def gates(self) -> int:
-        """Weight rows a unit: 3 (r, u, c), or 1 of a linear layer."""
-        return 3 if self.recurrent else 1
+        """Weight rows a unit."""
+        return len(KINDS[self.kind].gates)
 
     @property
     def accumulators(self) -> int:
-        """Accumulators a unit: 4 (r, u, xc, hc), or 1 of a linear layer."""
-        return 4 if self.recurrent else 1
+        """Accumulators a unit."""
+        return len(KINDS[self.kind].accumulators)
 
     @property
     def weights(self) -> int:
@@ -151,13 +205,15 @@ class LayerParameters:
         return -(-self.units // lanes)
 
     def row_blocks(self, lanes: int) -> int:
-        """Cycles an event costs at the least: 3 ceil(H/P), or ceil(O/P) of a linear layer."""
+        """Cycles an event costs at the least: 3 ceil(H/P) of a GRU, 4 ceil(H/P) of an LSTM, or
+        ceil(O/P) of a linear layer.
+        """
         return self.gates * self.blocks(lanes)
 
 
 @dataclass(frozen=True)
 class NetworkParameters:
-    """Formats and layers of a network: GRU layers, then at most one linear read-out.
+    """Formats and layers of a network: recurrent layers, then at most one linear read-out.
 
     ``accumulator_width`` is the width of M in bits, sign included, at which no row of any layer
     can overflow in any order of events (golden.model.accumulator_width proves it from the weights).
@@ -169,9 +225,9 @@ class NetworkParameters:
 
     def __post_init__(self) -> None:
         kinds = [layer.kind for layer in self.layers]
-        if not kinds or kinds[0] != "gru" or "linear" in kinds[:-1]:
+        if not kinds or kinds[0] == "linear" or "linear" in kinds[:-1]:
             raise refusal(
-                "layers", str(kinds), "one or more gru layers, then at most one linear layer"
+                "layers", str(kinds), "one or more recurrent layers, then at most one linear layer"
             )
         for k in range(1, len(self.layers)):
             if self.layers[k].inputs != self.layers[k - 1].units:
@@ -189,17 +245,26 @@ class NetworkParameters:
 
     @property
     def outputs(self) -> int:
-        """Results a frame: O of the read-out, or H of the last GRU layer."""
+        """Results a frame: O of the read-out, or H of the last recurrent layer."""
         return self.layers[-1].units
 
     @property
     def recurrent(self) -> tuple[LayerParameters, ...]:
-        """The GRU layers."""
+        """The recurrent layers."""
         return tuple(layer for layer in self.layers if layer.recurrent)
+
+    def state_format(self, layer: LayerParameters) -> Q:
+        """Of what a neuron of this recurrent layer keeps between frames."""
+        return getattr(self.formats, KINDS[layer.kind].state or "")
+
+    @property
+    def state_width(self) -> int:
+        """Bits of the widest state of any layer."""
+        return max(self.state_format(layer).width for layer in self.recurrent)
 
     @property
     def output_width(self) -> int:
-        """Bits of one result: M of a read-out, an activation of a GRU layer."""
+        """Bits of one result: M of a read-out, an activation of a recurrent layer."""
         last = self.layers[-1]
         return self.formats.activation.width if last.recurrent else self.accumulator_width
 
@@ -245,7 +310,7 @@ class CoreParameters:
 
     @property
     def results_per_beat(self) -> int:
-        """A of a GRU layer, which go out as they are made; 1 of a read-out."""
+        """A of a recurrent layer, which go out as they are made; 1 of a read-out."""
         return self.activations if self.network.layers[-1].recurrent else 1
 
     @property

@@ -4,24 +4,29 @@ import numpy as np
 
 from golden.gru import GRUWeights
 from golden.linear import LinearWeights
+from golden.lstm import LSTMWeights
 from golden.model import Model
 from golden.parameters import Formats, LayerParameters
+
+WEIGHTS = {"gru": GRUWeights, "lstm": LSTMWeights}
 
 
 def random_model(
     sizes: tuple[int, ...],
     outputs: int | None = None,
     *,
+    kinds: tuple[str, ...] = ("gru",),
     seed: int = 1,
     formats: Formats | None = None,
     theta: tuple[int, int] = (1, 1),
     weight_frac: int = 6,
     scale: int = 60,
 ) -> Model:
-    """GRU layers sizes[0] -> sizes[1] -> ..., then a read-out of ``outputs`` if given.
+    """Recurrent layers sizes[0] -> sizes[1] -> ..., then a read-out of ``outputs`` if given.
 
-    ``theta`` is (theta_x, theta_h) of every layer; ``scale`` bounds the weights. Each layer has
-    one fraction bit less than the one before, so that their readouts differ.
+    Layers are of ``kinds`` in turn, over and over. ``theta`` is (theta_x, theta_h) of every layer;
+    ``scale`` bounds the weights. Each layer has one fraction bit less than the one before, so that
+    their readouts differ.
     """
     rng = np.random.default_rng(seed)
 
@@ -35,8 +40,10 @@ def random_model(
     for k in range(1, len(sizes)):
         inputs, units = sizes[k - 1], sizes[k]
         frac = max(0, weight_frac - k + 1)
-        layers.append(LayerParameters("gru", inputs, units, frac, *theta))
-        weights.append(GRUWeights(int8(3 * units, inputs), int8(3 * units, units), bias(4 * units)))
+        layer = LayerParameters(kinds[(k - 1) % len(kinds)], inputs, units, frac, *theta)
+        rows = layer.gates * units
+        layers.append(layer)
+        weights.append(WEIGHTS[layer.kind](int8(rows, inputs), int8(rows, units), bias(4 * units)))
     if outputs is not None:
         layers.append(LayerParameters("linear", sizes[-1], outputs, 5, theta[1]))
         weights.append(LinearWeights(int8(outputs, sizes[-1]), bias(outputs)))

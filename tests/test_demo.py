@@ -48,9 +48,9 @@ def test_simulate_writes_what_the_rtl_did(simulator, tmp_path):
     report = json.loads(deltarnn(*words, "--simulator", simulator))
     trace = DeltaNetwork(model).run(frames)
     with np.load(out, allow_pickle=False) as arrays:
-        assert set(arrays) == {"outputs", "h", "events_x", "events_h", "cycles"}
+        assert set(arrays) == {"outputs", "state", "events_x", "events_h", "cycles"}
         assert np.array_equal(arrays["outputs"], trace.outputs)
-        assert np.array_equal(arrays["h"], trace.h)
+        assert np.array_equal(arrays["state"], trace.state)
         assert np.array_equal(arrays["events_x"], trace.events_x)
         assert np.array_equal(arrays["events_h"], trace.events_h)
         assert arrays["cycles"].shape == (len(frames),)

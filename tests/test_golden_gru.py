@@ -1,6 +1,3 @@
-import math
-from fractions import Fraction
-
 import numpy as np
 import pytest
 
@@ -10,6 +7,7 @@ from golden.model import Model
 from golden.parameters import Formats, LayerParameters
 from golden.tables import sigmoid_table, tanh_table
 from tests.networks import random_frames, random_model
+from tests.page import page_rshift, page_sat
 
 FORMATS = {
     "the defaults": Formats(),
@@ -29,14 +27,6 @@ def gru(formats: Formats, model: Model, kind: type = DeltaGRU, **more):
 
 
 # The page in Python's own integers and fractions, one unit at a time: slow, and plain to read.
-
-
-def page_rshift(v: int, n: int) -> int:
-    return math.floor(Fraction(v) / 2**n + (Fraction(1, 2) if n > 0 else 0))
-
-
-def page_sat(v: int, q: Q) -> int:
-    return max(q.min, min(q.max, v))
 
 
 def page_update(f: Formats, weight_frac: int, m: list[int], h: int) -> int:
@@ -103,7 +93,7 @@ def test_a_layer_is_the_page_in_plain_python(formats, theta):
     page = gru(formats, model, PageGRU)
     for x in random_frames(model, 60, moving=0.7).tolist():
         assert layer.step(np.array([x]))[0].tolist() == page.step(x)
-        assert layer.h[0].tolist() == page.h
+        assert layer.state[0].tolist() == page.h
         assert layer.m[0].T.tolist() == page.m
 
 
@@ -123,7 +113,7 @@ def test_one_unit_by_hand():
 
     def frame(x: int) -> tuple[int, int, list[int], int]:
         a = unit.step(np.array([[x]]))
-        assert a.tolist() == unit.h.tolist()  # the formats of a and h are the same here
+        assert a.tolist() == unit.state.tolist()  # the formats of a and h are the same here
         return int(unit.deltas_x[0, 0]), int(unit.deltas_h[0, 0]), unit.m[0, :, 0].tolist(), a[0, 0]
 
     # x = 1.0 is new and fires, h = 0 is not. R = 256, -256, 320, 256.
@@ -189,7 +179,7 @@ def test_at_threshold_0_it_is_the_dense_layer_bit_for_bit(formats):
     for t in range(200):
         x = streams[:, t].astype(np.int64)
         assert (delta.step(x) == dense.step(x)).all()
-        assert (delta.h == dense.h).all()
+        assert (delta.state == dense.state).all()
         assert (delta.m == dense.m).all()
 
 
@@ -198,7 +188,7 @@ def test_at_threshold_0_it_is_the_dense_layer_in_one_stream_of_10000_frames():
     delta, dense = (gru(Formats(), model, kind) for kind in (DeltaGRU, DenseGRU))
     for x in random_frames(model, 10_000, moving=0.5).astype(np.int64):
         assert (delta.step(x[None]) == dense.step(x[None])).all()
-        assert (delta.h == dense.h).all()
+        assert (delta.state == dense.state).all()
 
 
 # The widest of what the formats may be, together: whatever wraps, wraps here.
@@ -236,6 +226,6 @@ def test_reset_starts_over():
         runs.append([layer.step(frames[:, t]).tolist() for t in range(20)])
         layer.reset()
         assert (layer.m == model.weights[0].bias.reshape(4, 5)).all()
-        for zero in (layer.h, layer.encoder_x.memory, layer.encoder_h.memory):
+        for zero in (layer.state, layer.encoder_x.memory, layer.encoder_h.memory):
             assert not zero.any()
     assert runs[0] == runs[1]

@@ -14,7 +14,7 @@ from safetensors.numpy import save
 from golden.fixed import Q
 from golden.model import Model, accumulator_width, load_model, save_model
 from golden.network import DeltaNetwork
-from golden.parameters import Formats
+from golden.parameters import KIND_NAMES, Formats
 from tests.networks import random_frames, random_model
 
 # 3 inputs, GRU layers of 4 and of 5 units, a read-out of 2 results.
@@ -23,11 +23,15 @@ GOOD = replace(random_model((3, 4, 5), 2, theta=(2, 4)), labels=("left", "right"
 
 def parts(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The record and the tensors of a model file, written down from docs/numerics.md."""
+    formats = model.parameters.formats
+    cell = any(layer.kind == "lstm" for layer in model.parameters.layers)
     record = {
         "version": 1,
         "name": model.name,
         "labels": list(model.labels),
-        "formats": {name: [q.m, q.f] for name, q in vars(model.parameters.formats).items()},
+        "formats": {
+            name: [q.m, q.f] for name, q in vars(formats).items() if cell or name != "cell"
+        },
         "layers": [
             {"kind": layer.kind, "weight_frac": layer.weight_frac, "theta_x": layer.theta_x}
             | ({"theta_h": layer.theta_h} if layer.recurrent else {})
@@ -167,17 +171,25 @@ BROKEN_RECORDS: dict[str, tuple[Change, str]] = {
         "tensor 'layers.2.bias': found a tensor, expected none of that name in these layers",
     ),
     "an unknown kind": (
-        put("lstm", "layers", 0, "kind"),
-        "key 'layers[0].kind': found 'lstm', expected 'gru' or 'linear'",
+        put("rnn", "layers", 0, "kind"),
+        f"key 'layers[0].kind': found 'rnn', expected {KIND_NAMES}",
     ),
     "no kind": (
         drop("layers", 1, "kind"),
-        "key 'layers[1].kind': found None, expected 'gru' or 'linear'",
+        f"key 'layers[1].kind': found None, expected {KIND_NAMES}",
+    ),
+    "an LSTM layer, of which nobody says what it keeps": (
+        put("lstm", "layers", 0, "kind"),
+        f"key 'formats.cell': found None, expected {PAIR}",
+    ),
+    "a cell without an LSTM layer": (
+        put([3, 12], "formats", "cell"),
+        f"key 'formats.cell': found a format, expected only {NAMES}",
     ),
     "linear in the middle": (
         linear_in_the_middle,
         "layers: found ['gru', 'linear', 'linear'], "
-        "expected one or more gru layers, then at most one linear layer",
+        "expected one or more recurrent layers, then at most one linear layer",
     ),
     "theta_h in the read-out": (
         put(3, "layers", 2, "theta_h"),
@@ -337,7 +349,7 @@ BROKEN_FILES: dict[str, tuple[Callable[[Path, bytes], object], str]] = {
     "metadata with an endless number": (metadata("1" * 5000), f"{JSON_KEY}: found no JSON ("),
     "no layers at all": (
         no_layers_at_all,
-        "layers: found [], expected one or more gru layers, then at most one linear layer",
+        "layers: found [], expected one or more recurrent layers, then at most one linear layer",
     ),
     "a type that NumPy lacks": (
         bfloat16,
@@ -387,9 +399,10 @@ def assert_equal(found: Model, expected: Model) -> None:
         GOOD,
         random_model((1, 1)),
         random_model((7, 3, 9), formats=Formats(state=Q(1, 14), activation=Q(2, 5))),
+        random_model((7, 3, 9, 4), 2, kinds=("lstm", "gru"), formats=Formats(cell=Q(2, 9))),
         replace(GOOD, labels=None, extra={"scores": {"float": 0.5}, "notes": ["π", None]}),
     ],
-    ids=["read-out", "one unit", "wide state", "more keys"],
+    ids=["read-out", "one unit", "wide state", "both kinds", "more keys"],
 )
 def test_what_was_saved_is_read_back(model, tmp_path):
     path = tmp_path / "model.safetensors"
@@ -427,6 +440,21 @@ def test_weights_in_another_memory_order_are_written_alike(tmp_path):
     save_model(GOOD, tmp_path / "rows")
     save_model(replace(GOOD, weights=turned), tmp_path / "columns")
     assert (tmp_path / "rows").read_bytes() == (tmp_path / "columns").read_bytes()
+
+
+def test_an_lstm_layer_written_from_the_page_is_read(tmp_path):
+    model = replace(random_model((3, 4, 5), 2, kinds=("lstm",)), labels=("left", "right"))
+    record, tensors = parts(model)
+    shapes = {name: list(value.shape) for name, value in tensors.items() if "layers.0" in name}
+    assert shapes == {
+        "layers.0.weight_x": [16, 3],
+        "layers.0.weight_h": [16, 4],
+        "layers.0.bias": [16],
+    }
+    assert record["formats"]["cell"] == [3, 12]
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(save(tensors, {"deltarnn": json.dumps(record)}))
+    assert_equal(load_model(path), model)
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path):
@@ -489,7 +517,7 @@ def test_the_accumulator_width_by_hand(weight, bias, width):
     hidden.bias[:] = 0
     result.weight_x[:] = weight
     result.bias[:] = bias
-    found = accumulator_width(model.parameters.formats, model.parameters.layers, model.weights)
+    found = accumulator_width(model.parameters.formats, model.weights)
     assert found == width
 
 

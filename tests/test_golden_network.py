@@ -32,8 +32,9 @@ def assert_same(found: Trace, expected: Trace) -> None:
 
 @SHAPE_CASES
 @FORMAT_CASES
-def test_at_threshold_0_it_is_the_dense_network_over_10000_frames(shape, formats):
-    model = random_model(*shape, theta=(0, 0), formats=formats, scale=128)
+@pytest.mark.parametrize("kinds", [("gru",), ("lstm",), ("lstm", "gru")], ids="-".join)
+def test_at_threshold_0_it_is_the_dense_network_over_10000_frames(shape, formats, kinds):
+    model = random_model(*shape, kinds=kinds, theta=(0, 0), formats=formats, scale=128)
     delta, dense = DeltaNetwork(model, batch=50), DenseNetwork(model, batch=50)
     streams = np.array([random_frames(model, 200, seed=s, moving=0.7) for s in range(50)])
     for t in range(200):
@@ -74,7 +75,7 @@ def test_no_sequences_give_no_traces():
 
 
 def test_a_batch_is_its_sequences():
-    model = random_model((3, 5, 4), 2, theta=(2, 2))
+    model = random_model((3, 5, 4), 2, kinds=("gru", "lstm"), theta=(2, 2))
     batch = np.array([random_frames(model, 40, seed=s) for s in range(4)])
     whole = DeltaNetwork(model, batch=4).run(batch)
     for b, frames in enumerate(batch):
@@ -113,7 +114,7 @@ def test_a_trace_counts_its_events():
     model = random_model((3, 5, 4), 2, theta=(6, 3))
     trace = DeltaNetwork(model).run(random_frames(model, 50, moving=0.5))
     assert trace.events_x.shape == trace.events_h.shape == (50, 3)
-    assert trace.h is trace.states[-1]
+    assert trace.state is trace.states[-1]
     for k in range(3):
         counted = [int((frame != 0).sum()) for frame in trace.deltas_x[k]]
         assert trace.events_x[:, k].tolist() == counted

@@ -4,9 +4,16 @@ from dataclasses import replace
 import pytest
 
 from golden.fixed import Q
-from golden.parameters import CoreParameters, Formats, LayerParameters, NetworkParameters
+from golden.parameters import (
+    KIND_NAMES,
+    CoreParameters,
+    Formats,
+    LayerParameters,
+    NetworkParameters,
+)
 
 GRU = LayerParameters("gru", 10, 6, 5, 2, 4)
+LSTM = LayerParameters("lstm", 10, 6, 5, 2, 4)
 LINEAR = LayerParameters("linear", 6, 3, 6, 1)
 NETWORK = NetworkParameters(Formats(), (GRU, LINEAR), 21)
 
@@ -18,8 +25,8 @@ def refused(text: str):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"kind": "lstm"}, "kind: found 'lstm', expected 'gru' or 'linear'"),
-        ({"kind": None}, "kind: found None, expected 'gru' or 'linear'"),
+        ({"kind": "rnn"}, f"kind: found 'rnn', expected {KIND_NAMES}"),
+        ({"kind": None}, f"kind: found None, expected {KIND_NAMES}"),
         ({"inputs": 0}, "inputs: found 0, expected an integer >= 1"),
         ({"units": -1}, "units: found -1, expected an integer >= 1"),
         ({"weight_frac": -1}, "weight_frac: found -1, expected an integer from 0 to 15"),
@@ -57,6 +64,10 @@ def test_a_layer_refuses(change, text):
             {"gate": Q(1, 29)},
             "bits of c + u * (h - c) with state Q3.4 and gate Q1.29: found 66",
         ),
+        (
+            {"cell": Q(24, 30)},
+            "bits of f * c + i * g with cell Q24.30 and gate Q1.6: found 64",
+        ),
         ({"gate": Q(0, 7)}, "format gate: found Q0.7, expected at least Q1.f, so that 1.0 fits"),
     ],
 )
@@ -66,11 +77,11 @@ def test_formats_refuse(change, text):
 
 
 @pytest.mark.parametrize(
-    "kinds", ["", "linear", "linear gru", "gru linear gru", "gru linear linear"]
+    "kinds", ["", "linear", "linear gru", "lstm linear gru", "gru linear linear"]
 )
 def test_a_network_refuses_layers_in_another_order(kinds):
-    layers = tuple({"gru": GRU, "linear": LINEAR}[kind] for kind in kinds.split())
-    expected = "one or more gru layers, then at most one linear layer"
+    layers = tuple({"gru": GRU, "lstm": LSTM, "linear": LINEAR}[kind] for kind in kinds.split())
+    expected = "one or more recurrent layers, then at most one linear layer"
     with refused(f"layers: found {kinds.split()}, expected {expected}"):
         NetworkParameters(Formats(), layers, 21)
 
@@ -104,6 +115,23 @@ def test_shifts_of_the_default_formats():
     assert formats.output_shift == 0
 
 
+def test_shifts_of_an_lstm():
+    formats = Formats()
+    assert (formats.cell_frac, formats.cell_shift) == (12, 12 + 6 - 12)
+    assert (formats.cell_index_shift, formats.product_shift) == (12 - 4, 2 * 6 - 4)
+    coarse = Formats(cell=Q(3, 4))
+    assert (coarse.cell_frac, coarse.cell_shift, coarse.cell_index_shift) == (6, 6 + 6 - 4, 0)
+
+
+def test_a_network_keeps_what_its_layers_keep():
+    formats = Formats(state=Q(1, 9), cell=Q(3, 12))
+    above = LayerParameters("gru", 6, 4, 5, 0, 0)
+    mixed = NetworkParameters(formats, (LSTM, above), 21)
+    assert [mixed.state_format(layer) for layer in mixed.layers] == [Q(3, 12), Q(1, 9)]
+    assert mixed.state_width == 16
+    assert NetworkParameters(formats, (GRU,), 21).state_width == 11
+
+
 def test_shifts_of_a_wide_state():
     formats = Formats(state=Q(1, 14))
     assert (formats.blend_frac, formats.update_shift, formats.output_shift) == (14, 6, 10)
@@ -111,7 +139,7 @@ def test_shifts_of_a_wide_state():
 
 @pytest.mark.parametrize(
     ("layer", "columns", "gates", "accumulators", "weights"),
-    [(GRU, 16, 3, 4, 3 * 6 * 16), (LINEAR, 6, 1, 1, 18)],
+    [(GRU, 16, 3, 4, 3 * 6 * 16), (LSTM, 16, 4, 4, 4 * 6 * 16), (LINEAR, 6, 1, 1, 18)],
 )
 def test_what_follows_from_the_shape_of_a_layer(layer, columns, gates, accumulators, weights):
     assert layer.columns == columns

@@ -53,7 +53,7 @@ def errors(net: FloatGRUNetwork, model: Model) -> tuple[float, float]:
         states, _ = net.gru(torch.tensor(x / FINE.activation.scale, dtype=torch.float32)[None])
         logits = net.readout(states)[0].double().numpy()
     trace = DeltaNetwork(model).run(x)
-    h = trace.h / FINE.state.scale
+    h = trace.state / FINE.state.scale
     y = trace.outputs / 2.0**model.parameters.output_frac
     return float(np.abs(h - states[0].double().numpy()).max()), float(np.abs(y - logits).max())
 

@@ -1,0 +1,55 @@
+"""One delta LSTM layer (docs/numerics.md, "LSTM layer"), and its dense twin."""
+
+import numpy as np
+
+from golden.fixed import Integers, rshift, sat
+from golden.parameters import Formats
+from golden.recurrent import DeltaRecurrent, DenseRecurrent, Recurrent, RecurrentWeights
+from golden.tables import sigmoid_table, tanh_table
+
+
+class LSTMWeights(RecurrentWeights):
+    """Weight rows and biases i, f, g, o."""
+
+    def reach(self, largest: int) -> Integers:
+        """int64 [4H]: the most that |M| of each one can be if no |v| exceeds ``largest``."""
+        both = np.concatenate([self.weight_x, self.weight_h], axis=1).astype(np.int64)
+        return np.abs(self.bias.astype(np.int64)) + np.abs(both).sum(axis=1) * largest
+
+
+def update_cell(
+    formats: Formats, weight_frac: int, m: Integers, c: Integers
+) -> tuple[Integers, Integers]:
+    """Step 3: c_t (cell) and a_t (activation) from the accumulators M [batch, 4, H] (i, f, g, o)
+    and c_(t-1).
+    """
+    pre, gate = formats.preactivation, formats.gate
+    sigmoid, tanh = sigmoid_table(pre, gate), tanh_table(pre, gate)
+    readout = sat(rshift(m, formats.readout_shift(weight_frac)), formats.readout)
+    index = sat(rshift(readout, formats.index_shift), pre) - pre.min
+    i, f, o = (sigmoid[index[:, n]] for n in (0, 1, 3))
+    g = tanh[index[:, 2]]
+    kept = f * (c << (formats.cell_frac - formats.cell.f))
+    new = (i * g) << (formats.cell_frac - gate.f)
+    c = sat(rshift(kept + new, formats.cell_shift), formats.cell)
+    y = tanh[sat(rshift(c, formats.cell_index_shift), pre) - pre.min]
+    return c, sat(rshift(o * y, formats.product_shift), formats.activation)
+
+
+class _LSTM(Recurrent):
+    """Accumulators i, f, g, o; the state is c."""
+
+    def _add(self, of_x: Integers, of_h: Integers) -> None:
+        self.m += of_x + of_h
+
+    def _update(self) -> None:
+        frac = self.layer.weight_frac
+        self.state, self.a = update_cell(self.formats, frac, self.m, self.state)
+
+
+class DenseLSTM(_LSTM, DenseRecurrent):
+    """An LSTM layer without deltas."""
+
+
+class DeltaLSTM(_LSTM, DeltaRecurrent):
+    """An LSTM layer that computes with changes."""
