@@ -40,20 +40,19 @@ class Work:
     def of_deltas(cls, deltas_x: Sequence[Integers], deltas_h: Sequence[Integers]) -> "Work":
         """Of each layer's deltas [T, columns], 0 where nothing fired."""
         fired = [[d != 0 for d in each] for each in (deltas_x, deltas_h)]
-        events = (np.stack([f.sum(axis=1) for f in each], axis=1) for each in fired)
+        of_x, of_h = (np.stack([f.sum(axis=1) for f in each], axis=1) for each in fired)
         touched = [x.any(axis=0).sum() + h.any(axis=0).sum() for x, h in zip(*fired, strict=True)]
-        return cls(*events, np.array(touched))
+        return cls(of_x, of_h, np.array(touched))
 
     @classmethod
     def uniform(cls, layers: Sequence[LayerParameters], frames: int, occupancy: float) -> "Work":
-        """The same fraction of every layer's columns fires in every frame, each of them at some
-        time. Fractions of an event are rounded to the nearest.
+        """The same fraction of every layer's columns fires in every frame, as nearly as whole
+        events allow: what is over goes to the next frame. Each column fires at some time.
         """
         columns = np.array([[k.inputs for k in layers], [k.columns - k.inputs for k in layers]])
-        events = np.floor(columns * occupancy + 0.5).astype(np.int64)
-        of_x, of_h = (np.tile(each, (frames, 1)) for each in events)
-        touched = columns.sum(axis=0) if occupancy else np.zeros(len(layers), dtype=np.int64)
-        return cls(of_x, of_h, touched)
+        so_far = np.rint(np.arange(frames + 1)[:, None, None] * columns * occupancy)
+        of_x, of_h = np.diff(so_far.astype(np.int64), axis=0).swapaxes(0, 1)
+        return cls(of_x, of_h, columns.sum(axis=0) * (occupancy > 0))
 
 
 @dataclass(frozen=True)

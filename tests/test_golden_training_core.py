@@ -68,10 +68,10 @@ def test_nothing_to_learn_costs_what_is_elementwise_and_the_biases():
     }
 
 
-def test_uniform_work_rounds_to_whole_events():
-    found = Work.uniform(LAYERS, 2, 0.4)
-    assert found.events_x.tolist() == [[1, 1], [1, 1]]  # 0.8 and 1.2
-    assert found.events_h.tolist() == [[1, 0], [1, 0]]
+def test_uniform_work_carries_parts_of_events_over():
+    found = Work.uniform(LAYERS, 3, 0.4)
+    assert found.events_x.tolist() == [[1, 1], [1, 1], [0, 2]]  # 0.8, 1.6, 2.4; 1.2, 2.4, 3.6
+    assert found.events_h.tolist() == [[1, 0], [1, 0], [2, 0]]
     assert found.touched.tolist() == [5, 3]
 
 

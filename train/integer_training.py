@@ -15,6 +15,7 @@ import torch
 from golden.bptt_fixed import Masters, Rounding, Trainee, TrainingFormats
 from golden.fixed import Integers, quantize
 from golden.parameters import Formats, LayerParameters
+from golden.training_core import Work
 from train.data import Dataset, Floats, Sequences
 from train.delta_gru import DeltaGRU
 from train.fit import reproducible
@@ -50,10 +51,24 @@ class Course:
 
 @dataclass(frozen=True)
 class Learned:
-    """What came of it: the fraction wrong on the test part, the loss of the last epoch."""
+    """What came of it.
+
+    Attributes
+    ----------
+    error
+        The fraction wrong on the test part.
+    loss
+        The mean over the last epoch, while it learned.
+    learner
+        The network, which has just seen the test part.
+    mask : float64 [n, T]
+        1 on the frames of the test part.
+    """
 
     error: float
     loss: float
+    learner: "Learner"
+    mask: Floats
 
 
 class Learner(Protocol):
@@ -61,6 +76,10 @@ class Learner(Protocol):
 
     def forward(self, frames: Integers) -> Floats:
         """Results [B, T, O], real numbers, of frames [B, T, I] in activation LSBs."""
+        ...
+
+    def occupancy(self, mask: Floats) -> float:
+        """The fraction of all weights that the last frames, mask [B, T], fetched."""
         ...
 
     def learn(self, of_outputs: Floats, rate: int) -> None:
@@ -93,6 +112,26 @@ class InIntegers:
         frac = self.trainee.formats.accumulator_frac(self.trainee.frac(1))
         return np.ldexp(outputs.astype(np.float64), -frac)
 
+    def occupancy(self, mask: Floats) -> float:
+        fetched, dense = 0.0, 0.0
+        for tape, layer in zip(self.tapes, self.trainee.layers, strict=True):
+            for deltas in (tape.deltas_x, tape.deltas_h):
+                fetched += (
+                    layer.gates * layer.units * float((deltas != 0).sum(axis=2)[mask.T > 0].sum())
+                )
+            dense += layer.weights * float(mask.sum())
+        return fetched / dense
+
+    def work(self, mask: Floats) -> list[Work]:
+        """What a core has to do for each sequence of the last frames."""
+        return [
+            Work.of_deltas(
+                [tape.deltas_x[: int(frames), n] for tape in self.tapes],
+                [tape.deltas_h[: int(frames), n] for tape in self.tapes],
+            )
+            for n, frames in enumerate(mask.sum(axis=1))
+        ]
+
     def learn(self, of_outputs: Floats, rate: int) -> None:
         errors = quantize(of_outputs, self.trainee.training.error)
         gradients = self.trainee.backward(self.tapes, errors)
@@ -110,13 +149,17 @@ class InFloat:
         self.network.set_thresholds(course.thresholds)
 
     def forward(self, frames: Integers) -> Floats:
-        self.outputs = self.network(torch.from_numpy(frames).float() / self.scale).outputs
-        return np.asarray(self.outputs.detach(), dtype=np.float64)
+        self.found = self.network(torch.from_numpy(frames).float() / self.scale)
+        return np.asarray(self.found.outputs.detach(), dtype=np.float64)
+
+    def occupancy(self, mask: Floats) -> float:
+        fetched, dense = self.found.cost(torch.from_numpy(mask))
+        return fetched / dense
 
     def learn(self, of_outputs: Floats, rate: int) -> None:
         parameters = list(self.network.parameters())
         gradients = torch.autograd.grad(
-            self.outputs, parameters, torch.from_numpy(of_outputs).float()
+            self.found.outputs, parameters, torch.from_numpy(of_outputs).float()
         )
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -154,7 +197,8 @@ def learn(
         frames, mask = padded(test.frames)
         results = learner.forward(quantize(frames, course.formats.activation))
     found = predictions([r[m > 0] for r, m in zip(results, mask, strict=True)])
-    return Learned(float((found != np.asarray(test.labels)).mean()), loss)
+    error = float((found != np.asarray(test.labels)).mean())
+    return Learned(error, loss, learner, mask)
 
 
 def initial(rng: np.random.Generator, inputs: int, units: int, outputs: int) -> FloatNetwork:

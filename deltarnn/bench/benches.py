@@ -12,6 +12,7 @@ from deltarnn.bench.cycles import CYCLES
 from deltarnn.bench.growth import GROWTH
 from deltarnn.bench.timeline import TIMELINE
 from deltarnn.bench.training import TRAINING
+from deltarnn.bench.training_core import TRAINING_CORE
 from golden.errors import refusal
 from golden.files import make_folder, written_aside
 
@@ -22,6 +23,7 @@ BENCHES = {
     "clock": CLOCK,
     "growth": GROWTH,
     "training": TRAINING,
+    "training-core": TRAINING_CORE,
 }
 
 
