@@ -209,10 +209,9 @@ class FixedLSTM:
         of_s: Integers,
     ) -> tuple[Integers, Integers]:
         q, frac = training.error, training.slope.f
-        error = sat(of_h, q)
-        of_c = sat(of_s + _times(error, at.slopes[:, 4], frac, q), q)
-        own = _times(of_c[:, None], at.slopes[:, :4], frac, q)
-        own[:, 3] = _times(error, at.slopes[:, 3], frac, q)
+        of_c = sat(of_s + _times(of_h, at.slopes[:, 4], frac, q), q)
+        of_gates = np.stack([of_c, of_c, of_c, of_h], axis=1)
+        own = _times(of_gates, at.slopes[:, :4], frac, q)
         return own, _times(of_c, at.gates[:, 0], formats.gate.f, q)
 
 
@@ -349,7 +348,7 @@ class Trainee:
             if parameters.recurrent:
                 carried = of_h.step(of_m[:, cell.rows_h], tape.deltas_h[t])
         gradient = self.training.gradient
-        of_bias = sat(rshift(of_m, q.f - gradient.f).sum(axis=0), gradient)
+        of_bias = sat(rshift(of_m.sum(axis=0), q.f - gradient.f), gradient)
         return Masters(of_x.gradient, of_h.gradient, of_bias.ravel()), of_frames
 
     def updated(self, gradients: Sequence[Masters], rate: int, rounding: Rounding) -> "Trainee":

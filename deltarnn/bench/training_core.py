@@ -223,11 +223,11 @@ def draw(report: dict[str, Any], path: Path) -> None:
         accuracy.set_yticks(range(len(rows)), [row["name"] for row in rows])
         accuracy.invert_yaxis()
         accuracy.set(
-            xscale="log",
             xlabel="test utterances wrong, %; a dot a seed, bar: mean",
             title="Japanese Vowels learned in integers",
         )
-        accuracy.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
+        accuracy.set_xscale("symlog", linthresh=1)
+        accuracy.set_xticks([0, 1, 2, 5, 10, 20, 50, 100], map(str, [0, 1, 2, 5, 10, 20, 50, 100]))
         accuracy.grid(visible=True, axis="x", color="0.9")
         for n, core in enumerate(report["cores"]):
             x = [100 * point["sparsity"] for point in core["points"]]
