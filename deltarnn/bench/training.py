@@ -8,7 +8,6 @@ from typing import Any
 from rich.table import Table
 
 from deltarnn.bench.context import Bench, Context, figure
-from golden.errors import refusal
 
 KINDS = ("gru", "lstm")
 SIZES = (128, 256, 512)
@@ -24,12 +23,8 @@ def run(
     repetitions: int = REPETITIONS,
     frames: int = FRAMES,
 ) -> dict[str, Any]:
-    """Times every cell, size and sparsity (train.bptt_timing). ValueError without PyTorch."""
-    try:
-        from train.bptt_timing import Setup, measure
-    except ModuleNotFoundError as error:
-        wanted = "it installed: pip install 'deltarnn[train]'"
-        raise refusal("bench training", f"no package {error.name}", wanted) from None
+    """Times every cell, size and sparsity (train.bptt_timing)."""
+    from train.bptt_timing import Setup, measure
 
     setups = [Setup(kind, units, frames) for kind in KINDS for units in sizes]
     work = context.track("training", setups, lambda setup: f"{setup.kind} of {setup.units}")
@@ -113,4 +108,4 @@ def tables(report: dict[str, Any]) -> list[Table]:
     return shown
 
 
-TRAINING = Bench(run, draw, tables)
+TRAINING = Bench(run, draw, tables, needs=("torch",))

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from deltarnn.bench.context import Bench, Context, figure
 from golden.bptt_fixed import TrainingFormats
-from golden.errors import refusal
 from golden.fixed import Q
 from golden.noise import Nearest, Stochastic
 from golden.parameters import CoreParameters, Formats, LayerParameters, NetworkParameters
@@ -110,20 +109,11 @@ def run(
     seeds: Sequence[int] = SEEDS,
     shapes: Sequence[Shape] = SHAPES,
 ) -> dict[str, Any]:
-    """Learns Japanese Vowels in every variant and seed, and counts cycles and memory.
+    """Learns Japanese Vowels in every variant and seed, and counts cycles and memory."""
+    from train.integer_training import Course, InFloat, InIntegers, learn
+    from train.tasks.japanese_vowels import load
 
-    Raises ValueError where PyTorch or the recordings' package is missing.
-    """
-    try:
-        from train.integer_training import Course, InFloat, InIntegers, learn
-        from train.tasks.japanese_vowels import load
-
-        data = load()
-    except ModuleNotFoundError as error:
-        wanted = "it installed: pip install 'deltarnn[train]'"
-        raise refusal("bench training-core", f"no package {error.name}", wanted) from None
-
-    course, learned = Course(), []
+    data, course, learned = load(), Course(), []
     for variant in context.track("training-core", variants, lambda variant: variant.name):
 
         def make(network: Any, variant: Variant = variant) -> Any:
@@ -303,4 +293,4 @@ def tables(report: dict[str, Any]) -> list[Table]:
     return [accuracy, speed, memory]
 
 
-TRAINING_CORE = Bench(run, draw, tables)
+TRAINING_CORE = Bench(run, draw, tables, needs=("torch", "aeon"))
