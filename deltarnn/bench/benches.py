@@ -11,6 +11,7 @@ from deltarnn.bench.clock import CLOCK
 from deltarnn.bench.context import Bench, Context
 from deltarnn.bench.cycles import CYCLES
 from deltarnn.bench.growth import GROWTH
+from deltarnn.bench.kinds import KINDS
 from deltarnn.bench.timeline import TIMELINE
 from deltarnn.bench.training import TRAINING
 from deltarnn.bench.training_core import TRAINING_CORE
@@ -23,6 +24,7 @@ BENCHES = {
     "area": AREA,
     "clock": CLOCK,
     "growth": GROWTH,
+    "kinds": KINDS,
     "training": TRAINING,
     "training-core": TRAINING_CORE,
 }
