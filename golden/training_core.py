@@ -4,6 +4,9 @@ P lanes, and words of P rows of one column, for the masters and for the gradient
 serves all three products of a column that fired: lanes multiply it with the column's delta
 (forward), with P errors whose products are summed up (error), and P errors with the delta make the
 P sums that are added to the word of the gradient. So each product takes an event's row blocks.
+
+The f_w of a layer is the least of its columns' own, which are kept: an update makes them anew of the
+columns that it rewrites and then passes them all.
 """
 
 from collections.abc import Sequence
@@ -14,7 +17,7 @@ import numpy as np
 from golden.bptt_fixed import TrainingFormats
 from golden.errors import require_int
 from golden.fixed import Integers
-from golden.parameters import CoreParameters, LayerParameters
+from golden.parameters import WEIGHT_FRAC_MAX, CoreParameters, LayerParameters
 
 # Multiplications for a unit of what is not a product with weights: for slopes, then for errors.
 ELEMENTWISE = {"gru": 6 + 5, "lstm": 10 + 6, "linear": 0}
@@ -101,12 +104,13 @@ class TrainingCore:
         blocks = np.array([layer.blocks(lanes) for layer in layers])
         biases = np.array([layer.accumulators for layer in layers]) @ blocks
         words = int(work.touched @ rows + biases)
+        columns = sum(layer.columns for layer in layers)
         return Cycles(
             forward=int(events.sum()),
             error=int((events - unasked).sum()),
             gradient=self._rewritten(int(events.sum())),
             elementwise=frames * int(np.array([ELEMENTWISE[k.kind] for k in layers]) @ blocks),
-            update=self._rewritten(words),
+            update=self._rewritten(words) + columns,
         )
 
     def dense_cycles(self, frames: int) -> Cycles:
@@ -129,6 +133,7 @@ class TrainingCore:
             "gradients": (network.weights + sums) * training.gradient.width,
             "accumulators": sums * (network.accumulator_width + error),
             "encoders": columns * (network.formats.activation.width + error),
+            "fractions": columns * WEIGHT_FRAC_MAX.bit_length(),
             "state": units * (network.state_width + 2 * error),
         }
 

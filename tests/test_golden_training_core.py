@@ -35,18 +35,18 @@ def test_work_is_counted_from_deltas():
 
 def test_two_frames_by_hand():
     """Forward: 6 + 3 and 18; no errors for x of the GRU layer: 3 and 12. Elementwise: 11 for each
-    of 2 blocks, twice. Update: 4 columns of 6 words, 3 of 1; biases 4 * 2 and 1.
+    of 2 blocks, twice. Update: 4 columns of 6 words, 3 of 1; biases 4 * 2 and 1; 8 columns' f_w.
     """
     cycles = core().cycles(work())
     assert (cycles.forward, cycles.error, cycles.gradient) == (27, 15, 27)
     assert cycles.elementwise == 44
-    assert cycles.update == 24 + 3 + 9
-    assert cycles.total == 27 + 15 + 27 + 44 + 36
+    assert cycles.update == 24 + 3 + 9 + 8
+    assert cycles.total == 27 + 15 + 27 + 44 + 44
 
 
 def test_one_port_takes_two_cycles_for_what_is_rewritten():
     one, two = core(1).cycles(work()), core(2).cycles(work())
-    assert (one.gradient, one.update) == (54, 72)
+    assert (one.gradient, one.update) == (54, 80)
     assert (one.forward, one.error, one.elementwise) == (two.forward, two.error, two.elementwise)
 
 
@@ -54,17 +54,17 @@ def test_dense_by_hand():
     """5 columns of 6 and 3 of 1 in each of 4 frames: 33; 2 columns fewer for the errors: 21."""
     cycles = core().dense_cycles(4)
     assert (cycles.forward, cycles.error, cycles.gradient) == (132, 84, 132)
-    assert cycles.update == 33 + 9
+    assert cycles.update == 33 + 9 + 8
 
 
-def test_nothing_to_learn_costs_what_is_elementwise_and_the_biases():
+def test_nothing_to_learn_costs_what_is_elementwise_biases_and_fractions():
     cycles = core().cycles(Work.uniform(LAYERS, 3, 0.0))
     assert vars(cycles) == {
         "forward": 0,
         "error": 0,
         "gradient": 0,
         "elementwise": 66,
-        "update": 9,
+        "update": 9 + 8,
     }
 
 
@@ -83,6 +83,7 @@ def test_memory_by_hand():
         "gradients": 65 * 12,
         "accumulators": 14 * (20 + 16),
         "encoders": 8 * (8 + 16),
+        "fractions": 8 * 4,
         "state": 3 * (8 + 32),
     }
     # An event is an index of 2 bits, or 0 where there is no h, and a delta of 9.

@@ -40,17 +40,22 @@ VARIANTS = (
     Variant("float", None),
     Variant("all 16 bits", _formats(E16, G16, M16)),
     Variant("all 16 bits, stochastic", _formats(E16, G16, M16), True),
+    Variant("errors up to 1", _formats(Q(0, 15), G16, M16)),
     Variant("errors of 12 bits", _formats(Q(1, 10), G16, M16)),
     Variant("errors of 8 bits", _formats(Q(1, 6), G16, M16)),
-    Variant("errors up to 1/4", _formats(Q(0, 15), G16, M16)),
+    Variant("errors of 6 bits", _formats(Q(1, 4), G16, M16)),
     Variant("gradients of 12 bits", _formats(E16, Q(3, 8), M16)),
     Variant("gradients of 8 bits", _formats(E16, Q(3, 4), M16)),
+    Variant("gradients of 6 bits", _formats(E16, Q(3, 2), M16)),
     Variant("masters of 20 bits", _formats(E16, G16, Q(2, 17))),
     Variant("masters of 12 bits", _formats(E16, G16, Q(2, 9))),
     Variant("masters of 12 bits, stochastic", _formats(E16, G16, Q(2, 9)), True),
     Variant("masters of 8 bits", _formats(E16, G16, Q(2, 5))),
     Variant("masters of 8 bits, stochastic", _formats(E16, G16, Q(2, 5)), True),
+    Variant("all 12 bits", _formats(Q(1, 10), Q(3, 8), Q(2, 9))),
     Variant("all 12 bits, stochastic", _formats(Q(1, 10), Q(3, 8), Q(2, 9)), True),
+    Variant("all 8 bits", _formats(Q(1, 6), Q(3, 4), Q(2, 5))),
+    Variant("all 8 bits, stochastic", _formats(Q(1, 6), Q(3, 4), Q(2, 5)), True),
 )
 
 
@@ -203,27 +208,28 @@ def _products(cycles: Cycles) -> int:
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
-    """Errors of the variants, and the speed-up over sparsity."""
-    with figure(path, 1, 2, (14, 5)) as ((accuracy, speed),):
-        rows = report["accuracy"]
-        for n, row in enumerate(rows):
-            errors = [100 * error for error in row["errors"]]
-            accuracy.plot(errors, [n] * len(errors), "o", color="C0", alpha=0.5, markersize=5)
-            accuracy.plot([np.mean(errors)] * 2, [n - 0.3, n + 0.3], color="C0", linewidth=2)
-        accuracy.set_yticks(range(len(rows)), [row["name"] for row in rows])
-        accuracy.invert_yaxis()
-        accuracy.set(
+    """Errors and losses of the variants, and the speed-up over sparsity."""
+    rows = report["accuracy"]
+    with figure(path, 1, 3, (17, 5.5)) as ((errors, losses, speed),):
+        for axes, key, scale in ((errors, "errors", 100), (losses, "losses", 1)):
+            for n, row in enumerate(rows):
+                found = [scale * value for value in row[key]]
+                axes.plot(found, [n] * len(found), "o", color="C0", alpha=0.5, markersize=5)
+                axes.plot([np.mean(found)] * 2, [n - 0.3, n + 0.3], color="C0", linewidth=2)
+            axes.set(xlim=(0, None), ylim=(len(rows) - 0.5, -0.5))
+            axes.grid(visible=True, axis="x", color="0.9")
+        errors.set_yticks(range(len(rows)), [row["name"] for row in rows])
+        errors.set(
             xlabel="test utterances wrong, %; a dot a seed, bar: mean",
             title="Japanese Vowels learned in integers",
         )
-        accuracy.set_xscale("symlog", linthresh=1)
-        accuracy.set_xticks([0, 1, 2, 5, 10, 20, 50, 100], map(str, [0, 1, 2, 5, 10, 20, 50, 100]))
-        accuracy.grid(visible=True, axis="x", color="0.9")
-        for n, core in enumerate(report["cores"]):
+        losses.set_yticks([])
+        losses.set(xlabel="nats, last epoch of learning", title="and the loss")
+        one_chip = [core for core in report["cores"] if core["chip"] == CHIPS[0].name]
+        for core in one_chip:
             x = [100 * point["sparsity"] for point in core["points"]]
             y = [point["speedup"] for point in core["points"]]
-            label = f"{core['shape']}, {core['lanes']} lanes ({core['chip']})"
-            speed.plot(x, y, "o-" if core["lanes"] == 8 else "s--", color=f"C{n // 2}", label=label)
+            speed.plot(x, y, "o-", markersize=4, label=f"{core['shape']}, {core['lanes']} lanes")
         x = [100 * sparsity for sparsity in SPARSITIES]
         speed.plot(x, [100 / (100 - s) for s in x], ":", color="0.6", label="1 / occupancy")
         speed.set(
