@@ -5,8 +5,8 @@ serves all three products of a column that fired: lanes multiply it with the col
 (forward), with P errors whose products are summed up (error), and P errors with the delta make the
 P sums that are added to the word of the gradient. So each product takes an event's row blocks.
 
-The f_w of a layer is the least of its columns' own, which are kept: an update makes them anew of the
-columns that it rewrites and then passes them all.
+The f_w of a layer is the least of its columns' own, which are kept: an update makes those of the
+columns that it rewrites anew and then passes them all.
 """
 
 from collections.abc import Sequence
