@@ -35,7 +35,7 @@ from golden.parameters import CoreParameters, LayerParameters
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="deltarnn")
 def cli() -> None:
-    """Delta recurrent networks on small FPGAs: bit-exact RTL from a trained GRU."""
+    """Delta recurrent networks on small FPGAs: bit-exact RTL from a trained GRU or LSTM."""
 
 
 def _layer(layer: LayerParameters) -> str:
