@@ -272,13 +272,14 @@ def demo(lanes: int, simulator: str, as_json: bool) -> None:
     "--only",
     multiple=True,
     metavar="NAME",
-    help="cycles, timeline, area, clock, growth or kinds; may be repeated. Else all of them.",
+    help="cycles, timeline, area, clock, growth, kinds, training or training-core; may be given "
+    "several times. Else all of them.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")
 @JSON
 def bench(output: Path, only: tuple[str, ...], seed: int, simulator: str, as_json: bool) -> None:
-    """Measures cycles, area and clock; writes NAME.json and NAME.png of each into a folder."""
+    """Measures cycles, area, clock and more; writes NAME.json and NAME.png of each to a folder."""
     with extra("sim,boards,bench"):
         import matplotlib  # noqa: F401  # missing is better known before the work than after
 

@@ -69,6 +69,17 @@ def test_a_bench_that_is_not_there_is_refused():
         chosen(["speed"])
 
 
+def test_a_package_that_is_not_there_is_missed_before_the_work(tmp_path):
+    done = []
+    first = Bench(
+        lambda context: done.append(1) or {}, lambda report, path: None, lambda report: []
+    )
+    second = Bench(first.run, first.draw, first.tables, needs=("json", "no_such_package"))
+    with pytest.raises(ValueError, match=r"extra train: found no package no_such_package, .*train"):
+        measure({"first": first, "second": second}, context(), tmp_path)
+    assert not done
+
+
 def test_clock_is_the_median_of_its_seeds(tmp_path):
     speeds = {1: 47.0, 2: 52.0, 3: 49.0}
     subject = on_up5k(SMALL)

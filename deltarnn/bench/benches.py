@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from deltarnn.bench.cycles import CYCLES
 from deltarnn.bench.growth import GROWTH
 from deltarnn.bench.kinds import KINDS
 from deltarnn.bench.timeline import TIMELINE
+from deltarnn.bench.training import TRAINING
+from deltarnn.bench.training_core import TRAINING_CORE
 from golden.errors import refusal
 from golden.files import make_folder, written_aside
 
@@ -22,6 +25,8 @@ BENCHES = {
     "clock": CLOCK,
     "growth": GROWTH,
     "kinds": KINDS,
+    "training": TRAINING,
+    "training-core": TRAINING_CORE,
 }
 
 
@@ -38,9 +43,13 @@ def measure(
 ) -> tuple[dict[str, Any], list[Path]]:
     """Runs ``benches`` and writes NAME.json and NAME.png of each into ``folder`` as it is done.
 
-    Returns the reports by name, and the files. Raises ValueError where a tool is missing or the
-    folder cannot be written to, RuntimeError where RTL and golden differ.
+    Returns the reports by name, and the files. Raises ValueError where a tool or a package is
+    missing or the folder cannot be written to, RuntimeError where RTL and golden differ.
     """
+    for package in (package for bench in benches.values() for package in bench.needs):
+        if find_spec(package) is None:
+            wanted = "it installed: pip install 'deltarnn[train]'"
+            raise refusal("extra train", f"no package {package}", wanted)
     make_folder(folder)
     header = context.header()
     reports: dict[str, Any] = {}

@@ -63,11 +63,14 @@ class Bench:
         Makes a picture of that, as a PNG file.
     tables
         Shows that on a terminal.
+    needs
+        Packages of the extra `train` that it takes.
     """
 
     run: Callable[[Context], dict[str, Any]]
     draw: Callable[[dict[str, Any], Path], None]
     tables: Callable[[dict[str, Any]], list[Table]]
+    needs: tuple[str, ...] = ()
 
 
 @contextmanager
