@@ -18,9 +18,9 @@ from golden.fixed import Q
 from golden.model import Model, save_model
 from golden.parameters import Formats
 from train.data import Dataset, Floats, Sequences, save_recordings
-from train.delta_gru import DeltaGRU
+from train.delta_rnn import DeltaRNN
 from train.fit import Fit, FitRecord, reproducible
-from train.float_gru import FloatGRUNetwork, float_network
+from train.float_rnn import FloatRNN
 from train.formats import Candidate, cheapest
 from train.goals import padded, unpadded
 from train.methods import METHODS, Method
@@ -53,7 +53,7 @@ class Pretrained:
         On the test part, in the goal's unit.
     """
 
-    network: FloatGRUNetwork
+    network: FloatRNN
     mean: Floats
     std: Floats
     fitted: FitRecord
@@ -64,7 +64,7 @@ class Pretrained:
         scale = input_scale(self.std, formats.activation, span)
         folded = deepcopy(self.network)
         folded.fold_input(gain=scale * self.std, offset=self.mean / self.std)
-        return float_network(folded.gru, folded.readout), scale
+        return folded.floats(), scale
 
 
 def frames_path(model: Path) -> Path:
@@ -104,7 +104,7 @@ def pretrain(
     recipe = task.recipe
     with reproducible(seed):
         outputs = len(data.labels) if data.labels else 1
-        network = FloatGRUNetwork(len(mean), recipe.units, outputs, recipe.layers)
+        network = FloatRNN(len(mean), recipe.units, outputs, recipe.layers, recipe.cell)
         fitted = Fit(task.goal, recipe.fit, checkpoint=checkpoint, title="float network").run(
             network,
             data.train.standardized(mean, std),
@@ -283,11 +283,11 @@ class Tuner:
     ) -> tuple[Model, FitRecord]:
         """The integer network, with the thresholds it was trained with, and its record."""
         recipe, data = self.task.recipe, self.data
-        delta_gru = DeltaGRU(network, self.formats)
+        delta_rnn = DeltaRNN(network, self.formats)
         if self.method.deltas:
-            delta_gru.set_thresholds((recipe.theta_x, *[recipe.theta_h] * (2 * recipe.layers)))
+            delta_rnn.set_thresholds((recipe.theta_x, *[recipe.theta_h] * (2 * recipe.layers)))
         if self.method.noise:
-            delta_gru.noise = recipe.noise
+            delta_rnn.noise = recipe.noise
         # The noise of a recipe is in standard deviations, of which the format holds ``span``.
         deviation = 2.0**self.formats.activation.m / recipe.span
         parameters = replace(
@@ -305,12 +305,12 @@ class Tuner:
         )
         zero = np.zeros(len(self.scale))
         record = fit.run(
-            delta_gru,
+            delta_rnn,
             data.train.standardized(zero, 1 / self.scale),
             data.validation.standardized(zero, 1 / self.scale),
             progress,
         )
-        return delta_gru.exported(data.name, data.labels), record
+        return delta_rnn.exported(data.name, data.labels), record
 
 
 def _calibration(task: Task, data: Dataset, pretrained: Pretrained) -> Sequences:

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from golden.errors import refusal
 from golden.fixed import Q
 from golden.parameters import Formats
 from train.data import Dataset
 from train.fit import FitParameters
+from train.float_rnn import CELLS
 from train.goals import Goal
 from train.thresholds import Budget
 
@@ -17,8 +19,8 @@ class Recipe:
 
     Parameters
     ----------
-    units, layers
-        H and the number of GRU layers.
+    units, layers, cell
+        H, the number of recurrent layers, and their kind: "gru" or "lstm".
     fit, tune
         How to train the float network, and how to go on in the core's arithmetic.
     theta_x, theta_h
@@ -44,6 +46,7 @@ class Recipe:
 
     units: int
     layers: int = 1
+    cell: str = "gru"
     fit: FitParameters
     tune: FitParameters
     theta_x: int
@@ -55,6 +58,10 @@ class Recipe:
     span: float = 8.0
     shifted_copies: int = 0
     budget: Budget
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise refusal("cell", repr(self.cell), " or ".join(repr(cell) for cell in CELLS))
 
 
 @dataclass(frozen=True)
