@@ -326,7 +326,7 @@ def import_(
     budget: float | None,
     as_json: bool,
 ) -> None:
-    """Makes a model of a GRU trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
+    """Makes a model of a GRU or LSTM trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
     with extra("import"):
         from train.conversion import convert, load_calibration
         from train.importers import read_network
