@@ -379,7 +379,8 @@ DATA = click.option(
     "--method",
     default="sparse",
     show_default=True,
-    help="What training knows of deltas: plain, rounded, noisy, delta or sparse.",
+    help="What training knows of deltas: plain, rounded, noisy, delta or sparse; or from scratch: "
+    "scratch, or dense beside it.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @DATA
@@ -408,9 +409,14 @@ def train(
     for k, layer in enumerate(report["layers"]):
         rows[f"layer {k}"] = _layer(LayerParameters(**layer))
     for name in ("float", "quantised", "delta"):
-        rows[f"{name}: {scores['unit']}"] = f"{scores[name]:.4g}"
+        if name in scores:
+            rows[f"{name}: {scores['unit']}"] = f"{scores[name]:.4g}"
     rows["fired"] = f"{scores['occupancy_x']:.1%} of x, {scores['occupancy_h']:.1%} of h"
     rows["weight fetches"] = f"{scores['mac_reduction']:.2f} times fewer than dense"
+    if "epochs" in report["training"]:
+        last = report["training"]["epochs"][-1]
+        share = last["operations"] / last["dense"]
+        rows["training"] = f"{last['operations']:.3g} multiply-accumulates, {share:.1%} of dense"
     table(rows, f"train {task}")
 
 

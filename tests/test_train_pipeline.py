@@ -12,7 +12,7 @@ pytest.importorskip("aeon")
 from golden.model import load_model  # noqa: E402
 from train.data import load_recordings  # noqa: E402
 from train.goals import OneClass  # noqa: E402
-from train.methods import METHODS  # noqa: E402
+from train.methods import LADDER  # noqa: E402
 from train.pipeline import train_task  # noqa: E402
 from train.recipe import Task  # noqa: E402
 from train.score import score  # noqa: E402
@@ -47,7 +47,7 @@ def tiny(vowels) -> Task:
     return Task(lambda: vowels, OneClass(), recipe)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", LADDER)
 def test_a_task_writes_a_model_and_recordings_that_agree_with_its_report(
     tmp_path, vowels, tiny, method
 ):

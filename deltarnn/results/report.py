@@ -13,7 +13,7 @@ from sim.simulate import simulate
 from sim.simulator import Simulator
 from train.data import load_recordings
 from train.goals import Value
-from train.pipeline import frames_path
+from train.writing import frames_path
 
 LANES, ACTIVATIONS = 8, 2  # of the cores that are simulated
 SIMULATED_FRAMES = 4000  # of the held-out recordings, about

@@ -7,7 +7,7 @@ from pathlib import Path
 from golden.errors import refusal
 from golden.files import make_folder
 from golden.model import Model, load_model
-from train.methods import METHODS
+from train.methods import LADDER as METHODS
 from train.pipeline import checkpoint_path, finish, pretrain
 from train.recipe import Task
 from train.tasks import TASKS, find_task
