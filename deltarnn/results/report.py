@@ -8,7 +8,7 @@ import numpy as np
 
 from deltarnn.results.studies import CLIMBER, IncrementalStudy, ScratchStudy, Study
 from golden.model import Model, load_model
-from golden.parameters import CoreParameters
+from golden.parameters import KINDS, CoreParameters
 from sim.simulate import simulate
 from sim.simulator import Simulator
 from train.data import load_recordings
@@ -61,15 +61,16 @@ def _method(runs: list[Model]) -> dict[str, Any]:
 
 def _network(runs: list[Model]) -> dict[str, Any]:
     """What all runs of a method say of themselves."""
-    scores = runs[0].extra["scores"]
+    scores, parameters = runs[0].extra["scores"], runs[0].parameters
+    unused = {kind.state for kind in KINDS.values()}
+    unused -= {KINDS[layer.kind].state for layer in parameters.recurrent}
     return {
         "unit": scores["unit"],
         "recordings": scores["recordings"],
         "seeds": [run.extra["training"]["seed"] for run in runs],
-        "network": [runs[0].parameters.inputs, *(k.units for k in runs[0].parameters.layers)],
-        "kinds": [layer.kind for layer in runs[0].parameters.layers],
-        "weights": runs[0].parameters.weights,
-        "formats": {k: str(q) for k, q in vars(runs[0].parameters.formats).items()},
+        "network": [parameters.inputs, *(layer.units for layer in parameters.layers)],
+        "weights": parameters.weights,
+        "formats": {k: str(q) for k, q in vars(parameters.formats).items() if k not in unused},
         "thresholds": [
             [[layer.theta_x, layer.theta_h] for layer in run.parameters.layers] for run in runs
         ],

@@ -99,24 +99,27 @@ def speakers(found: Report) -> str:
 
 
 def formats(found: Report) -> str:
-    """What the float network loses to each format, on the validation part at thresholds 0."""
+    """What the float network loses to each format, on the validation part at thresholds 0: of
+    activations, and of what a neuron keeps.
+    """
     rows = []
     for name, study in _whole(found).items():
         unit = next(iter(study["methods"].values()))["unit"]
         taken = list(study["methods"].values())[-1]["formats"]
+        kept = "state" if "state" in taken else "cell"
         for entry in study["formats"]:
             mark = all(entry[key] == taken[key] for key in taken)
             error = {"mean": entry["error"], "least": entry["error"], "greatest": entry["error"]}
             rows.append(
                 [
                     name,
-                    f"{entry['activation']} / {entry['state']}" + (" (taken)" if mark else ""),
+                    f"{entry['activation']} / {entry[kept]}" + (" (taken)" if mark else ""),
                     f"{entry['loss']:.4f}",
                     _error(error, unit),
                     *(f"{100 * entry[key]:.1f} %" for key in ("occupancy_x", "occupancy_h")),
                 ]
             )
-    header = ["task", "activation / state", "loss", "error", "x fired", "h fired"]
+    header = ["task", "activation / kept", "loss", "error", "x fired", "h fired"]
     return _markdown(header, rows)
 
 
