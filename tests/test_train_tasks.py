@@ -92,14 +92,13 @@ def test_wake_words_are_blocks_of_the_index():
 
 
 def words(path, voices, seconds=0.3):
-    """An archive of two words by every voice; a voice's samples are its own."""
+    """An archive of two words by every voice."""
     rng = np.random.default_rng(3)
     recordings, labels, names = [], [], []
     for voice in voices:
         for word in ("stop", "go"):
-            silence = np.zeros(RATE // 10)
             sound = 9000 * rng.normal(size=int(RATE * seconds)).clip(-3, 3)
-            recordings.append(np.concatenate([silence, sound, silence]).astype(np.int16))
+            recordings.append(sound.astype(np.int16))
             labels.append(word)
             names.append(voice)
     path.parent.mkdir()
@@ -129,12 +128,13 @@ def test_command_words_are_split_by_voice(tmp_path, monkeypatch):
     ]
     assert parts["validation"] == ["espeak-en+07", "kokoro-a2"]
     assert sorted(name for names in parts.values() for name in names) == sorted(set(speakers))
-    assert [len(p) for p in (data.train, data.validation, data.test)] == [3 * 2 * 17, 4, 14]
-    # Without the silence around it, at each of the speeds.
-    hops = [len(data.train.frames[2 * 17 * n]) for n in range(3)]
-    seconds = [0.3 * 100 / speed for speed in command_words.SPEEDS["train"]]
-    np.testing.assert_allclose(hops, [(s - 0.012) / 0.02 for s in seconds], atol=1)
-    assert len(data.test.frames[0]) == hops[0]
+    # Eleven of espeak's voices, and six others at five speeds each.
+    sizes = [len(p) for p in (data.train, data.validation, data.test)]
+    assert sizes == [2 * (11 + 5 * 6), 4, 14]
+    hops = [len(x) for x in data.train.frames[-5:]]
+    seconds = [0.3 * 100 / speed for speed in command_words.SPEEDS]
+    np.testing.assert_allclose(hops, [(s - 0.016) / 0.016 for s in seconds], atol=1)
+    assert {len(x) for x in data.test.frames} == {hops[0]}
 
 
 def test_no_archive_of_words_is_refused(tmp_path, monkeypatch):
