@@ -272,7 +272,7 @@ def demo(lanes: int, simulator: str, as_json: bool) -> None:
     "--only",
     multiple=True,
     metavar="NAME",
-    help="cycles, timeline, area, clock or growth; may be given several times. Else all of them.",
+    help="cycles, timeline, area, clock, growth or kinds; may be given several times. Else all of them.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,21 @@ from golden.fixed import Q
 from golden.gru import GRUWeights
 from golden.linear import LinearWeights
 from golden.lstm import LSTMWeights
-from golden.parameters import KIND_NAMES, KINDS, Formats, LayerParameters, NetworkParameters
+from golden.parameters import (
+    KIND_NAMES,
+    KINDS,
+    Formats,
+    LayerParameters,
+    NetworkParameters,
+    format_names,
+)
 
 VERSION = 1
 METADATA_KEY = "deltarnn"
-_FORMATS = ("activation", "state", "gate", "readout", "preactivation")
 _KNOWN = ("version", "name", "labels", "formats", "layers")
 
-_CELL = "cell"  # a format, too, of a network with an LSTM layer
-
 Weights = GRUWeights | LSTMWeights | LinearWeights
-_WEIGHTS: dict[str, type[Weights]] = {
+WEIGHTS: dict[str, Callable[..., Weights]] = {
     "gru": GRUWeights,
     "lstm": LSTMWeights,
     "linear": LinearWeights,
@@ -101,7 +105,7 @@ def save_model(model: Model, path: Path) -> None:
         "labels": None if model.labels is None else list(model.labels),
         "formats": {
             key: [(q := getattr(formats, key)).m, q.f]
-            for key in _format_names(layer.kind for layer in model.parameters.layers)
+            for key in format_names(layer.kind for layer in model.parameters.layers)
         },
         "layers": [_layer_record(layer) for layer in model.parameters.layers],
     }
@@ -152,7 +156,7 @@ def _load(path: Path) -> Model:
     record = _metadata(metadata)
     entries = _list(record, "layers")
     kinds = (entry.get("kind") for entry in entries if isinstance(entry, dict))
-    formats = _formats(record, _format_names(kinds))
+    formats = _formats(record, format_names(kinds))
     layers, weights = [], []
     inputs: int | None = None
     for k, entry in enumerate(entries):
@@ -216,11 +220,6 @@ def _labels(record: dict[str, Any]) -> tuple[str, ...] | None:
     return tuple(labels)
 
 
-def _format_names(kinds: Iterable[object]) -> tuple[str, ...]:
-    """The formats of a network with layers of these kinds."""
-    return (*_FORMATS, _CELL) if "lstm" in kinds else _FORMATS
-
-
 def _formats(record: dict[str, Any], names: tuple[str, ...]) -> Formats:
     formats = record.get("formats")
     if not isinstance(formats, dict):
@@ -272,7 +271,7 @@ def _layer(
     shapes = {"weight_h": ("I8", (weight_x.shape[0], units))} if KINDS[kind].state else {}
     shapes["bias"] = ("I32", (len(accumulators) * units,))
     others = {name: tensor(name, *wanted) for name, wanted in shapes.items()}
-    weights = _WEIGHTS[kind](weight_x, **others)
+    weights = WEIGHTS[kind](weight_x, **others)
     try:
         layer = LayerParameters(
             kind,

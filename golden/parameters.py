@@ -3,6 +3,7 @@
 Everything that can be derived is a property here, so that no two places derive it differently.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,6 +139,12 @@ KINDS = {
     "linear": Kind(("m",), ("m",)),
 }
 KIND_NAMES = " or ".join(repr(kind) for kind in KINDS)
+
+
+def format_names(kinds: Iterable[object]) -> tuple[str, ...]:
+    """The formats that a network with layers of these kinds says; "cell" if one is an LSTM."""
+    names = ("activation", "state", "gate", "readout", "preactivation")
+    return (*names, "cell") if "lstm" in kinds else names
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,27 @@
 """The activation unit: from accumulators to the new state, A units a cycle."""
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed, unsigned
+from dataclasses import fields
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import bits_for, ceil_log2
+from amaranth.utils import ceil_log2
 
-from golden.fixed import Integers
 from golden.parameters import CoreParameters
-from golden.tables import sigmoid_table, tanh_table
-from hw.fixed import rshift, sat, shift
-from hw.layout import half
+from hw.cell import Made
+from hw.cells import CELLS
+from hw.layout import CoreLayout
 from hw.pipeline import delayed, staged
 from hw.readout import groups, units_layout
 from hw.target import GENERIC, UNCHECKED, Target
 
 
 class ActivationUnit(wiring.Component):
-    """Step 3 and 4 of a GRU layer (docs/numerics.md) as a pipeline of A units a cycle.
+    """Steps 3 and 4 of the recurrent layers (docs/numerics.md) as a pipeline of A units a cycle.
 
-        r = sigmoid[R(M_r)]   u = sigmoid[R(M_u)]   c = tanh[R(M_xc) + r * R(M_hc)]
-        h_t = c + u * (h_(t-1) - c)
-
-    It holds h of all layers. The same unit must not come again within ``latency`` cycles.
+    It has a cell (hw.cell.Cell) of each kind that the network has layers of; where there are two,
+    both work on all units and the layer decides whose result counts. It holds what the neurons of
+    all layers keep. The same unit must not come again within ``latency`` cycles.
 
     Parameters
     ----------
@@ -35,10 +35,10 @@ class ActivationUnit(wiring.Component):
     i : In, stream (never waits)
         A units (hw.readout.units_layout); ``last`` of the layer.
     o : Out, stream (never waits)
-        ``latency`` cycles later: ``layer``, ``group``, ``last``; ``h``, A of format state; ``a``, A
-        of format activation; ``moved``, some h is not what it was.
+        ``latency`` cycles later: ``layer``, ``group``, ``last``; ``state``, A of the widest state;
+        ``a``, A of format activation; ``moved``, something is not what it was.
     clear : In, stream (never waits)
-        Sets h at an address to 0; only while nothing else is under way.
+        Sets what is kept at an address to 0; only while nothing else is under way.
 
     Attributes
     ----------
@@ -50,18 +50,21 @@ class ActivationUnit(wiring.Component):
 
     def __init__(self, core: CoreParameters, target: Target = GENERIC) -> None:
         self._core, self._target = core, target
-        formats = core.network.formats
+        network = core.network
+        kinds = dict.fromkeys(layer.kind for layer in network.recurrent)
+        self._cells = {kind: CELLS[kind](network.formats, target) for kind in kinds}
         units = units_layout(core)
         place = {key: units[key].shape for key in ("layer", "group", "last")}
         self._place = data.StructLayout(place)
-        self.latency = 2 * (target.read_latency + target.multiply_add.latency) + 2
-        self.depth = len(core.network.recurrent) << ceil_log2(groups(core))
-        self._states = data.ArrayLayout(signed(formats.state.width), core.activations)
+        self.latency = max(cell.latency for cell in self._cells.values())
+        self.depth = len(network.recurrent) << ceil_log2(groups(core))
+        widest = max((cell.kept for cell in self._cells.values()), key=lambda kept: kept.width)
+        self._kept = data.ArrayLayout(widest, core.activations)
         outputs = data.StructLayout(
             {
                 **place,
-                "h": self._states,
-                "a": data.ArrayLayout(signed(formats.activation.width), core.activations),
+                "state": data.ArrayLayout(signed(network.state_width), core.activations),
+                "a": data.ArrayLayout(signed(network.formats.activation.width), core.activations),
                 "moved": 1,
             }
         )
@@ -77,7 +80,7 @@ class ActivationUnit(wiring.Component):
         m = Module()
         read = self._target.read_latency
         m.submodules.state = state = memory.Memory(
-            shape=self._states, depth=self.depth, init=[], attrs=UNCHECKED
+            shape=self._kept, depth=self.depth, init=[], attrs=UNCHECKED
         )
         state_read, state_write = state.read_port(), state.write_port()
 
@@ -91,27 +94,25 @@ class ActivationUnit(wiring.Component):
             # A linear layer has no state; its number never comes here, so its bit may be cut off.
             return Cat(place.group, place.layer)[: ceil_log2(self.depth)]
 
-        looks_up = read + self._target.multiply_add.latency  # c, and h beside it
+        ahead = max(cell.ahead for cell in self._cells.values())
+        looks_up = self.latency - ahead - read
         m.d.comb += [state_read.en.eq(1), state_read.addr.eq(address(places[looks_up]))]
         before = data.View(
-            self._states, delayed(m, state_read.data.as_value(), read - 1, "state_read")
+            self._kept, delayed(m, state_read.data.as_value(), read - 1, "state_read")
         )
 
-        moved = []
-        for a in range(self._core.activations):
-            h, was = self._unit(m, f"unit_{a}", self.i.payload.units[a], before[a])
-            moved.append(h != was)
-            formats = self._core.network.formats
+        made = [self._unit(m, a, before[a], ahead, places[-1].layer) for a in range(len(before))]
+        for a, unit in enumerate(made):
             m.d.comb += [
-                state_write.data[a].eq(h),
-                self.o.payload.h[a].eq(h),
-                self.o.payload.a[a].eq(sat(rshift(h, formats.output_shift), formats.activation)),
+                state_write.data[a].eq(unit.kept),
+                self.o.payload.state[a].eq(unit.state),
+                self.o.payload.a[a].eq(unit.a),
             ]
         m.d.comb += [
             state_write.addr.eq(address(places[-1])),
             state_write.en.eq(valids[-1]),
             self.o.valid.eq(valids[-1]),
-            self.o.payload.moved.eq(Cat(moved).any()),
+            self.o.payload.moved.eq(Cat(unit.moved for unit in made).any()),
         ]
         m.d.comb += [self.o.payload[key].eq(places[-1][key]) for key in keys]
         with m.If(self.clear.valid):
@@ -122,55 +123,26 @@ class ActivationUnit(wiring.Component):
             ]
         return m
 
-    def _unit(self, m: Module, name: str, unit: data.View, before: Value) -> tuple[Value, Value]:
-        """h of a unit ``latency`` cycles after it, and what it was.
+    def _unit(self, m: Module, a: int, before: Value, ahead: int, layer: Value) -> Made:
+        """Unit ``a`` of those that came ``latency`` cycles ago; ``layer`` is theirs.
 
-        ``before`` comes as many cycles earlier as a multiplication takes, and 2.
+        ``before``, what was kept, comes ``ahead`` cycles earlier.
         """
-        f, read, multiply_add = (
-            self._core.network.formats,
-            self._target.read_latency,
-            self._target.multiply_add,
-        )
-
-        def after(value: Value, cycles: int, what: str) -> Value:
-            return delayed(m, value, cycles, f"{name}_{what}")
-
-        def table(what: str, values: Integers, index: Value) -> Value:
-            """values[index], by the two's-complement preactivation, ``read`` cycles later."""
-            middle = len(values) // 2
-            init = [int(v) for v in [*values[middle:], *values[:middle]]]
-            sign = min(init) < 0  # a sigmoid has none
-            width = max(bits_for(v, require_sign_bit=sign) for v in init)
-            shape = signed(width) if sign else unsigned(width)
-            rom = memory.Memory(shape=shape, depth=len(init), init=init)
-            m.submodules[f"{name}_{what}"] = rom
-            port = rom.read_port()
-            m.d.comb += [port.en.eq(1), port.addr.eq(index)]
-            return after(port.data, read - 1, f"{what}_read")
-
-        sigmoid, tanh = (fn(f.preactivation, f.gate) for fn in (sigmoid_table, tanh_table))
-
-        # Look up r and u.
-        r = table("sigmoid_r", sigmoid, unit.r)
-        u = table("sigmoid_u", sigmoid, unit.u)
-        m_xc, m_hc = after(unit.m_xc, read, "m_xc"), after(unit.m_hc, read, "m_hc")
-
-        # r * R(M_hc). The rounding of the candidate goes in here, beside the shifted R(M_xc).
-        addend = (m_xc << f.gate.f) + half(f.candidate_shift)
-        candidate = multiply_add(m, r, m_hc, addend, f"{name}_reset")
-
-        # Look up c, while h comes.
-        index = sat(shift(candidate, f.candidate_shift), f.preactivation)
-        c = table("tanh", tanh, index)
-
-        # h' - c', in the finer of the two formats.
-        c = c << (f.blend_frac - f.gate.f)
-        difference = after((before << (f.blend_frac - f.state.f)) - c, 1, "difference")
-
-        # u * (h' - c'), and the rounding of h.
-        u = after(u, 1 + read + multiply_add.latency, "u")
-        addend = (after(c, 1, "c") << f.gate.f) + half(f.update_shift)
-        blend = multiply_add(m, u, difference, addend, f"{name}_update")
-        h = after(sat(shift(blend, f.update_shift), f.state), 1, "h")
-        return h, after(before, 2 + multiply_add.latency, "before")
+        layout, layers = CoreLayout(self._core), self._core.network.recurrent
+        rows = [self.i.payload.units[a][f"row_{n}"] for n in range(4)]
+        results = []
+        for kind, cell in self._cells.items():
+            name = f"{kind}_{a}"
+            of_kind = [k for k, parameters in enumerate(layers) if parameters.kind == kind]
+            order = layout.order(layers[of_kind[0]])
+            waits = self.latency - cell.latency
+            gates = [delayed(m, rows[order.index(n)], waits, f"{name}_wait_{n}") for n in range(4)]
+            kept = delayed(m, before, ahead - cell.ahead, f"{name}_kept")
+            made = cell.unit(m, name, gates, kept)
+            results.append((Cat(layer == k for k in of_kind).any(), made))
+        (_, chosen), *others = results
+        for of_layer, made in others:
+            names = [field.name for field in fields(Made)]
+            pairs = [(getattr(made, key), getattr(chosen, key)) for key in names]
+            chosen = Made(*(Mux(of_layer, this, that) for this, that in pairs))
+        return chosen

@@ -27,7 +27,8 @@ def monitor_signature(core: CoreParameters) -> wiring.Signature:
     """What a bench or a logic analyser may look at; left open it costs nothing.
 
     ``event`` (valid, layer, ``h`` or x, column, delta): every event once, in the order in which
-    the lanes first take it. ``state`` (valid, layer, unit, value): every new h. ``skip`` (valid,
+    the lanes first take it. ``state`` (valid, layer, unit, value): every new h of a GRU, c of an
+    LSTM. ``skip`` (valid,
     layer): a layer that stands still in this frame, so that its states stay as they are.
     ``finish``: the frame's last event is on its way; two of them lie one frame interval apart.
     """
@@ -49,7 +50,7 @@ def monitor_signature(core: CoreParameters) -> wiring.Signature:
             "state_valid": Out(1),
             "state_layer": Out(layer),
             "state_unit": Out(number(groups(core) * core.activations)),
-            "state_value": Out(network.formats.state.width * core.activations),
+            "state_value": Out(network.state_width * core.activations),
             "skip_valid": Out(1),
             "skip_layer": Out(layer),
             "finish": Out(1),
@@ -476,7 +477,7 @@ class Engine(wiring.Component):
             self.monitor.state_valid.eq(made.valid),
             self.monitor.state_layer.eq(made.payload.layer),
             self.monitor.state_unit.eq(made.payload.group * ways),
-            self.monitor.state_value.eq(made.payload.h),
+            self.monitor.state_value.eq(made.payload.state),
         ]
         m.d.sync += [
             self.monitor.skip_valid.eq(delayed(m, sequencer.skip, more, "skip")),

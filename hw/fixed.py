@@ -13,12 +13,17 @@ def shift(v: Value, n: int) -> Value:
     return v >> n if n > 0 else v << -n
 
 
+def half(n: int) -> int:
+    """2^(n-1), what rshift by ``n`` adds before it shifts; 0 where it adds nothing."""
+    return 1 << (n - 1) if n > 0 else 0
+
+
 def rshift(v: Value, n: int) -> Value:
     """floor((v + 2^(n-1)) / 2^n) for n > 0 (round half up), v * 2^-n for n <= 0.
 
     ``v`` is signed; the result is wide enough for every value of it. One adder for n > 0.
     """
-    return shift(v + (1 << (n - 1)), n) if n > 0 else shift(v, n)
+    return shift(v + half(n), n) if n > 0 else shift(v, n)
 
 
 def clip(v: Value, low: int, high: int) -> Value:

@@ -80,7 +80,7 @@ def c_header(manifest: dict[str, Any]) -> str:
         shapes[f"{name.upper()}_FRACTION_BITS"] = q.partition(".")[2]
     for k, layer in enumerate(layers):
         shapes[f"MACS_PER_EVENT_{k}"] = layer["macs_per_event"]
-    columns = [k["inputs"] + (k["units"] if k["kind"] == "gru" else 0) for k in layers]
+    columns = [k["inputs"] + (0 if k["theta_h"] is None else k["units"]) for k in layers]
     dense = sum(n * k["macs_per_event"] for n, k in zip(columns, layers, strict=True))
     shapes["DENSE_MACS"] = dense
     thresholds = {

@@ -16,14 +16,14 @@ from hw.target import GENERIC, UNCHECKED, Target
 def tag_layout(core: CoreParameters) -> data.StructLayout:
     """What a row of accumulators is, for those who receive it.
 
-    ``layer`` and ``gate`` (0 r, 1 u, 2 c of segment 0, 3 c of segment 1; a linear layer's is 3):
-    the row with gate 3 is its block's last. ``units`` is the number of lanes that hold a unit,
+    ``layer`` and ``row`` of the block (hw.layout; a linear layer's is 3): row 3 is its block's
+    last. ``units`` is the number of lanes that hold a unit,
     less one; ``last`` marks the last block of the layer.
     """
     return data.StructLayout(
         {
             "layer": unsigned(ceil_log2(len(core.network.layers))),
-            "gate": unsigned(2),
+            "row": unsigned(2),
             "units": unsigned(ceil_log2(core.lanes)),
             "last": 1,
         }

@@ -1,16 +1,17 @@
 """Where everything lies in a core's memories, and the memory images of a model.
 
 Row-block order: a layer's units are cut into blocks of P, one unit a lane. For each block the
-lanes sweep the gates r, u, c; a sweep walks the events of the layer's two vectors, one *segment*
+lanes sweep the layer's gates; a sweep walks the events of the layer's two vectors, one *segment*
 each, and takes one weight word per event.
 
 Weight words   [layer][block][gate][segment][column], P weights each (lane 0 in the low bits)
-Accumulator rows   [layer][block][r, u, c of segment 0, c of segment 1], P accumulators each
+Accumulator rows   [layer][block][row], P accumulators each; of a GRU r, u, c of segment 0 and c of
+                   segment 1, of an LSTM i, f, g and o, of a linear layer M
 
 Empty lanes of a layer's last block hold zeros.
 
-What the accumulators of a GRU layer hold is M and the halves that its readout rounds with, so that
-rounding takes no adders: R(M) and the table index of r and u are shifts of what is there.
+What the accumulators of a recurrent layer hold is M and the halves that its readout rounds with, so
+that rounding takes no adders: R(M) and the table index of a gate are shifts of what is there.
 """
 
 from dataclasses import dataclass
@@ -20,14 +21,10 @@ import numpy as np
 from amaranth.utils import bits_for, ceil_log2
 
 from golden.fixed import Integers
-from golden.gru import GRUWeights
 from golden.model import Model
 from golden.parameters import CoreParameters, LayerParameters
-
-
-def half(n: int) -> int:
-    """2^(n-1), what rshift by ``n`` adds before it shifts; 0 where it adds nothing."""
-    return 1 << (n - 1) if n > 0 else 0
+from golden.recurrent import RecurrentWeights
+from hw.fixed import half
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,9 @@ class LayerLayout:
     Attributes
     ----------
     recurrent
-        A GRU layer; else linear.
+        A recurrent layer; else linear.
+    splits
+        The last gate has a row for each segment (c of a GRU); all others have one for both.
     blocks, last_units
         Blocks of P units, and the units in the last one.
     segment_columns
@@ -49,6 +48,7 @@ class LayerLayout:
     """
 
     recurrent: bool
+    splits: bool
     blocks: int
     last_units: int
     segment_columns: tuple[int, int]
@@ -102,6 +102,7 @@ class CoreLayout:
             columns = (columns_h, layer.inputs) if self.x_last else (layer.inputs, columns_h)
             layout = LayerLayout(
                 recurrent=layer.recurrent,
+                splits=layer.accumulators > layer.gates,
                 blocks=blocks,
                 last_units=layer.units - (blocks - 1) * self.core.lanes,
                 segment_columns=columns,
@@ -138,9 +139,9 @@ class CoreLayout:
         return max(self.rows, self.clears)
 
     def rounding(self, layer: LayerParameters) -> tuple[int, ...]:
-        """What is added to each of a layer's accumulators (r, u, xc, hc, or M of a linear layer).
+        """What is added to each of a layer's accumulators, in the order of the specification.
 
-        R(M) = sat(rshift(M, n)) is then sat(M' >> n). The index of r and u is rshift(R(M), s), and
+        R(M) = sat(rshift(M, n)) is then sat(M' >> n). The index of a gate is rshift(R(M), s), and
         floor((floor((M + 2^(n-1)) / 2^n) + 2^(s-1)) / 2^s) = floor(M' / 2^(n+s)) with both halves
         in M'.
         """
@@ -148,9 +149,23 @@ class CoreLayout:
             return (0,)
         formats = self.core.network.formats
         n, s = formats.readout_shift(layer.weight_frac), formats.index_shift
-        candidate = half(n)
-        gate = candidate + (half(n + s) if s > 0 else 0)
-        return gate, gate, candidate, candidate
+        index = half(n) + (half(n + s) if s > 0 else 0)
+        return tuple(index if indexes else half(n) for indexes in self.indexes(layer))
+
+    @staticmethod
+    def indexes(layer: LayerParameters) -> tuple[bool, ...]:
+        """Of each accumulator of a recurrent layer, row by row: a table is looked up with it.
+
+        With both that a GRU's last gate has it is not: they meet before they are looked up.
+        """
+        alone = 2 * layer.gates - layer.accumulators
+        return tuple(n < alone for n in range(layer.accumulators))
+
+    def order(self, layer: LayerParameters) -> tuple[int, ...]:
+        """Which accumulator of the specification lies in which row."""
+        rows = tuple(range(layer.accumulators))
+        swaps = layer.accumulators > layer.gates and self.x_last  # c of h before c of x
+        return (*rows[:-2], rows[-1], rows[-2]) if swaps else rows
 
     @property
     def row_width(self) -> int:
@@ -163,7 +178,7 @@ class CoreLayout:
         """int64 [words, P]: the weight memory's contents."""
         parts = []
         for layout, weights in zip(self.layers, model.weights, strict=True):
-            if isinstance(weights, GRUWeights):
+            if isinstance(weights, RecurrentWeights):
                 pair = [weights.weight_h, weights.weight_x]
                 matrix = np.concatenate(pair if self.x_last else pair[::-1], axis=1)
             else:
@@ -181,8 +196,7 @@ class CoreLayout:
             bias = weights.bias.astype(np.int64)[:, None]
             rows = self._blocked(bias, layout, layout.accumulators)[..., 0]
             rows += np.array(self.rounding(layer))[:, None, None]
-            if layout.recurrent and self.x_last:
-                rows = rows[[0, 1, 3, 2]]  # c of h before c of x
+            rows = rows[list(self.order(layer))]
             parts.append(rows.transpose(1, 0, 2).reshape(-1, self.core.lanes))
         return np.concatenate(parts)
 

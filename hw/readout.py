@@ -1,8 +1,11 @@
 """Turns closed rows of accumulators, P units wide, into a stream of A units a cycle."""
 
 from collections.abc import Callable
+from functools import reduce
+from itertools import groupby
+from operator import or_
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -17,15 +20,14 @@ from hw.target import GENERIC, Target
 
 
 def units_layout(core: CoreParameters) -> data.StructLayout:
-    """A units of a GRU layer, side by side: ``group`` * A and those after it.
+    """A units of a recurrent layer, side by side: ``group`` * A and those after it.
 
-    For each of them ``r`` and ``u`` are the indices into the sigmoid table, format preactivation;
-    ``m_xc`` and ``m_hc`` are R(M), format readout.
+    ``row_0`` to ``row_3`` of each are what is read out of its rows of accumulators (hw.layout): the
+    index into its table, format preactivation, where the row has a table to itself, else R(M),
+    format readout.
     """
     network = core.network
-    index = signed(network.formats.preactivation.width)
-    m = signed(network.formats.readout.width)
-    unit = data.StructLayout({"r": index, "u": index, "m_xc": m, "m_hc": m})
+    unit = data.StructLayout({f"row_{n}": _row_shape(core, n) for n in range(4)})
     return data.StructLayout(
         {
             "layer": unsigned(ceil_log2(len(network.layers))),
@@ -36,21 +38,28 @@ def units_layout(core: CoreParameters) -> data.StructLayout:
     )
 
 
+def _row_shape(core: CoreParameters, row: int) -> Shape:
+    formats = core.network.formats
+    indexes = all(CoreLayout.indexes(layer)[row] for layer in core.network.recurrent)
+    return signed((formats.preactivation if indexes else formats.readout).width)
+
+
 def groups(core: CoreParameters) -> int:
-    """Groups of A units in the longest GRU layer, the last one perhaps partly of empty lanes."""
+    """Groups of A units in the longest recurrent layer, the last one perhaps partly empty."""
     return max(-(-layer.units // core.activations) for layer in core.network.recurrent)
 
 
 class Readout(wiring.Component):
     """Collects a block's rows and sends its units, A a cycle.
 
-    Rows r, u and the first of c are kept as they come; with the last row the whole block moves on
+    Rows 0 to 2 are kept as they come; with the last row the whole block moves on
     into the serializer, which sends A units a cycle while the lanes are at the next block. The
     sequencer sees to it that the last row of a block comes no sooner than the block before has
     gone. A unit that does not exist has M = 0 at all times: it stays at 0 and is harmless.
 
     R(M) and the indices are made before the serializer, where they are narrower than M. But where a
-    linear layer sends M as it is, c goes the same way, and R(M) is made behind it.
+    linear layer sends M as it is, the last row goes the same way (and so does the first one of a
+    GRU's c), and what it is read as is made behind it.
 
     Parameters
     ----------
@@ -64,7 +73,7 @@ class Readout(wiring.Component):
     i : In, stream (never waits)
         Closed rows (hw.lanes.Lanes), ``m`` of stage n n cycles late.
     o : Out, stream (never waits)
-        Units of GRU layers: units_layout; ``last`` of the layer.
+        Units of recurrent layers: units_layout; ``last`` of the layer.
     linear : Out, stream (never waits)
         Units of the linear layer, one a cycle: ``m`` as it is, ``last``. Absent without one.
 
@@ -74,14 +83,16 @@ class Readout(wiring.Component):
 
     def __init__(self, core: CoreParameters, target: Target = GENERIC) -> None:
         network = core.network
-        self._core, self._x_last = core, CoreLayout(core).x_last
+        self._core = core
         self._units = units_layout(core)
         self._has_linear = not network.layers[-1].recurrent
         closed = closed_row_layout(core)
         unit = self._units["units"].shape.elem_shape
-        c = closed["m"].shape.elem_shape if self._has_linear else unit["m_xc"].shape
+        whole = closed["m"].shape.elem_shape
+        self._raw = [row for row in range(4) if self._has_linear and self._stays_whole(row)]
+        self._alike = [list(rows) for _, rows in groupby(range(4), self._reading)]
         self._word = data.StructLayout(
-            {"r": unit["r"].shape, "u": unit["u"].shape, "c_first": c, "c_last": c}
+            {f"row_{n}": whole if n in self._raw else unit[f"row_{n}"].shape for n in range(4)}
         )
         self._stages = target.stages(core)
         self._serializer = target.serializer(
@@ -96,18 +107,38 @@ class Readout(wiring.Component):
             members["linear"] = Out(stream.Signature(linear, always_ready=True))
         super().__init__(members)
 
-    def _by_layer(self, value: Value, layer: Value, read: Callable) -> Value:
-        """``read(value, n)`` with each layer's own n = f_act + f_w - f_readout."""
+    def _stays_whole(self, row: int) -> bool:
+        """The row of a linear layer, and in a GRU's network that of c which is read alike."""
+        recurrent = self._core.network.recurrent
+        return row == 3 or not any(CoreLayout.indexes(layer)[row] for layer in recurrent)
+
+    def _reading(self, row: int) -> object:
+        """The same for rows that are read alike before the serializer."""
+        if row in self._raw:
+            return None
+        return tuple(CoreLayout.indexes(layer)[row] for layer in self._core.network.recurrent)
+
+    def _before(self, value: Value, layer: Value, row: int) -> Value:
+        return value if row in self._raw else self._read(value, layer, row)
+
+    def _behind(self, value: Value, layer: Value, row: int) -> Value:
+        return self._read(value, layer, row) if row in self._raw else value
+
+    def _read(self, value: Value, layer: Value, row: int) -> Value:
+        """What is read out of row ``row`` of a layer, with its own n = f_act + f_w - f_readout."""
         formats = self._core.network.formats
-        shifts: dict[int, list[int]] = {}
+        ways: dict[tuple[Callable, int], list[int]] = {}
         for k, parameters in enumerate(self._core.network.layers):
             if parameters.recurrent:
-                shifts.setdefault(formats.readout_shift(parameters.weight_frac), []).append(k)
-        (shift, _), *others = shifts.items()
-        result = read(value, shift)
-        for other, layers in others:
+                indexes = CoreLayout.indexes(parameters)[row]
+                way = self._index if indexes else self._candidate
+                n = formats.readout_shift(parameters.weight_frac)
+                ways.setdefault((way, n), []).append(k)
+        ((read, n), _), *others = ways.items()
+        result = read(value, n)
+        for (read, n), layers in others:
             chosen = Cat(layer == k for k in layers).any()
-            result = Mux(chosen, read(value, other), result)
+            result = Mux(chosen, read(value, n), result)
         return result
 
     def _candidate(self, value: Value, n: int) -> Value:
@@ -115,7 +146,7 @@ class Readout(wiring.Component):
         return sat(shift(value, n), self._core.network.formats.readout)
 
     def _index(self, value: Value, n: int) -> Value:
-        """sat(rshift(R(M), s), preactivation) of r and u.
+        """sat(rshift(R(M), s), preactivation): the index of a gate.
 
         Both shifts go up with their argument, so they may come before both clips.
         """
@@ -133,38 +164,31 @@ class Readout(wiring.Component):
         layers = len(core.network.layers)
         m.submodules.serializer = serializer = self._serializer
 
-        def as_it_is(value: Value, layer: Value) -> Value:
-            return value
-
-        def candidate(value: Value, layer: Value) -> Value:
-            return self._by_layer(value, layer, self._candidate)
-
-        before, behind = (as_it_is, candidate) if self._has_linear else (candidate, as_it_is)
-
-        # Rows r, u and the first of c wait for the last one.
+        # Rows 0 to 2 wait for the last one.
         tag = self.i.payload.tag
         of_linear = (tag.layer == layers - 1) if self._has_linear else Const(0)
-        of_gates = Cat(self.i.valid & (tag.gate == gate) for gate in range(4))
-        strobes, tags = staged(m, of_gates, tag, len(stages) - 1, "row")
+        of_rows = Cat(self.i.valid & (tag.row == row) for row in range(4))
+        strobes, tags = staged(m, of_rows, tag, len(stages) - 1, "row")
         waiting = Signal(data.ArrayLayout(self._word, lanes), reset_less=True)
         for n, stage in enumerate(stages):
             m.d.comb += serializer.load[n].eq(strobes[n][3])
             for lane in stage:
                 m_lane, word = self.i.payload.m[lane], serializer.i[lane]
-                layer = tags[n].layer
-                index, c = Signal.like(word.r), Signal.like(word.c_last)
-                m.d.comb += [
-                    index.eq(self._by_layer(m_lane, layer, self._index)),
-                    c.eq(before(m_lane, layer)),
-                ]
-                # Through u to r, so that what makes the index feeds but one register.
-                kept = waiting[lane]
-                with m.If(strobes[n][0] | strobes[n][1]):
-                    m.d.sync += [kept.u.eq(index), kept.r.eq(kept.u)]
-                with m.If(strobes[n][2]):
-                    m.d.sync += kept.c_first.eq(c)
-                m.d.comb += [word[key].eq(kept[key]) for key in ("r", "u", "c_first")]
-                m.d.comb += word.c_last.eq(c)
+                kept, layer = waiting[lane], tags[n].layer
+                for rows in self._alike:
+                    # Through each other, so that what makes the value feeds but one register.
+                    names = [f"row_{row}" for row in rows]
+                    value = Signal.like(word[names[-1]], name=f"{names[-1]}_of_{lane}")
+                    waits = [kept[name] for name in names if name != "row_3"]
+                    m.d.comb += value.eq(self._before(m_lane, layer, rows[0]))
+                    if waits:
+                        with m.If(reduce(or_, (strobes[n][row] for row in rows if row != 3))):
+                            m.d.sync += [
+                                to.eq(come)
+                                for to, come in zip(waits, [*waits[1:], value], strict=True)
+                            ]
+                    come = [*waits, value] if "row_3" in names else waits
+                    m.d.comb += [word[name].eq(v) for name, v in zip(names, come, strict=True)]
         m.d.comb += serializer.single.eq(of_linear)
 
         # What is being sent: counted with the first stage, and then in step with the words.
@@ -209,19 +233,16 @@ class Readout(wiring.Component):
             self.o.payload.group.eq(place.group),
             self.o.payload.last.eq(place.last),
         ]
-        c_first, c_last = ("m_hc", "m_xc") if self._x_last else ("m_xc", "m_hc")
         for unit, word in zip(self.o.payload.units, serializer.o, strict=True):
             m.d.comb += [
-                unit.r.eq(word.r),
-                unit.u.eq(word.u),
-                unit[c_first].eq(behind(word.c_first, place.layer)),
-                unit[c_last].eq(behind(word.c_last, place.layer)),
+                unit[f"row_{n}"].eq(self._behind(word[f"row_{n}"], place.layer, n))
+                for n in range(4)
             ]
         if self._has_linear:
             word = Array(serializer.o)[place.way]
             m.d.comb += [
                 self.linear.valid.eq(valid & place.linear),
-                self.linear.payload.m.eq(word.c_last),
+                self.linear.payload.m.eq(word.row_3),
                 self.linear.payload.last.eq(place.last),
             ]
         return m

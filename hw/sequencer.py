@@ -25,9 +25,9 @@ def layer_status(size: int) -> data.StructLayout:
 class Sequencer(wiring.Component):
     """Decides in every cycle which event the lanes take next.
 
-    For each layer, for each block of P units, for each gate r, u, c it walks the layer's two
+    For each layer, for each block of P units, for each gate it walks the layer's two
     event lists, *segment* 0 and then segment 1 (hw.layout). A *group* is what goes into one row of
-    accumulators: both segments for r and u, each segment its own for c. A list may still be
+    accumulators: both segments, but for c of a GRU each segment its own. A list may still be
     growing; the walk then waits at its end. A group that ends without an event to end on (an empty
     list, or one whose end was known too late) costs one slot without an event; nothing else does,
     so a frame with events in both vectors takes exactly its ideal cycles.
@@ -205,7 +205,7 @@ class Sequencer(wiring.Component):
             slot.close.eq(closes),
             slot.count_it.eq(counts),
             slot.tag.layer.eq(self.layer),
-            slot.tag.gate.eq(Mux(final, 3, gate)),
+            slot.tag.row.eq(Mux(final, 3, gate)),
             slot.tag.units.eq(units),
             slot.tag.last.eq(last_block),
         ]
@@ -218,7 +218,20 @@ class Sequencer(wiring.Component):
         next_begins_with_last = next_heads[0].end | linear
         # Segment 0 is over and its group is not, or c has its own group for segment 1.
         to_other = ~segment & (split | ~closing)
+        # What follows a gate: c of a GRU, with a group for each segment; the next gate; the next
+        # block. Of an LSTM the last of four gates ends the block as soon as its group closes.
+        splits_next, next_gate, next_final = gate == 1, ~final, ~recurrent
+        other_final = split
         m.d.sync += [here.eq(stays), closing.eq(closing | heads[1].end)]
+        whole = [int(layer.recurrent and not layer.splits) for layer in layers]
+        if any(whole):
+            even = constant(whole, self.layer)
+            at_last = even & (gate == 3)
+            splits_next &= ~even
+            next_gate = Mux(final, 0, gate + 1)
+            next_final = Mux(even, (gate == 2) & (begins_with_last | heads[1].end), ~recurrent)
+            other_final = split | at_last
+            m.d.sync += final.eq(final | (at_last & heads[1].end))
         with m.If(works & here.have & ~here.ends):
             m.d.sync += [
                 here.eq(steps),
@@ -237,8 +250,13 @@ class Sequencer(wiring.Component):
                     Cat(gate, split).eq(0),
                 ]
             with m.Elif(to_other):
-                m.d.sync += [here.eq(heads[1]), segment.eq(1), closing.eq(1), final.eq(split)]
-            with m.Elif(gate == 1):
+                m.d.sync += [
+                    here.eq(heads[1]),
+                    segment.eq(1),
+                    closing.eq(1),
+                    final.eq(other_final),
+                ]
+            with m.Elif(splits_next):
                 m.d.sync += [
                     here.eq(heads[0]),
                     segment.eq(0),
@@ -252,8 +270,8 @@ class Sequencer(wiring.Component):
                     here.eq(Mux(begins_with_last, heads[1], heads[0])),
                     segment.eq(begins_with_last),
                     closing.eq(begins_with_last | heads[1].end),
-                    final.eq(~recurrent),
-                    gate.eq(~final),
+                    final.eq(next_final),
+                    gate.eq(next_gate),
                     split.eq(0),
                 ]
 

@@ -16,7 +16,7 @@ from amaranth.lib.wiring import Flow
 from golden.errors import refusal
 from golden.files import aside_folder, make_folder
 from golden.model import Model
-from golden.parameters import CoreParameters
+from golden.parameters import CoreParameters, format_names
 from hw.core import Core
 from hw.header import c_header
 from hw.layout import CoreLayout
@@ -148,7 +148,7 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
         "activations": core.activations,
         "formats": {
             name: str(getattr(formats, name))
-            for name in ("activation", "state", "gate", "readout", "preactivation")
+            for name in format_names(layer.kind for layer in network.layers)
         },
         "accumulator_width": network.accumulator_width,
         "input": {"elements": network.inputs, "format": str(formats.activation)},

@@ -50,7 +50,7 @@ def _pairs(a: Trace, b: Trace) -> Iterator[tuple[int, str, Integers, Integers]]:
         yield k, "delta of x, column", a.deltas_x[k], b.deltas_x[k]
         if k < len(a.states):
             yield k, "delta of h, column", a.deltas_h[k], b.deltas_h[k]
-            yield k, "h, unit", a.states[k], b.states[k]
+            yield k, "state, unit", a.states[k], b.states[k]
     yield len(a.deltas_x) - 1, "output", a.outputs, b.outputs
 
 

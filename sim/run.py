@@ -115,7 +115,7 @@ def _states(rows: Integers, width: int, core: CoreParameters) -> Integers:
     ``width`` bits, given as words of 32. Those beyond the layer's last unit mean nothing.
     """
     network = core.network
-    bits = network.formats.state.width
+    bits = network.state_width
     # A value may lie across two words.
     words = np.pad(rows[:, 2:], ((0, 0), (0, 1)))
     parts = []

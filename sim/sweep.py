@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from golden.gru import GRUWeights
-from golden.linear import LinearWeights
-from golden.model import Model
+from golden.model import WEIGHTS, Model
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters, Formats, LayerParameters
 from hw.registers import register_map
@@ -21,14 +19,15 @@ from sim.simulator import Simulator
 
 @dataclass(frozen=True)
 class Shape:
-    """A network and core to measure: GRU sizes, results of the read-out if any, lanes, units that
-    the activation unit takes in a cycle."""
+    """A network and core to measure: sizes of its recurrent layers, results of the read-out if any,
+    lanes, units that the activation unit takes in a cycle, the kind of the recurrent layers."""
 
     name: str
     sizes: tuple[int, ...]
     outputs: int | None
     lanes: int
     activations: int = 1
+    kind: str = "gru"
 
     def core(self, model: Model) -> CoreParameters:
         """The core for one of its models."""
@@ -46,12 +45,15 @@ class Shape:
 
         layers, weights = [], []
         for inputs, units in zip(self.sizes[:-1], self.sizes[1:], strict=True):
-            layers.append(LayerParameters("gru", inputs, units, 6, 0, 0))
-            x, h = int8(3 * units, inputs), int8(3 * units, units)
-            weights.append(GRUWeights(x, h, bias(4 * units)))
+            layer = LayerParameters(self.kind, inputs, units, 6, 0, 0)
+            rows = layer.gates * units
+            x, h = int8(rows, inputs), int8(rows, units)
+            layers.append(layer)
+            weights.append(WEIGHTS[self.kind](x, h, bias(4 * units)))
         if self.outputs is not None:
             layers.append(LayerParameters("linear", self.sizes[-1], self.outputs, 6, 0))
-            weights.append(LinearWeights(int8(self.outputs, self.sizes[-1]), bias(self.outputs)))
+            x = int8(self.outputs, self.sizes[-1])
+            weights.append(WEIGHTS["linear"](x, bias(self.outputs)))
         return Model.of(self.name, Formats(), tuple(layers), tuple(weights))
 
 
@@ -61,6 +63,8 @@ SHAPES = (
     Shape("64 -> 256 -> 12, 32 lanes", (64, 256), 12, 32),
     Shape("16 -> 16 -> 16, 8 lanes", (16, 16, 16), None, 8),
     Shape("16 -> 16 -> 16, 8 lanes, 2 units a cycle", (16, 16, 16), None, 8, 2),
+    Shape("LSTM 16 -> 128, 8 lanes", (16, 128), None, 8, kind="lstm"),
+    Shape("LSTM 16 -> 128, 8 lanes, 2 units a cycle", (16, 128), None, 8, 2, kind="lstm"),
 )
 # Fraction of inputs that move in a frame, and the threshold of h: from all to nothing.
 POINTS = (

@@ -85,7 +85,7 @@ def _watched(engine: Engine, module: Module, core: CoreParameters) -> dict[str, 
     slot = parts.sequencer.o
     tag = slot.payload.tag
     of_h = slot.payload.segment ^ CoreLayout(core).x_last
-    row = Mux(tag.gate < 2, tag.gate, 2 + of_h)
+    row = Mux(tag.row < 2, tag.row, 2 + of_h)
     recurrent = core.network.layers[-1].recurrent
     watched = {
         "finish": engine.finish,

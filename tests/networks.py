@@ -2,13 +2,8 @@
 
 import numpy as np
 
-from golden.gru import GRUWeights
-from golden.linear import LinearWeights
-from golden.lstm import LSTMWeights
-from golden.model import Model
+from golden.model import WEIGHTS, Model
 from golden.parameters import Formats, LayerParameters
-
-WEIGHTS = {"gru": GRUWeights, "lstm": LSTMWeights}
 
 
 def random_model(
@@ -46,7 +41,7 @@ def random_model(
         weights.append(WEIGHTS[layer.kind](int8(rows, inputs), int8(rows, units), bias(4 * units)))
     if outputs is not None:
         layers.append(LayerParameters("linear", sizes[-1], outputs, 5, theta[1]))
-        weights.append(LinearWeights(int8(outputs, sizes[-1]), bias(outputs)))
+        weights.append(WEIGHTS["linear"](int8(outputs, sizes[-1]), bias(outputs)))
     return Model.of("random", formats or Formats(), tuple(layers), tuple(weights))
 
 

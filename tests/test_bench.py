@@ -11,7 +11,7 @@ from rich.progress import Progress
 from boards.chip import UP5K
 from boards.place import DoesNotFitError, Hop, Placement
 from boards.synthesis import COMPONENTS, Netlist
-from deltarnn.bench import area, clock, growth, timeline
+from deltarnn.bench import area, clock, growth, kinds, timeline
 from deltarnn.bench.benches import BENCHES, chosen, measure
 from deltarnn.bench.context import Bench, Context
 from deltarnn.bench.workshop import SUBJECTS, on_up5k
@@ -115,6 +115,18 @@ def test_area_is_held_against_its_limits(tmp_path):
     assert "6,000" in row["failed"]
     assert row["whole"]["lut"] == 40  # what is known is kept
     shown(report, area.AREA, tmp_path, "6,000")
+
+
+def test_kinds_are_measured_side_by_side(tmp_path):
+    workshop = {
+        "netlist": lambda *_: NETLIST,
+        "placement": lambda subject, _, seed: placed(seed, 50.0 if "GRU" in subject.name else 45.0),
+    }
+    report = kinds.run(context(**workshop), seeds=(1, 2, 3))
+    clocks = {name: row["median"] for name, row in report["cores"].items()}
+    assert list(clocks.values()) == [50.0, 45.0]
+    assert all(row["whole"]["lut"] == 40 for row in report["cores"].values())
+    shown(report, kinds.KINDS, tmp_path, "LSTM 16 -> 128, 8 lanes")
 
 
 def test_all_subjects_are_what_their_chips_can_hold_in_name():

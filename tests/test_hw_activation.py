@@ -3,8 +3,10 @@ import pytest
 
 from golden.fixed import Q, rshift, sat
 from golden.gru import update_state, visible
+from golden.lstm import update_cell
 from golden.parameters import CoreParameters, Formats
 from hw.activation import ActivationUnit
+from hw.layout import CoreLayout
 from hw.target import GENERIC, RegisteredMultiplyAdd, SplitMultiplyAdd, Target
 from tests.bench import run_bench
 from tests.networks import random_model
@@ -16,6 +18,9 @@ FORMATS = {
     "state coarser than the gate": Formats(state=Q(3, 3)),
     "readout coarser than the preactivation": Formats(readout=Q(7, 2)),
     "no fraction to round away": Formats(gate=Q(1, 2), readout=Q(7, 2), preactivation=Q(3, 6)),
+    "a cell as coarse as an activation": Formats(cell=Q(3, 4)),
+    "a cell finer than two gates": Formats(gate=Q(1, 4), cell=Q(2, 13)),
+    "a narrow cell": Formats(cell=Q(0, 5), activation=Q(0, 7), gate=Q(1, 3)),
 }
 SLOW = Target(read_latency=2, multiply_add=SplitMultiplyAdd())
 REGISTERED = Target(multiply_add=RegisteredMultiplyAdd())
@@ -38,16 +43,26 @@ REGISTERED = Target(multiply_add=RegisteredMultiplyAdd())
         "state Q1.14, 2, registered",
     ],
 )
-def test_equals_golden(formats, activations, target):
+@pytest.mark.parametrize("kinds", [("gru",), ("lstm",), ("gru", "lstm")], ids="-".join)
+def test_equals_golden(kinds, formats, activations, target):
     """Random units of two layers without a gap; every extreme of the readout among them."""
     rng = np.random.default_rng(1)
     sizes = (7 * activations, 11 * activations - activations // 2)
-    network = random_model((3, *sizes), formats=formats).parameters
-    dut = ActivationUnit(CoreParameters(network, activations, activations), target)
+    network = random_model((3, *sizes), kinds=kinds, formats=formats).parameters
+    core = CoreParameters(network, activations, activations)
+    dut, layout = ActivationUnit(core, target), CoreLayout(core)
     readout, pre = formats.readout, formats.preactivation
     # Golden reads out by itself: a weight_frac for which R(M) = M leaves the values as they are.
     identity = readout.f - formats.activation.f
     states = [np.zeros((1, size), dtype=np.int64) for size in sizes]
+    seen = list(states)
+
+    def update(k, values):
+        if network.layers[k].kind == "lstm":
+            return update_cell(formats, identity, values[None], states[k])
+        h = update_state(formats, identity, values[None], states[k])
+        return h, visible(formats, h)
+
     previous, groups, expected = {}, [], []
     for n in range(40 // activations):
         for k, size in enumerate(sizes):
@@ -57,20 +72,19 @@ def test_equals_golden(formats, activations, target):
             values = np.where(rng.random(size) < 0.5, values // 16, values)  # not flat around 0
             if n % 5 == 4:  # once more the same: perhaps nothing moves
                 values = previous[k]
-            before, previous[k] = states[k], values
-            states[k] = update_state(formats, identity, values[None], before)
-            moved = (states[k] != before)[0]
-            index = sat(rshift(values[:2], formats.index_shift), pre)
-            driven = np.concatenate([index, values[2:]])
+            before, previous[k] = (states[k], seen[k]), values
+            states[k], seen[k] = update(k, values)
+            moved = ((states[k] != before[0]) | (seen[k] != before[1]))[0]
+            indexed = np.array(layout.indexes(network.layers[k]))[:, None]
+            driven = np.where(indexed, sat(rshift(values, formats.index_shift), pre), values)
+            driven = driven[list(layout.order(network.layers[k]))]
             for first in range(0, size, activations):
                 some = slice(first, first + activations)
                 last = first + activations >= size
                 place = (k, first // activations, int(last))
                 groups.append((place, driven[:, some].T.tolist()))
-                h = states[k][0, some]
-                expected.append(
-                    (place, h.tolist(), visible(formats, h).tolist(), moved[some].any())
-                )
+                made = states[k][0, some].tolist(), seen[k][0, some].tolist()
+                expected.append((place, *made, moved[some].any()))
     found, gaps = [], 0
 
     async def send(ctx):
@@ -81,8 +95,8 @@ def test_equals_golden(formats, activations, target):
                 ctx.set(payload[key], value)
             units += [[0] * 4] * (activations - len(units))  # those that do not exist
             for unit, values in zip(payload.units, units, strict=True):
-                for name, value in zip(("r", "u", "m_xc", "m_hc"), values, strict=True):
-                    ctx.set(unit[name], value)
+                for row, value in enumerate(values):
+                    ctx.set(unit[f"row_{row}"], value)
             await ctx.tick()
         ctx.set(dut.i.valid, 0)
 
@@ -94,10 +108,10 @@ def test_equals_golden(formats, activations, target):
             if ctx.get(dut.o.valid):
                 place = tuple(ctx.get(o[key]) for key in ("layer", "group", "last"))
                 used = len(expected[len(found)][1])
-                h = [ctx.get(value) for value in o.h]
+                state = [ctx.get(value) for value in o.state]
                 a = [ctx.get(value) for value in o.a]
-                assert not any(h[used:])
-                found.append((place, h[:used], a[:used], bool(ctx.get(o.moved))))
+                assert not any(state[used:])
+                found.append((place, state[:used], a[:used], bool(ctx.get(o.moved))))
             else:
                 gaps += 1
 
@@ -106,8 +120,9 @@ def test_equals_golden(formats, activations, target):
     assert gaps == dut.latency - 1  # none but the pipeline's own
 
 
-def test_clear_forgets_the_state():
-    network = random_model((3, 3, 2)).parameters
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_clear_forgets_the_state(kind):
+    network = random_model((3, 3, 2), kinds=(kind,)).parameters
     dut = ActivationUnit(CoreParameters(network, 1))
     results = []
 
@@ -116,13 +131,14 @@ def test_clear_forgets_the_state():
             payload = dut.i.payload
             ctx.set(payload.layer, 1)
             ctx.set(payload.group, 1)
-            ctx.set(payload.units[0].m_xc, 300)
+            for row in (2, 3):  # something new, whatever the kind
+                ctx.set(payload.units[0][f"row_{row}"], 25)
             ctx.set(dut.i.valid, 1)
             await ctx.tick()
             ctx.set(dut.i.valid, 0)
             await ctx.tick().repeat(dut.latency - 1)
             assert ctx.get(dut.o.valid)
-            results.append(ctx.get(dut.o.payload.h[0]))
+            results.append(ctx.get(dut.o.payload.state[0]))
             await ctx.tick()
 
         await unit()

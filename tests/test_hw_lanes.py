@@ -98,7 +98,7 @@ def test_groups_accumulate_like_integers(lanes, gap, target):
                 ctx.set(slot.begin, begin)
                 ctx.set(slot.first, n == 0)
                 ctx.set(slot.close, n == len(events) - 1)
-                ctx.set(slot.tag.gate, row % 3)
+                ctx.set(slot.tag.row, row % 3)
                 ctx.set(slot.tag.last, row % 2)
                 closed_at[row] = cycle
                 await tick(valid=True)
@@ -107,7 +107,7 @@ def test_groups_accumulate_like_integers(lanes, gap, target):
 
     async def receive(ctx):
         async for _, _, closes, gate, last, *values in ctx.tick().sample(
-            valid, tag.gate, tag.last, *made
+            valid, tag.row, tag.last, *made
         ):
             if closes:
                 closed.append(((gate, last), values))

@@ -19,8 +19,9 @@ from tests.networks import random_model
 
 @pytest.mark.parametrize("lanes", [1, 3, 4, 16])
 @pytest.mark.parametrize(("sizes", "outputs"), [((3, 5), None), ((3, 5), 2), ((2, 5, 7), 3)])
-def test_every_weight_and_bias_has_its_place(sizes, outputs, lanes):
-    model = random_model(sizes, outputs)
+@pytest.mark.parametrize("kinds", [("gru",), ("lstm",), ("lstm", "gru")], ids="-".join)
+def test_every_weight_and_bias_has_its_place(sizes, outputs, lanes, kinds):
+    model = random_model(sizes, outputs, kinds=kinds)
     layout = CoreLayout(CoreParameters(model.parameters, lanes))
     words, bias = layout.weight_words(model), layout.bias_rows(model)
     assert words.shape == (layout.words, lanes)
@@ -32,7 +33,7 @@ def test_every_weight_and_bias_has_its_place(sizes, outputs, lanes):
         if layer.recurrent:
             x, h = weights.weight_x, weights.weight_h
             matrix = np.hstack([h, x] if layout.x_last else [x, h])
-            order = [0, 1, 3, 2] if layout.x_last else [0, 1, 2, 3]
+            order = [0, 1, 3, 2] if layout.x_last and layer.kind == "gru" else [0, 1, 2, 3]
         else:
             matrix, order = weights.weight_x, [0]
         for block in range(layer.blocks(lanes)):
@@ -49,6 +50,12 @@ def test_every_weight_and_bias_has_its_place(sizes, outputs, lanes):
                 assert bias[row].tolist() == [v + rounding[accumulator] for v in values]
                 row += 1
     assert (word, row) == (layout.words, layout.rows)
+
+
+def test_every_gate_of_an_lstm_is_an_index():
+    layer = LayerParameters("lstm", 1, 1, 6, 0, 0)
+    core = CoreParameters(NetworkParameters(Formats(), (layer,), 20), 1)
+    assert CoreLayout(core).rounding(layer) == (2 + 32,) * 4  # halves of 2^2 and of 2^(2 + 4)
 
 
 def one_layer(formats: Formats, weight_frac: int, width: int) -> CoreParameters:

@@ -25,10 +25,11 @@ TARGETS = {
 )
 @pytest.mark.parametrize(("sizes", "outputs"), [((3, 5), None), ((3, 5, 6), None), ((3, 17), 5)])
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_rows_become_units(target, sizes, outputs, lanes, activations):
+@pytest.mark.parametrize("kinds", [("gru",), ("lstm",), ("gru", "lstm")], ids="-".join)
+def test_rows_become_units(kinds, target, sizes, outputs, lanes, activations):
     """Blocks as fast as the sequencer may send them; weight_frac differs from layer to layer."""
     rng = np.random.default_rng(lanes)
-    network = random_model(sizes, outputs).parameters
+    network = random_model(sizes, outputs, kinds=kinds).parameters
     formats = network.formats
     core = CoreParameters(network, lanes, activations)
     layout = CoreLayout(core)
@@ -47,7 +48,7 @@ def test_rows_become_units(target, sizes, outputs, lanes, activations):
             for block in range(layer.blocks(lanes)):
                 units = min(lanes, layer.units - block * lanes)
                 last = block == layer.blocks(lanes) - 1
-                sums = rng.integers(-limit, limit, (4, lanes))  # r, u, xc, hc
+                sums = rng.integers(-limit, limit, (4, lanes))  # r, u, xc, hc; i, f, g, o
                 sums[:, units:] = 0
                 if not layer.recurrent:
                     rows.append((k, 3, units, last, sums[0]))
@@ -56,10 +57,15 @@ def test_rows_become_units(target, sizes, outputs, lanes, activations):
                     ]
                     continue
                 stored = sums + np.array(layout.rounding(layer))[:, None]
-                order = [0, 1, 3, 2] if layout.x_last else [0, 1, 2, 3]
+                gru = layer.kind == "gru"
+                order = [0, 1, 3, 2] if layout.x_last and gru else [0, 1, 2, 3]
                 rows += [(k, tag, units, last, stored[n]) for tag, n in enumerate(order)]
                 exact = sat(rshift(sums, formats.readout_shift(layer.weight_frac)), formats.readout)
-                exact[:2] = sat(rshift(exact[:2], formats.index_shift), formats.preactivation)
+                indices = slice(0, 2 if gru else 4)
+                exact[indices] = sat(
+                    rshift(exact[indices], formats.index_shift), formats.preactivation
+                )
+                exact = exact[order]
                 for first in range(0, units, activations):
                     group = (block * lanes + first) // activations
                     some = exact[:, first : first + activations].T.tolist()
@@ -68,8 +74,8 @@ def test_rows_become_units(target, sizes, outputs, lanes, activations):
 
     async def send(ctx):
         since = needs = lanes
-        for k, gate, units, last, values in rows:
-            while gate == 3 and since < needs:  # the block before has still to go
+        for k, number, units, last, values in rows:
+            while number == 3 and since < needs:  # the block before has still to go
                 ctx.set(dut.i.valid, 0)
                 await ctx.tick()
                 since += 1
@@ -78,12 +84,12 @@ def test_rows_become_units(target, sizes, outputs, lanes, activations):
                 ctx.set(row.m[lane], int(values[lane]))
             tag = row.tag
             ctx.set(tag.layer, k)
-            ctx.set(tag.gate, gate)
+            ctx.set(tag.row, number)
             ctx.set(tag.units, units - 1)
             ctx.set(tag.last, last)
             await ctx.tick()
             since += 1
-            if gate == 3:
+            if number == 3:
                 recurrent = network.layers[k].recurrent
                 since, needs = 1, -(-units // activations) if recurrent else units
         ctx.set(dut.i.valid, 0)
@@ -95,7 +101,7 @@ def test_rows_become_units(target, sizes, outputs, lanes, activations):
             wait += 1
             if ctx.get(dut.o.valid):
                 o = dut.o.payload
-                units = [[ctx.get(u[key]) for key in ("r", "u", "m_xc", "m_hc")] for u in o.units]
+                units = [[ctx.get(unit[f"row_{n}"]) for n in range(4)] for unit in o.units]
                 found.append((ctx.get(o.layer), ctx.get(o.group), units, bool(ctx.get(o.last))))
                 wait = 0
             if outputs is not None and ctx.get(dut.linear.valid):

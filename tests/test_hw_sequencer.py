@@ -15,6 +15,14 @@ from tests.networks import random_model
 FIELDS = ("event", "segment", "base", "row", "first", "close", "count_it")
 
 
+# Of each gate its groups, and of each group the segments that it walks.
+SWEEPS = {
+    "gru": [[(0, 1)], [(0, 1)], [(0,), (1,)]],
+    "lstm": [[(0, 1)]] * 4,
+    "linear": [[(1,)]],
+}
+
+
 def expected_slots(layout, counts, still=()):
     """One frame's slots: (layer, tag, segment, index, base, row, first, close, count_it).
 
@@ -29,7 +37,7 @@ def expected_slots(layout, counts, still=()):
         if k in still and not any(events):
             base, row = base + layer.words, row + layer.rows
             continue
-        sweeps = [[(0, 1)], [(0, 1)], [(0,), (1,)]] if layer.recurrent else [[(1,)]]
+        sweeps = SWEEPS[layout.core.network.layers[k].kind]
         for block in range(layer.blocks):
             for gate, groups in enumerate(sweeps):
                 for n, group in enumerate(groups):
@@ -108,7 +116,7 @@ def run_frames(core, frames, *, grow=None, still=()):
         ctx.set(dut.start[0], 1)
         ctx.set(dut.start[1], len(frames) > 1)
         p = dut.o.payload
-        slot = [dut.o.valid, p.tag.layer, p.tag.gate, *(getattr(p, name) for name in FIELDS)]
+        slot = [dut.o.valid, p.tag.layer, p.tag.row, *(getattr(p, name) for name in FIELDS)]
         strobes = [dut.index, dut.layer, dut.leave, dut.skip, dut.finish]
         frame = since = 0
         index_before, frame_before = None, 0  # a slot is of the cycle before
@@ -163,14 +171,19 @@ def run_frames(core, frames, *, grow=None, still=()):
 MANY, FEW, NONE = [(3, 5), (5, 4), (4, 0)], [(1, 0), (0, 2), (1, 0)], [(0, 0)] * 3
 
 
-def core_of(lanes, activations=1):
-    return CoreParameters(random_model((3, 5, 4), 2).parameters, lanes, activations)
+KINDS = pytest.mark.parametrize("kinds", [("gru",), ("lstm",), ("lstm", "gru")], ids="-".join)
+
+
+def core_of(lanes, activations=1, kinds=("gru",)):
+    network = random_model((3, 5, 4), 2, kinds=kinds).parameters
+    return CoreParameters(network, lanes, activations)
 
 
 @pytest.mark.parametrize(("lanes", "activations"), [(1, 1), (3, 1), (8, 1), (4, 2), (4, 4)])
 @pytest.mark.parametrize("counts", [MANY, FEW, NONE], ids=["many events", "few", "none"])
-def test_walks_every_event_for_every_row(counts, lanes, activations):
-    core = core_of(lanes, activations)
+@KINDS
+def test_walks_every_event_for_every_row(counts, lanes, activations, kinds):
+    core = core_of(lanes, activations, kinds)
     frames = [counts, FEW, MANY, counts]
     found, _, _ = run_frames(core, frames)
     assert found == [expected_slots(CoreLayout(core), frame) for frame in frames]
@@ -185,13 +198,14 @@ def random_counts(rng, core):
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_walks_lists_that_grow(seed):
+@KINDS
+def test_walks_lists_that_grow(seed, kinds):
     """As above, where lists are read as they come: a group may then take one slot more to end."""
     rng = np.random.default_rng(seed)
     sizes = [(3, 5, 4), (2, 6), (3, 1, 7, 2), (1, 1)][seed % 4]
     outputs = [2, None][seed // 4 % 2]
     lanes = int(rng.choice([1, 2, 3, 8]))
-    core = CoreParameters(random_model(sizes, outputs).parameters, lanes)
+    core = CoreParameters(random_model(sizes, outputs, kinds=kinds).parameters, lanes)
     layout = CoreLayout(core)
     frames = [random_counts(rng, core) for _ in range(6)]
     found, _, _ = run_frames(core, frames, grow=rng)
@@ -220,9 +234,10 @@ def test_walks_lists_that_grow(seed):
 
 @pytest.mark.parametrize("sizes", [(3, 5, 4), (6, 9)])
 @pytest.mark.parametrize("outputs", [2, None])
-def test_an_event_takes_a_cycle_and_nothing_else_does(sizes, outputs):
+@KINDS
+def test_an_event_takes_a_cycle_and_nothing_else_does(sizes, outputs, kinds):
     """With events in all lists: blocks of units that go out while the next one is multiplied."""
-    core = CoreParameters(random_model(sizes, outputs).parameters, 2)
+    core = CoreParameters(random_model(sizes, outputs, kinds=kinds).parameters, 2)
     counts = [columns_of(core, k) for k in range(len(core.network.layers))]
     _, cycles, _ = run_frames(core, [counts] * 6)
     ideal = core.ideal_cycles([x + h for x, h in counts])
@@ -231,9 +246,10 @@ def test_an_event_takes_a_cycle_and_nothing_else_does(sizes, outputs):
 
 @pytest.mark.parametrize("grow", [False, True])
 @pytest.mark.parametrize("still", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)], ids=str)
-def test_a_still_layer_without_events_is_skipped(still, grow):
+@KINDS
+def test_a_still_layer_without_events_is_skipped(still, grow, kinds):
     """Also the last one; with an event it is walked all the same."""
-    core = core_of(3)
+    core = core_of(3, kinds=kinds)
     layout = CoreLayout(core)
     frames = [NONE, FEW, NONE, MANY, NONE, NONE]
     rng = np.random.default_rng(1) if grow else None

@@ -3,11 +3,16 @@
 import numpy as np
 import pytest
 
+from golden.fixed import Q
+from golden.lstm import LSTMWeights
+from golden.model import Model
 from golden.network import DeltaNetwork
-from golden.parameters import CoreParameters
+from golden.parameters import CoreParameters, Formats, LayerParameters
 from hw.engine import Engine
 from tests.bench import run_bench, send_frame
 from tests.networks import random_frames, random_model
+
+SETTLING = Formats(cell=Q(3, 3))  # finer ones creep for longer than these tests last
 
 
 def play(model, lanes, activations, steps, *, gap=0.0, pause=0.0, seed=1):
@@ -119,8 +124,11 @@ def _set_h(network, theta):
         ((1, 1), 1, 1, 1),
     ],
 )
-def test_results_are_right_whatever_is_skipped(sizes, outputs, lanes, activations, gap, pause):
-    model = random_model(sizes, outputs, theta=(2, 4))
+@pytest.mark.parametrize("kinds", [("gru",), ("lstm",)], ids="-".join)
+def test_results_are_right_whatever_is_skipped(
+    kinds, sizes, outputs, lanes, activations, gap, pause
+):
+    model = random_model(sizes, outputs, kinds=kinds, theta=(2, 4), formats=SETTLING)
     a, b, c = random_frames(model, 3, seed=5)
     steps = [*[a] * 14, *[b] * 14, "reset", *[b] * 3, "reset", *[a] * 14]
     steps += [(0, 0), *[a] * 14, (300, 300), *[c] * 8, "reset", *[c] * 4, (1, 6), *[b] * 14, c, a]
@@ -131,8 +139,23 @@ def test_results_are_right_whatever_is_skipped(sizes, outputs, lanes, activation
     assert not {n for n, _ in skips if n in (0, 28, 31)}  # after a reset all is walked
 
 
-def test_a_network_at_rest_skips_every_layer():
-    model = random_model((1, 6), 3, theta=(2, 4))
+def test_an_lstm_whose_cell_stands_still_is_walked_while_its_output_moves():
+    """The cell is full and o opens for one frame: the next one is not to show the one before."""
+    follows = np.array([[0], [0], [0], [0], [0], [0], [127], [127]], dtype=np.int8)  # o does, x
+    opened = np.array([4000] * 6 + [0] * 2, dtype=np.int32)  # i, f and g are
+    weights = LSTMWeights(follows, np.zeros((8, 2), dtype=np.int8), opened)
+    layer = LayerParameters("lstm", 1, 2, 6, 0, 255)
+    model = Model.of("m", SETTLING, (layer,), (weights,))
+    steps = [np.array([x], dtype=np.int8) for x in [-20] * 30 + [20] * 6 + [-20, 20, 20, -20, -20]]
+    found, skips = play(model, 1, 1, steps)
+    assert np.array_equal(found, expected(model, steps))
+    assert len(set(found[30:, 0].tolist())) == 2
+    assert {29, 35} <= {n for n, _ in skips}
+
+
+@pytest.mark.parametrize("kinds", [("gru",), ("lstm",)], ids="-".join)
+def test_a_network_at_rest_skips_every_layer(kinds):
+    model = random_model((1, 6), 3, kinds=kinds, theta=(2, 4), formats=SETTLING)
     frame = random_frames(model, 1)
     _, skips = play(model, 2, 1, [*frame] * 30)
     assert {(n, k) for n in range(20, 30) for k in range(2)} <= set(skips)

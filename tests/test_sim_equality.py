@@ -35,9 +35,11 @@ class Configuration:
     saturating: bool = False
     moving: float = 0.6
     activations: int = 1
+    kinds: tuple[str, ...] = ("gru",)
 
 
 Q2_5 = Formats(activation=Q(2, 5), state=Q(2, 5))
+LSTM = ("lstm",)
 CONFIGURATIONS = {
     "one unit, one input, one lane": Configuration((1, 1), None, 1, (0, 0)),
     "one unit, lanes above": Configuration((2, 1), 1, 5),
@@ -69,6 +71,28 @@ CONFIGURATIONS = {
     "left shift of the readout": Configuration((5, 8), 3, 4, weight_frac=1),
     "nothing moves for long": Configuration((6, 9, 7), 3, 4, (2, 2), moving=0.005),
     "hardly anything moves": Configuration((12, 16), 3, 8, (3, 3), moving=0.03, activations=2),
+    "LSTM: one unit, one input, one lane": Configuration((1, 1), None, 1, (0, 0), kinds=LSTM),
+    "LSTM: odd sizes": Configuration((5, 7), 3, 3, kinds=LSTM),
+    "LSTM: lanes above H": Configuration((4, 6), None, 16, (2, 1), activations=4, kinds=LSTM),
+    "LSTM: three layers and a read-out": Configuration((3, 8, 3, 11), 5, 4, (2, 1), kinds=LSTM),
+    "LSTM: Q2.5, several results in a beat": Configuration(
+        (7, 10), None, 4, (2, 3), formats=Q2_5, weight_frac=7, activations=2, kinds=LSTM
+    ),
+    "LSTM: narrow formats, saturating": Configuration(
+        (9, 11),
+        4,
+        4,
+        (0, 0),
+        formats=Formats(Q(1, 3), Q(1, 6), Q(1, 4), Q(4, 3), Q(2, 3), cell=Q(0, 4)),
+        weight_frac=1,
+        scale=128,
+        kinds=LSTM,
+    ),
+    "LSTM: nothing moves for long": Configuration(
+        (6, 9, 7), 3, 4, (2, 2), moving=0.005, kinds=LSTM, formats=Formats(cell=Q(3, 3))
+    ),
+    "LSTM below GRU": Configuration((4, 9, 5), 3, 4, (1, 2), activations=2, kinds=("lstm", "gru")),
+    "GRU below LSTM": Configuration((4, 6, 9), None, 8, (1, 1), kinds=("gru", "lstm")),
 }
 
 
@@ -86,6 +110,7 @@ def equals_golden(configuration: Configuration, simulator: Simulator, choice: Ch
         c.outputs,
         formats=c.formats,
         theta=c.theta,
+        kinds=c.kinds,
         weight_frac=c.weight_frac,
         scale=c.scale,
     )
@@ -111,7 +136,7 @@ def test_a_mismatch_names_frame_layer_unit_expected_and_found():
     found.outputs[7, 2] += 1
     found.states[0][6, 4] -= 1
     assert str(first_mismatch(expected, found)) == (
-        f"frame 6, layer 0, h, unit 4: expected {expected.states[0][6, 4]}, "
+        f"frame 6, layer 0, state, unit 4: expected {expected.states[0][6, 4]}, "
         f"found {expected.states[0][6, 4] - 1}"
     )
     column = int(np.flatnonzero(found.deltas_x[0][2])[0])
@@ -164,4 +189,4 @@ def test_a_wrong_weight_in_the_rtl_is_seen():
     record = play(simulation, core, Job().frames(frames))
     mismatch = first_mismatch(DeltaNetwork(model).run(frames), trace_of(record, core))
     assert mismatch is not None
-    assert (mismatch.layer, mismatch.what, mismatch.unit) == (0, "h, unit", 2)
+    assert (mismatch.layer, mismatch.what, mismatch.unit) == (0, "state, unit", 2)

@@ -10,6 +10,7 @@ from deltarnn.bench.clock import CLOCK
 from deltarnn.bench.context import Bench, Context
 from deltarnn.bench.cycles import CYCLES
 from deltarnn.bench.growth import GROWTH
+from deltarnn.bench.kinds import KINDS
 from deltarnn.bench.timeline import TIMELINE
 from golden.errors import refusal
 from golden.files import make_folder, written_aside
@@ -20,6 +21,7 @@ BENCHES = {
     "area": AREA,
     "clock": CLOCK,
     "growth": GROWTH,
+    "kinds": KINDS,
 }
 
 
