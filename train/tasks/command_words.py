@@ -18,6 +18,7 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from golden.errors import refusal
+from golden.fixed import Q
 from golden.parameters import Formats
 from train.audio import LogMel, levelled
 from train.data import Dataset, Sequences
@@ -41,13 +42,13 @@ RECIPE = Recipe(
     units=64,
     layers=2,
     cell="lstm",
-    fit=FitParameters(epochs=20, batch=32, learning_rate=4e-3, sequence_noise=0.3, frame_noise=0.3),
-    tune=FitParameters(epochs=8, batch=64, learning_rate=2e-3, sequence_noise=0.3, frame_noise=0.3),
-    theta_x=8,
-    theta_h=4,
+    fit=FitParameters(epochs=16, batch=64, learning_rate=8e-3, sequence_noise=1.0, frame_noise=0.2),
+    tune=FitParameters(epochs=8, batch=64, learning_rate=2e-3, sequence_noise=1.0, frame_noise=0.2),
+    theta_x=3,
+    theta_h=6,
     noise=3.0,
-    delta_cost=2.0,
-    formats=(Formats(),),
+    delta_cost=0.5,
+    formats=(Formats(activation=Q(1, 6)), Formats(activation=Q(1, 6), cell=Q(1, 14))),
     format_tolerance=0.01,
     budget=Budget(error=0.0, loss=0.01),
 )
@@ -55,8 +56,8 @@ RECIPE = Recipe(
 # Two thirds of the words, then the others, by threes and at last four.
 INCREMENTS = Increments(
     known=(21, 24, 27, 31),
-    replay=6,
-    fit=FitParameters(epochs=3, batch=1, learning_rate=5e-4, sequence_noise=0.6, frame_noise=0.4),
+    replay=8,
+    fit=FitParameters(epochs=2, batch=1, learning_rate=5e-4, sequence_noise=1.0, frame_noise=0.2),
 )
 
 
