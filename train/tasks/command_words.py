@@ -42,12 +42,16 @@ RECIPE = Recipe(
     units=64,
     layers=2,
     cell="lstm",
-    fit=FitParameters(epochs=16, batch=64, learning_rate=8e-3, sequence_noise=1.0, frame_noise=0.2),
-    tune=FitParameters(epochs=8, batch=64, learning_rate=2e-3, sequence_noise=1.0, frame_noise=0.2),
+    fit=FitParameters(
+        epochs=16, batch=64, learning_rate=8e-3, sequence_noise=1.0, frame_noise=0.05
+    ),
+    tune=FitParameters(
+        epochs=8, batch=64, learning_rate=2e-3, sequence_noise=1.0, frame_noise=0.05
+    ),
     theta_x=3,
-    theta_h=6,
+    theta_h=5,
     noise=3.0,
-    delta_cost=0.5,
+    delta_cost=0.7,
     formats=(Formats(activation=Q(1, 6)), Formats(activation=Q(1, 6), cell=Q(1, 14))),
     format_tolerance=0.01,
     budget=Budget(error=0.0, loss=0.01),
@@ -57,7 +61,7 @@ RECIPE = Recipe(
 INCREMENTS = Increments(
     known=(21, 24, 27, 31),
     replay=8,
-    fit=FitParameters(epochs=1, batch=1, learning_rate=1e-3, sequence_noise=1.0, frame_noise=0.2),
+    fit=FitParameters(epochs=1, batch=1, learning_rate=1e-3, sequence_noise=1.0, frame_noise=0.05),
 )
 
 
