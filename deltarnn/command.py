@@ -437,7 +437,10 @@ def train(
     help="Folder of the trained models; what is there is not trained again.",
 )
 @click.option(
-    "--only", multiple=True, metavar="STUDY", help="Train and report these alone.  [default: all]"
+    "--only",
+    multiple=True,
+    metavar="STUDY",
+    help="These alone; what is reported of others stays.  [default: all]",
 )
 @DATA
 @JSON
