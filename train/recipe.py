@@ -22,7 +22,8 @@ class Recipe:
     units, layers, cell
         H, the number of recurrent layers, and their kind: "gru" or "lstm".
     fit, tune
-        How to train the float network, and how to go on in the core's arithmetic.
+        How to train from random weights, and how to go on in the core's arithmetic from a float
+        network.
     theta_x, theta_h
         Thresholds to train with, in activation LSBs: the input's, and those of whatever training
         can move (h of all layers, x of the layers above the first).
@@ -32,7 +33,7 @@ class Recipe:
         Weight of the L1 cost on deltas.
     formats
         What to try, cheapest first; the first that loses no more than ``format_tolerance`` of loss
-        to the best of them is taken.
+        to the best of them is taken. From scratch there is nothing to try them on: the first.
     span
         Standard deviations of a feature that the activation format reaches from 0: features are
         scaled so that it does, and not centred, because the first layer's bias can do that.
