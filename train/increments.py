@@ -71,12 +71,16 @@ def train_in_increments(
     seed: int,
     progress: bool,
 ) -> dict[str, Any]:
-    """By a method of SCRATCH; as ``train_task``. The file has the record of every step."""
+    """By a method of SCRATCH; as ``train_task``, but an interrupted run begins anew.
+
+    The file has the record of every step.
+    """
     steps: list[Step] = []
     before, kept = 0, np.empty(0, dtype=np.int64)
     rng = np.random.default_rng(seed)
     with reproducible(seed):
-        tuner, network = beginning(task, data, method)
+        first = data.train.pick(_of(data.train, 0, increments.known[0]))
+        tuner, network = beginning(task, replace(data, train=first), method)
         for known in increments.known:
             now = replace(tuner, goal=FirstClasses(known=known))
             new = _of(data.train, before, known)

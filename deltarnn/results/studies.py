@@ -92,7 +92,7 @@ class ScratchStudy(Study):
 
 
 class IncrementalStudy(Study):
-    """Command words learned a few at a time (train/increments.py); an interrupted run begins anew."""
+    """Command words learned a few at a time (train/increments.py)."""
 
     def _train(
         self,
