@@ -60,8 +60,8 @@ RECIPE = Recipe(
 # Two thirds of the words, then the others, by threes and at last four.
 INCREMENTS = Increments(
     known=(21, 24, 27, 31),
-    replay=8,
-    fit=FitParameters(epochs=1, batch=1, learning_rate=1e-3, sequence_noise=1.0, frame_noise=0.05),
+    replay=40,
+    fit=FitParameters(epochs=2, batch=1, learning_rate=5e-4, sequence_noise=1.0, frame_noise=0.05),
 )
 
 
