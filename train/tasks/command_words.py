@@ -84,7 +84,7 @@ def load() -> Dataset:
         frames, theirs = [], []
         for k in which:
             samples = levelled(audio[start[k] : start[k + 1]] / 2.0**15)
-            few = part == "train" and not speakers[k].startswith(MANY)
+            few = part == "train" and not str(speakers[k]).startswith(MANY)
             for percent in SPEEDS if few else SPEEDS[:1]:
                 frames.append(FRONT_END(resample_poly(samples, 100, percent)))
                 theirs.append(labels[k])
