@@ -14,6 +14,7 @@ from amaranth_boards.upduino_v3 import UpduinoV3Platform
 
 from boards.chip import ECP5, HX8K, UP5K, Chip
 from boards.pll import Ecp5Pll, Ice40PadPll, Ice40Pll, Pll
+from boards.protocol import BAUD
 from golden.errors import refusal
 
 WEIGHTS_IN_FLASH = 0x20000  # behind the bitstream of a UP5K, which has 104,161 bytes
@@ -61,7 +62,7 @@ class Board:
     pll: type[Pll]
     clocks: Sequence[float]
     lanes: int
-    baud: int = 3_000_000
+    baud: int = BAUD
     flash: int | None = None
     spi: int = 0
     loader: Sequence[str] | None = None

@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from boards.board import Board
-from boards.chip import RESOURCES
 from boards.design import Design, design
 from boards.memories import apart
-from boards.place import overfull
+from boards.place import DoesNotFitError, overfull
 from boards.pll import Pll
-from boards.synthesis import count
+from boards.synthesis import MAP_CORE, count
 from boards.targets import find_target
 from boards.tool import YOSYS, Tool, ToolError
 from boards.top import NAME, pinned
@@ -30,12 +29,7 @@ LIMIT = 3600  # seconds of one tool
 SEED = 1  # of nextpnr: the same inputs give the same bitstream
 
 # The core is mapped by itself, as the benchmarks do, and goes into the mapped board afterwards.
-_CORE = """\
-read_verilog core.v
-delete -output {core}/w:monitor_*
-{synthesis} -top {core}
-write_rtlil core.il
-"""
+_CORE = f"{MAP_CORE}write_rtlil core.il\n"
 _BOARD = """\
 read_verilog stub.v
 read_rtlil {top}.il
@@ -86,24 +80,11 @@ class Built:
     files: tuple[str, ...] = ()
 
 
-class TooBigError(ValueError):
-    """The design needs more of a chip than there is.
-
-    Attributes
-    ----------
-    over
-        Of what, how many it needs and how many there are.
-    """
-
-    def __init__(self, board: Board, lanes: int, over: dict[str, tuple[int, int]]) -> None:
-        found = ", ".join(
-            f"{used:,} {RESOURCES.get(name, name)}" for name, (used, _) in over.items()
-        )
-        there = ", ".join(f"{available:,}" for _, available in over.values())
-        fewer = "fewer lanes, fewer units" if lanes > 1 else "fewer units"
-        what = f"{lanes} lane{'s' * (lanes > 1)} on {board.name}"
-        super().__init__(str(refusal(what, found, f"at most {there}: {fewer} or a bigger part")))
-        self.over = over
+def misfit(board: Board, lanes: int, over: dict[str, tuple[int, int]]) -> DoesNotFitError:
+    """What a design needs too much of, and what would help."""
+    what = f"{lanes} lane{'s' * (lanes > 1)} on {board.name}"
+    fewer = "fewer lanes, fewer units" if lanes > 1 else "fewer units"
+    return DoesNotFitError(what, over, f": {fewer} or a bigger part")
 
 
 def build(
@@ -121,7 +102,7 @@ def build(
 
     Raises
     ------
-    TooBigError
+    DoesNotFitError
         Where the chip is too small for that, and fewer lanes would not help or are not allowed.
     ValueError
         Where a tool is missing, the clock cannot be made, or is not reached.
@@ -137,7 +118,7 @@ def build(
             with tempfile.TemporaryDirectory(prefix="deltarnn-") as name:
                 work = _Work(model, board, some, Path(name), folder, report)
                 return work.run([clock] if clock else list(board.clocks), begin)
-        except TooBigError as error:
+        except DoesNotFitError as error:
             if some in (lanes, 1):
                 raise
             report(str(error))
@@ -149,7 +130,7 @@ def _require_room(model: Model, board: Board) -> None:
     chip, layout = board.chip, CoreLayout(CoreParameters(model.parameters, 1))
     needed = -(-layout.words * WEIGHT.width // chip.bram_bits)
     if not find_target(board.target).target.loads and needed > chip.capacity["bram"]:
-        raise TooBigError(board, 1, {"bram": (needed, chip.capacity["bram"])})
+        raise misfit(board, 1, {"bram": (needed, chip.capacity["bram"])})
 
 
 @dataclass(frozen=True)
@@ -268,7 +249,7 @@ class _Work:
         used = count(chip, cells)
         over = {k: (used[k], there) for k, there in chip.capacity.items() if used[k] > there}
         if over:
-            raise TooBigError(self.board, self.lanes, over)
+            raise misfit(self.board, self.lanes, over)
         return made, {k: (used[k], there) for k, there in chip.capacity.items()}
 
     def _yosys(self, step: str, script: str) -> None:
@@ -291,7 +272,7 @@ class _Work:
         except ToolError as error:
             over = overfull(error.log)
             if over:
-                raise TooBigError(self.board, self.lanes, over) from None
+                raise misfit(self.board, self.lanes, over) from None
             raise
         report = json.loads((self.place / "report.json").read_text())
         return min(clock["achieved"] for clock in report["fmax"].values())

@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 import serial
 
-from boards.protocol import VERSION, Command, Decoder, Flag, Link, Packet, Status
+from boards.protocol import BAUD, VERSION, Command, Decoder, Flag, Link, Packet, Status
 from golden.errors import refusal
 from golden.fixed import Integers
 
 TRIES = 5
 PATIENCE = 0.5  # seconds that a board may be silent before it is asked again
-BAUD = 3_000_000
+_MEANINGS: dict[int, str] = {
+    Status.COMMAND: "it does not know the command",
+    Status.LENGTH: "it wants another length",
+    Status.ADDRESS: "there is no such register",
+    Status.UNLOADED: "it has no weights",
+    Status.BUSY: "it is still copying weights from its flash",
+    Status.SEQUENCE: "it has been reset since, and its state is lost",
+}
 
 
 class LinkError(RuntimeError):
@@ -47,7 +54,7 @@ class Host:
     port
         Of pyserial: a device's name, or a URL.
     link : Link
-        The core that is expected there (boards.protocol.Link.of its manifest).
+        The core that is expected there.
     baud
         The board's.
 
@@ -151,7 +158,8 @@ class Host:
                     continue  # of an earlier attempt
                 if packet.kind == Status.OK:
                     return packet.payload
-                raise LinkError(f"{self._name}: {_meaning(packet.kind)} ({command.name})")
+                meaning = _MEANINGS.get(packet.kind, f"status {packet.kind}")
+                raise LinkError(f"{self._name}: {meaning} ({command.name})")
         raise LinkError(f"{self._name}: no answer after {TRIES} attempts ({command.name})")
 
     def _put(self, line: bytes) -> None:
@@ -173,17 +181,3 @@ class Host:
                 yield from self._decoder.take(line)
             else:
                 time.sleep(0.0002)
-
-
-def _meaning(status: int) -> str:
-    meanings = {
-        Status.COMMAND: "it does not know the command",
-        Status.LENGTH: "it wants another length",
-        Status.ADDRESS: "there is no such register",
-        Status.UNLOADED: "it has no weights",
-        Status.BUSY: "it is still copying weights from its flash",
-        Status.SEQUENCE: "it has been reset since, and its state is lost",
-    }
-    return (
-        meanings.get(Status(status), str(status)) if status in list(Status) else f"status {status}"
-    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boards.chip import Chip
+from boards.chip import RESOURCES, Chip
 from boards.synthesis import Netlist, count
 from boards.tool import ToolError
 from boards.wrapper import INSTANCE
@@ -17,18 +17,19 @@ LIMIT = 3600  # seconds
 
 
 class DoesNotFitError(ValueError):
-    """The core needs more of a chip than there is.
+    """``what`` needs more of a chip than there is.
 
     Attributes
     ----------
     over
-        nextpnr's name of what there is too little of: how many are needed, how many there are.
+        What there is too little of (a resource of boards.chip.RESOURCES, or nextpnr's name of one):
+        how many are needed, how many there are.
     """
 
-    def __init__(self, chip: Chip, over: dict[str, tuple[int, int]]) -> None:
-        needed = ", ".join(f"{used:,} {name}" for name, (used, _) in over.items())
+    def __init__(self, what: str, over: dict[str, tuple[int, int]], advice: str = "") -> None:
+        needed = ", ".join(f"{n:,} {RESOURCES.get(name, name)}" for name, (n, _) in over.items())
         there = ", ".join(f"{available:,}" for _, available in over.values())
-        super().__init__(str(refusal(f"core on {chip.name}", needed, f"at most {there}")))
+        super().__init__(str(refusal(what, needed, f"at most {there}{advice}")))
         self.over = over
 
 
@@ -93,7 +94,7 @@ def place(netlist: Netlist, seed: int, wanted: float) -> Placement:
         except ToolError as error:
             over = overfull(error.log)
             if over:
-                raise DoesNotFitError(chip, over) from None
+                raise DoesNotFitError(f"core on {chip.name}", over) from None
             raise
         report = json.loads((folder / "report.json").read_text())
     return placement_of(report, netlist, seed, wanted)

@@ -13,6 +13,7 @@ from golden.parameters import CoreParameters
 from hw.core import bus_width
 from hw.registers import register_map
 
+BAUD = 3_000_000  # where a board says nothing else
 VERSION = 1
 FLAG, ESCAPE, FLIP = 0x7E, 0x7D, 0x20
 HEADER, CHECK = 4, 4  # bytes: sequence, kind, length of the payload; the checksum

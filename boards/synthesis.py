@@ -15,12 +15,17 @@ from hw.verilog import TOP, Emission
 
 LIMIT = 3600  # seconds: no synthesis takes so long, unless it takes for ever
 
-# The core is mapped by itself and only then put into its wrapper, which has been mapped around a
-# black box: so no cell belongs to both. The monitors are left open.
-_SCRIPT = """\
+MAP_CORE = """\
 read_verilog core.v
 delete -output {core}/w:monitor_*
 {synthesis} -top {core}
+"""
+
+# The core is mapped by itself and only then put into its wrapper, which has been mapped around a
+# black box: so no cell belongs to both. The monitors are left open.
+_SCRIPT = (
+    MAP_CORE
+    + """\
 design -stash core
 read_verilog top.v
 {synthesis} -top top
@@ -30,6 +35,7 @@ hierarchy -top top
 flatten -noscopeinfo
 write_json top.json
 """
+)
 
 # Where a cell belongs, by the first signal that its name starts with; a LUT between two components
 # counts for the one whose signal Yosys named it after.

@@ -35,7 +35,7 @@ from golden.parameters import CoreParameters, LayerParameters
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="deltarnn")
 def cli() -> None:
-    """Delta recurrent networks on small FPGAs: bit-exact RTL from a trained GRU."""
+    """Delta recurrent networks on small FPGAs: bit-exact RTL from a trained GRU or LSTM."""
 
 
 def _layer(layer: LayerParameters) -> str:
@@ -272,7 +272,7 @@ def demo(lanes: int, simulator: str, as_json: bool) -> None:
     "--only",
     multiple=True,
     metavar="NAME",
-    help="cycles, timeline, area, clock, growth or kinds; may be given several times. Else all of them.",
+    help="cycles, timeline, area, clock, growth or kinds; may be repeated. Else all of them.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -21,6 +21,9 @@ from golden.fixed import Integers
 from golden.frames import load_frames
 from golden.model import Model, load_model
 from golden.parameters import CoreParameters
+
+if TYPE_CHECKING:
+    from boards.board import Board
 
 BOARD = click.option("--board", required=True, help="Which one: see docs/boards.md.")
 BUILT = click.option(
@@ -59,9 +62,8 @@ def build(
     place = folder or _default_folder(model, board)
     with progress.status("beginning") as status:
         built = run(loaded, chosen, place, lanes, clock, status.update)
-    core = CoreParameters(loaded.parameters, built.lanes)
     speed = {
-        occupancy: built.clock * 1e6 / max(core.dense_cycles * occupancy, 1)
+        occupancy: built.clock * 1e6 / max(built.dense_cycles * occupancy, 1)
         for occupancy in OCCUPANCY
     }
     if as_json:
@@ -228,7 +230,9 @@ class _Done:
 
 
 @contextmanager
-def _simulated(core, model: Model, board, port: str | None) -> Iterator[str]:
+def _simulated(
+    core: CoreParameters, model: Model, board: "Board", port: str | None
+) -> Iterator[str]:
     """``port``, or the terminal of a simulated board where there is none."""
     if port is not None:
         yield port

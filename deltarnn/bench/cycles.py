@@ -24,7 +24,7 @@ def run(context: Context) -> dict[str, Any]:
 
 def draw(report: dict[str, Any], path: Path) -> None:
     """Speed-up over dense against occupancy, with the bound 1 / occupancy beside it."""
-    with figure(path, 1, 1, (7, 4.5)) as ((axes,),):
+    with figure(path, 1, 1, (10, 4.5)) as ((axes,),):
         bound = [0.001, 1]
         axes.plot(bound, [1 / x for x in bound], color="0.6", linestyle="--", label="1 / occupancy")
         for name, rows in report["shapes"].items():
@@ -40,7 +40,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
             title="Delta core in RTL simulation",
         )
         axes.grid(visible=True, which="major", color="0.9")
-        axes.legend(frameon=False)
+        axes.figure.legend(loc="outside right center", frameon=False)
 
 
 def tables(report: dict[str, Any]) -> list[Table]:
