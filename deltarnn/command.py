@@ -327,7 +327,7 @@ def import_(
     budget: float | None,
     as_json: bool,
 ) -> None:
-    """Makes a model of a GRU trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
+    """Makes a model of a GRU or LSTM trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
     with extra("import"):
         from train.conversion import convert, load_calibration
         from train.importers import read_network
@@ -380,7 +380,8 @@ DATA = click.option(
     "--method",
     default="sparse",
     show_default=True,
-    help="What training knows of deltas: plain, rounded, noisy, delta or sparse.",
+    help="What training knows of deltas: plain, rounded, noisy, delta or sparse; or from scratch: "
+    "scratch, or dense beside it.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @DATA
@@ -409,9 +410,14 @@ def train(
     for k, layer in enumerate(report["layers"]):
         rows[f"layer {k}"] = _layer(LayerParameters(**layer))
     for name in ("float", "quantised", "delta"):
-        rows[f"{name}: {scores['unit']}"] = f"{scores[name]:.4g}"
+        if name in scores:
+            rows[f"{name}: {scores['unit']}"] = f"{scores[name]:.4g}"
     rows["fired"] = f"{scores['occupancy_x']:.1%} of x, {scores['occupancy_h']:.1%} of h"
     rows["weight fetches"] = f"{scores['mac_reduction']:.2f} times fewer than dense"
+    if "epochs" in report["training"]:
+        last = report["training"]["epochs"][-1]
+        share = last["operations"] / last["dense"]
+        rows["training"] = f"{last['operations']:.3g} multiply-accumulates, {share:.1%} of dense"
     table(rows, f"train {task}")
 
 
@@ -432,7 +438,10 @@ def train(
     help="Folder of the trained models; what is there is not trained again.",
 )
 @click.option(
-    "--only", multiple=True, metavar="STUDY", help="Train and report these alone.  [default: all]"
+    "--only",
+    multiple=True,
+    metavar="STUDY",
+    help="These alone; what is reported of others stays.  [default: all]",
 )
 @DATA
 @JSON

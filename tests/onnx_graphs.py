@@ -4,11 +4,25 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+GATES = {"GRU": 3, "LSTM": 4}
 
-def gru_graph(rng, inputs, units, outputs=None, layers=1, *, batch_first=False, tail=(), **gru):
-    """GRU nodes with a Squeeze behind each, then Gemm or MatMul and Add.
 
-    ``gru`` are attributes of the nodes; ``tail`` are operators that follow the last layer.
+def recurrent_graph(
+    rng,
+    inputs,
+    units,
+    outputs=None,
+    layers=1,
+    *,
+    kinds=("GRU",),
+    batch_first=False,
+    tail=(),
+    **attributes,
+):
+    """GRU and LSTM nodes with a Squeeze behind each, then MatMul and Add.
+
+    Nodes are of ``kinds`` in turn, over and over, with these attributes; ``tail`` are operators
+    that follow the last layer.
     """
     nodes, tensors = [], []
 
@@ -23,17 +37,20 @@ def gru_graph(rng, inputs, units, outputs=None, layers=1, *, batch_first=False, 
     if batch_first:
         nodes.append(helper.make_node("Transpose", [value], ["turned"], perm=[1, 0, 2]))
         value = "turned"
-    attributes = {"linear_before_reset": 1, "hidden_size": units, **gru}
+    attributes = {"hidden_size": units, **attributes}
     directions = 2 if attributes.get("direction") == "bidirectional" else 1
     for k in range(layers):
-        columns = units if k else inputs
+        kind, columns = kinds[k % len(kinds)], units if k else inputs
+        rows = GATES[kind] * units
         given = [
             value,
-            weights(f"w{k}", directions, 3 * units, columns),
-            weights(f"r{k}", directions, 3 * units, units),
-            weights(f"b{k}", directions, 6 * units),
+            weights(f"w{k}", directions, rows, columns),
+            weights(f"r{k}", directions, rows, units),
+            weights(f"b{k}", directions, 2 * rows),
         ]
-        nodes.append(helper.make_node("GRU", given, [f"y{k}"], name=f"gru{k}", **attributes))
+        own = {"linear_before_reset": 1} if kind == "GRU" else {}
+        name = f"{kind.lower()}{k}"
+        nodes.append(helper.make_node(kind, given, [f"y{k}"], name=name, **{**own, **attributes}))
         nodes.append(helper.make_node("Squeeze", [f"y{k}", axis], [f"s{k}"]))
         value = f"s{k}"
     if outputs is not None:

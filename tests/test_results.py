@@ -11,11 +11,20 @@ pytest.importorskip("matplotlib")
 
 from deltarnn.results import studies as module
 from deltarnn.results.publish import publish
-from deltarnn.results.studies import Study, chosen, complete, studies
+from deltarnn.results.studies import (
+    IncrementalStudy,
+    ScratchStudy,
+    Study,
+    chosen,
+    complete,
+    studies,
+)
 from deltarnn.results.tables import TABLES, fill
 from sim.simulators import find_simulator
+from train.fit import FitParameters
 from train.goals import OneClass
-from train.methods import METHODS
+from train.increments import Increments
+from train.methods import LADDER, SCRATCH
 from train.recipe import Task
 from train.tasks import TASKS, japanese_vowels
 
@@ -23,7 +32,8 @@ from train.tasks import TASKS, japanese_vowels
 def test_every_task_has_its_study():
     found = studies()
     assert set(TASKS) < set(found)
-    assert found["digits"].methods == tuple(METHODS)
+    assert found["digits"].methods == tuple(LADDER)
+    assert found["command_words_scratch"].methods == ("dense", "scratch")
     assert found["digits_unseen_theo"].task().load.args == ("theo",)  # type: ignore[attr-defined]
     assert list(chosen(["kitti"])) == ["kitti"]
     with pytest.raises(ValueError, match="study: found 'x', expected japanese_vowels or"):
@@ -43,13 +53,25 @@ def small() -> dict[str, Study]:
     return {
         "digits": Study("digits", lambda: task, ("plain", "sparse"), (0, 1)),
         "digits_unseen_theo": Study("digits_unseen_theo", lambda: task, ("sparse",), (0,)),
+        "vowels_scratch": ScratchStudy("vowels_scratch", lambda: task, tuple(SCRATCH), (0, 1)),
+        "vowels_increments": IncrementalStudy(
+            "vowels_increments", lambda: task, tuple(SCRATCH), (0,)
+        ),
     }
+
+
+def three_steps(monkeypatch) -> None:
+    singly = FitParameters(epochs=1, batch=1, learning_rate=1e-3)
+    increments = Increments(known=(6, 8, 9), replay=2, fit=singly)
+    monkeypatch.setattr(module, "INCREMENTS", increments)
 
 
 @pytest.fixture(scope="module")
 def runs(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    complete(small, folder, False)
+    with pytest.MonkeyPatch.context() as patch:
+        three_steps(patch)
+        complete(small, folder, False)
     return folder
 
 
@@ -62,9 +84,12 @@ def test_what_is_there_is_not_trained_again(small, runs, monkeypatch):
             for seed in (0, 1)
         ),
         "digits_unseen_theo.sparse.0.safetensors",
+        *(f"vowels_scratch.{method}.{seed}.safetensors" for method in SCRATCH for seed in (0, 1)),
+        *(f"vowels_increments.{method}.0.safetensors" for method in SCRATCH),
     }
     assert not list(runs.glob("*.checkpoint"))
-    monkeypatch.setattr(module, "pretrain", lambda *_: pytest.fail("trained again"))
+    for name in ("pretrain", "train_from_scratch", "train_in_increments"):
+        monkeypatch.setattr(module, name, lambda *_: pytest.fail("trained again"))
     complete(small, runs, False)
 
 
@@ -86,8 +111,18 @@ def test_a_document_gets_its_tables(small, runs, tmp_path):
     assert reduction["least"] <= reduction["mean"] <= reduction["greatest"]
     assert f"| {reduction['mean']:.1f} (" in text
     assert "| theo |" in text
+    dense, delta = (found["studies"]["vowels_scratch"]["scratch"][m] for m in SCRATCH)
+    assert dense["share"]["mean"] == 1
+    assert 0 < delta["share"]["mean"] < 1
+    assert f"| scratch | {100 * delta['error']['mean']:.2f} % (" in text
+    steps = found["studies"]["vowels_increments"]["increments"]["scratch"]["steps"]
+    assert [step["known"] for step in steps] == [6, 8, 9]
+    assert f"| 9 | {steps[-1]['sequences']} | " in text
     again = text
     fill(tmp_path / "results.md", found)
+    assert (tmp_path / "results.md").read_text() == again
+    few = {"vowels_scratch": small["vowels_scratch"]}
+    publish(few, runs, tmp_path, find_simulator("verilator"), lambda _: None)
     assert (tmp_path / "results.md").read_text() == again
 
 

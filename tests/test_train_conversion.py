@@ -6,26 +6,28 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from golden.fixed import quantize
+from golden.fixed import Q, quantize
 from golden.model import load_model
 from golden.network import DeltaNetwork
 from tests.test_command import assert_refused, deltarnn
 from train.conversion import Calibration, convert
-from train.network import FloatGRU, FloatLinear, FloatNetwork
+from train.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork
 
 INPUTS, UNITS, OUTPUTS = 3, 12, 2
 
 
-def network(seed: int = 1) -> FloatNetwork:
+GATES = {FloatGRU: 3, FloatLSTM: 4}
+
+
+def network(seed: int = 1, kind: type = FloatGRU) -> FloatNetwork:
     rng = np.random.default_rng(seed)
+    rows = GATES[kind] * UNITS
 
     def normal(*shape):
         return rng.normal(0, 0.6, shape)
 
-    gru = FloatGRU(
-        normal(3 * UNITS, INPUTS), normal(3 * UNITS, UNITS), normal(3 * UNITS), normal(3 * UNITS)
-    )
-    return FloatNetwork((gru, FloatLinear(normal(OUTPUTS, UNITS), normal(OUTPUTS))))
+    layer = kind(normal(rows, INPUTS), normal(rows, UNITS), normal(rows), normal(rows))
+    return FloatNetwork((layer, FloatLinear(normal(OUTPUTS, UNITS), normal(OUTPUTS))))
 
 
 def recording(size: float = 1.0, frames: int = 300) -> np.ndarray:
@@ -35,8 +37,9 @@ def recording(size: float = 1.0, frames: int = 300) -> np.ndarray:
     return size * (steps - steps.mean(axis=0))
 
 
-def test_the_model_follows_the_float_network():
-    float_network, frames = network(), recording()
+@pytest.mark.parametrize("kind", GATES)
+def test_the_model_follows_the_float_network(kind):
+    float_network, frames = network(kind=kind), recording()
     found = convert("walk", float_network, Calibration(float_network, frames))
     model = found.model
     lsbs = quantize(frames * found.input_scale, model.parameters.formats.activation)
@@ -60,6 +63,17 @@ def test_the_scale_makes_inputs_of_any_size_fit(size):
     assert found.input_scale * size == pytest.approx(plain.input_scale)
     assert found.dense.loss == pytest.approx(plain.dense.loss, rel=1e-6)
     assert found.model.extra["input_scale"] == [found.input_scale] * INPUTS
+
+
+def test_a_cell_that_counts_far_gets_the_range_for_it():
+    """Its gates stand open: c goes to some twenty and back, and what saturated would be below 0."""
+    frames = np.repeat([[1.0], [-1.0]], 120, axis=0)
+    weight_x = np.repeat([[0.0], [0.0], [3 / 16], [0.0]], 2, axis=0)
+    bias = np.repeat([9.0, 9.0, 0.0, 9.0], 2)
+    counter = FloatLSTM.with_bias(weight_x, np.zeros((8, 2)), bias)
+    float_network = FloatNetwork((counter, FloatLinear(np.eye(1, 2), np.zeros(1))))
+    found = convert("counter", float_network, Calibration(float_network, frames))
+    assert found.model.parameters.formats.cell == Q(6, 9)
 
 
 def test_a_budget_is_kept_and_a_larger_one_saves_more():

@@ -10,9 +10,9 @@ torch = pytest.importorskip("torch")
 from golden.fixed import Q  # noqa: E402
 from golden.parameters import Formats  # noqa: E402
 from train.data import Sequences  # noqa: E402
-from train.delta_gru import DeltaGRU  # noqa: E402
+from train.delta_rnn import DeltaRNN  # noqa: E402
 from train.fit import Fit, FitParameters, _batches, reproducible  # noqa: E402
-from train.float_gru import FloatGRUNetwork, float_network  # noqa: E402
+from train.float_rnn import FloatRNN  # noqa: E402
 from train.goals import FrameClasses, OneClass  # noqa: E402
 
 SHORT = FitParameters(epochs=6, batch=8, learning_rate=2e-2, sequence_noise=0.1, frame_noise=0.1)
@@ -33,7 +33,7 @@ TRAIN, VALIDATION = data(64, 1), data(24, 2)
 
 def run(fit: Fit):
     with reproducible(3):
-        network = FloatGRUNetwork(3, 6, 2)
+        network = FloatRNN(3, 6, 2)
         return fit.run(network, TRAIN, VALIDATION, False), network
 
 
@@ -112,11 +112,11 @@ def test_batches_cover_an_epoch_and_keep_lengths_together():
 
 def test_the_cost_of_deltas_lowers_them():
     with reproducible(3):
-        base = FloatGRUNetwork(3, 8, 2)
+        base = FloatRNN(3, 8, 2)
         Fit(OneClass(), SHORT).run(base, TRAIN, VALIDATION, False)
         costs = []
         for weight in (0.0, 3.0):
-            network = DeltaGRU(float_network(base.gru, base.readout), Formats())
+            network = DeltaRNN(base.floats(), Formats())
             network.set_thresholds((4, 2, 2))
             fit = Fit(OneClass(), SHORT, weight, Q(3, 4))
             costs.append(fit.run(network, TRAIN, VALIDATION, False))
@@ -130,6 +130,6 @@ def test_labels_are_cropped_with_their_frames():
     stream = Sequences(tuple(np.stack([2.0 * y - 1] * 3, axis=1) for y in labels), labels)
     cropped = replace(SHORT, epochs=60, batch=3, crop=20)
     with reproducible(3):
-        network = FloatGRUNetwork(3, 6, 2)
+        network = FloatRNN(3, 6, 2)
         record = Fit(FrameClasses(), cropped).run(network, stream, stream, False)
     assert record.error < 0.05

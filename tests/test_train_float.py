@@ -1,4 +1,4 @@
-"""The golden GRU in fine formats is torch.nn.GRU: gates, biases, reset gate, layers, read-out."""
+"""The golden layers in fine formats are torch's: gates, biases, reset gate, layers, read-out."""
 
 from dataclasses import replace
 
@@ -9,29 +9,32 @@ torch = pytest.importorskip("torch")
 
 from golden.fixed import Q  # noqa: E402
 from golden.gru import GRUWeights  # noqa: E402
+from golden.lstm import LSTMWeights  # noqa: E402
 from golden.model import Model  # noqa: E402
 from golden.network import DeltaNetwork  # noqa: E402
 from golden.parameters import Formats  # noqa: E402
+from golden.recurrent import RecurrentWeights  # noqa: E402
 from train.fit import reproducible  # noqa: E402
-from train.float_gru import FloatGRUNetwork, float_network  # noqa: E402
+from train.float_rnn import CELLS, FloatRNN, float_network  # noqa: E402
 from train.quantize import quantize_network  # noqa: E402
 
 FINE = Formats(
-    activation=Q(3, 12),
+    activation=Q(1, 14),
     state=Q(1, 22),
     gate=Q(1, 14),
     readout=Q(7, 16),
     preactivation=Q(3, 12),
+    cell=Q(3, 22),
 )
 INPUTS, UNITS, CLASSES, FRAMES = 5, 12, 3, 50
 WEIGHT_FRAC = 7
 STEP = 1 / FINE.preactivation.scale
 
 
-def network(layers: int = 1) -> FloatGRUNetwork:
+def network(layers: int = 1, cell: str = "gru") -> FloatRNN:
     """Weights are exact int8 multiples of 2^-7 that keep preactivations within the tables."""
     with reproducible(seed=3):
-        net = FloatGRUNetwork(INPUTS, UNITS, CLASSES, layers)
+        net = FloatRNN(INPUTS, UNITS, CLASSES, layers, cell)
         for parameter in net.parameters():
             steps = torch.randint(-64, 65, parameter.shape)
             # One full-scale weight: a larger f_w would saturate it.
@@ -46,28 +49,34 @@ def frames() -> np.ndarray:
     return np.random.default_rng(5).integers(-one, one, (FRAMES, INPUTS))
 
 
-def errors(net: FloatGRUNetwork, model: Model) -> tuple[float, float]:
+def errors(net: FloatRNN, model: Model) -> tuple[float, float]:
     """The largest difference between torch and golden: of h, and of the read-out."""
     x = frames()
     with torch.no_grad():
-        states, _ = net.gru(torch.tensor(x / FINE.activation.scale, dtype=torch.float32)[None])
-        logits = net.readout(states)[0].double().numpy()
-    trace = DeltaNetwork(model).run(x)
-    h = trace.state / FINE.state.scale
-    y = trace.outputs / 2.0**model.parameters.output_frac
-    return float(np.abs(h - states[0].double().numpy()).max()), float(np.abs(y - logits).max())
+        given = torch.tensor(x / FINE.activation.scale, dtype=torch.float32)[None]
+        states, _ = net.recurrent(given)
+        logits = net.readout(states)
+    layers = model.parameters.layers
+    headless = Model.of("headless", FINE, layers[:-1], model.weights[:-1])
+
+    def error(of: Model, expected: torch.Tensor) -> float:
+        found = DeltaNetwork(of).run(x).outputs / 2.0**of.parameters.output_frac
+        return float(np.abs(found - expected[0].double().numpy()).max())
+
+    return error(headless, states), error(model, logits)
 
 
-def quantized(net: FloatGRUNetwork) -> Model:
-    return quantize_network("fine", FINE, float_network(net.gru, net.readout))
+def quantized(net: FloatRNN) -> Model:
+    return quantize_network("fine", FINE, float_network(net.recurrent, net.readout))
 
 
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 2])
-def test_golden_follows_torch_within_the_quantisation_step(layers):
-    net = network(layers)
+def test_golden_follows_torch_within_the_quantisation_step(layers, cell):
+    net = network(layers, cell)
     model = quantized(net)
     assert all(layer.weight_frac == WEIGHT_FRAC for layer in model.parameters.layers)
-    biases = [dict(net.gru.named_parameters())[f"bias_{part}_l0"] for part in ("ih", "hh")]
+    biases = [dict(net.recurrent.named_parameters())[f"bias_{part}_l0"] for part in ("ih", "hh")]
     assert all(torch.count_nonzero(bias) > 2 * UNITS for bias in biases)
     assert not torch.equal(*biases)
     h, y = errors(net, model)
@@ -75,27 +84,51 @@ def test_golden_follows_torch_within_the_quantisation_step(layers):
     assert y <= 2 * STEP * layers  # a read-out adds up the errors of all units
 
 
-def with_first_layer(model: Model, weights: GRUWeights) -> Model:
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_float_network_is_torch_s(cell):
+    net = network(2, cell)
+    x = frames() / FINE.activation.scale
+    with torch.no_grad():
+        expected = net(torch.tensor(x, dtype=torch.float32)[None]).outputs[0].numpy()
+    np.testing.assert_allclose(net.floats().run(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "naming"),
+    [({"bidirectional": True}, "LSTM: found bidirectional"), ({"proj_size": 2}, "projections")],
+)
+def test_what_the_core_does_not_have_is_refused(options, naming):
+    with pytest.raises(ValueError, match=naming):
+        float_network(torch.nn.LSTM(3, 4, **options))
+
+
+def with_first_layer(model: Model, weights: RecurrentWeights) -> Model:
     return replace(model, weights=(weights, *model.weights[1:]))
 
 
-def swapped(rows: np.ndarray) -> np.ndarray:
-    """Rows of r and u exchanged."""
-    r, u, *rest = np.split(rows, len(rows) // UNITS)
-    return np.concatenate([u, r, *rest])
+def swapped(rows: np.ndarray, first: int = 0) -> np.ndarray:
+    """Rows of two neighbouring gates exchanged: r and u, or i and f."""
+    gates = np.split(rows, len(rows) // UNITS)
+    gates[first], gates[first + 1] = gates[first + 1], gates[first]
+    return np.concatenate(gates)
 
 
-def gates_swapped(w: GRUWeights) -> GRUWeights:
-    return GRUWeights(swapped(w.weight_x), swapped(w.weight_h), swapped(w.bias))
+def gates_swapped(w: RecurrentWeights) -> RecurrentWeights:
+    return type(w)(swapped(w.weight_x), swapped(w.weight_h), swapped(w.bias))
 
 
-def hidden_bias_dropped(w: GRUWeights) -> GRUWeights:
+def last_gates_swapped(w: RecurrentWeights) -> RecurrentWeights:
+    """ONNX' order of an LSTM's, but for one exchange."""
+    return type(w)(swapped(w.weight_x, 2), swapped(w.weight_h, 2), swapped(w.bias, 2))
+
+
+def hidden_bias_dropped(w: RecurrentWeights) -> RecurrentWeights:
     bias = w.bias.copy()
     bias[3 * UNITS :] = 0
     return replace(w, bias=bias)
 
 
-def hidden_bias_outside_the_reset_gate(w: GRUWeights) -> GRUWeights:
+def hidden_bias_outside_the_reset_gate(w: RecurrentWeights) -> RecurrentWeights:
     """b_xc + b_hc in one place, as a reset gate before the product would have it."""
     bias = w.bias.copy()
     bias[2 * UNITS : 3 * UNITS] += bias[3 * UNITS :]
@@ -104,13 +137,20 @@ def hidden_bias_outside_the_reset_gate(w: GRUWeights) -> GRUWeights:
 
 
 @pytest.mark.parametrize(
-    "mistake", [gates_swapped, hidden_bias_dropped, hidden_bias_outside_the_reset_gate]
+    ("cell", "kind", "mistake"),
+    [
+        ("gru", GRUWeights, gates_swapped),
+        ("gru", GRUWeights, hidden_bias_dropped),
+        ("gru", GRUWeights, hidden_bias_outside_the_reset_gate),
+        ("lstm", LSTMWeights, gates_swapped),
+        ("lstm", LSTMWeights, last_gates_swapped),
+    ],
 )
-def test_the_comparison_sees_every_mistake(mistake):
-    net = network()
+def test_the_comparison_sees_every_mistake(cell, kind, mistake):
+    net = network(cell=cell)
     model = quantized(net)
     weights = model.weights[0]
-    assert isinstance(weights, GRUWeights)
+    assert isinstance(weights, kind)
     h, _ = errors(net, with_first_layer(model, mistake(weights)))
     assert h > 100 * STEP
 

@@ -8,14 +8,14 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from tests.onnx_graphs import gru_graph  # noqa: E402
+from tests.onnx_graphs import recurrent_graph  # noqa: E402
 from train.importers import read_network  # noqa: E402
 
 
 class Network(torch.nn.Module):
-    def __init__(self, inputs, units, outputs, layers, **gru):
+    def __init__(self, inputs, units, outputs, layers, kind=torch.nn.GRU, **options):
         super().__init__()
-        self.encoder = torch.nn.GRU(inputs, units, layers, **gru)
+        self.encoder = kind(inputs, units, layers, **options)
         self.head = None if outputs is None else torch.nn.Linear(units, outputs)
 
     def forward(self, frames):
@@ -27,16 +27,33 @@ def random_frames(inputs, count=30):
     return np.random.default_rng(inputs).normal(size=(count, inputs))
 
 
+class Mixed(torch.nn.Module):
+    """A GRU below an LSTM."""
+
+    def __init__(self):
+        super().__init__()
+        self.below = torch.nn.GRU(3, 5)
+        self.above = torch.nn.LSTM(5, 4)
+        self.head = torch.nn.Linear(4, 2)
+
+    def forward(self, frames):
+        return self.head(self.above(self.below(frames)[0])[0])
+
+
+KINDS = (torch.nn.GRU, torch.nn.LSTM)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth"])
 @pytest.mark.parametrize(
     ("inputs", "units", "outputs", "layers", "bias"),
     [(3, 5, 2, 1, True), (4, 6, None, 2, True), (1, 1, 1, 3, False)],
 )
 def test_a_state_dict_computes_what_its_module_did(
-    suffix, inputs, units, outputs, layers, bias, tmp_path
+    suffix, inputs, units, outputs, layers, bias, kind, tmp_path
 ):
     torch.manual_seed(units)
-    module = Network(inputs, units, outputs, layers, bias=bias).double()
+    module = Network(inputs, units, outputs, layers, kind, bias=bias).double()
     file = tmp_path / f"network{suffix}"
     if suffix == ".safetensors":
         save_file({key: tensor.numpy() for key, tensor in module.state_dict().items()}, file)
@@ -48,16 +65,34 @@ def test_a_state_dict_computes_what_its_module_did(
     assert np.abs(read_network(file).run(frames) - expected).max() < 1e-12
 
 
+def test_a_state_dict_of_both_kinds_computes_what_its_module_did(tmp_path):
+    torch.manual_seed(1)
+    module = Mixed().double()
+    file = tmp_path / "mixed.pt"
+    torch.save(module.state_dict(), file)
+    frames = random_frames(3)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(frames)).numpy()
+    network = read_network(file)
+    assert [type(layer).__name__ for layer in network.layers[:2]] == ["FloatGRU", "FloatLSTM"]
+    assert np.abs(network.run(frames) - expected).max() < 1e-12
+
+
 @pytest.mark.parametrize(
     ("key", "shape", "naming"),
     [
         ("gru.weight_ih_l0_reverse", (6, 3), "weight_ih_l0_reverse: found bidirectional"),
-        ("gru.weight_hr_l0", (1, 2), "found an LSTM with projections, expected nn.GRU"),
-        ("conv.weight", (4, 3, 2), r"conv\.weight: found a tensor \[4, 3, 2\], expected nn\.GRU"),
+        ("gru.weight_hr_l0", (1, 2), "found an LSTM with projections, expected one"),
+        (
+            "conv.weight",
+            (4, 3, 2),
+            r"conv\.weight: found a tensor \[4, 3, 2\], expected nn\.GRU or",
+        ),
         ("norm.running_mean", (4,), r"norm\.running_mean: found a tensor \[4\]"),
         ("second.weight", (1, 2), "linear layers 'head', 'second', expected one read-out"),
         ("head.weight", (1, 5), "layer 1: found 5 inputs, expected 2, as below it"),
-        ("gru.weight_hh_l0", (8, 2), "layer 0: found an LSTM, expected a GRU"),
+        ("gru.weight_hh_l0", (8, 2), r"weight_ih: found shape \[6, 3\], expected \[8, 3\]"),
+        ("gru.weight_hh_l0", (7, 2), r"layer 0: found shape \[7, 2\] of weight_hh"),
         ("gru.weight_hh_l0", (2, 2), "layer 0: found an RNN"),
         ("gru.bias_hh_l0", (5,), r"bias_hh: found shape \[5\], expected \[6\]"),
         ("gru.weight_hh_l1", (6, 2), "layer 1: found no weight_ih"),
@@ -112,13 +147,26 @@ def saved(model, folder):
     return file
 
 
+NODES = [("GRU",), ("LSTM",), ("GRU", "LSTM")]
+
+
+@pytest.mark.parametrize("kinds", NODES, ids=" ".join)
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize(
     ("outputs", "layers", "tail"), [(3, 1, ()), (None, 2, ()), (2, 2, ("Identity", "Softmax"))]
 )
-def test_a_graph_computes_what_onnxruntime_does(outputs, layers, tail, batch_first, tmp_path):
-    model = gru_graph(
-        np.random.default_rng(layers), 4, 5, outputs, layers, batch_first=batch_first, tail=tail
+def test_a_graph_computes_what_onnxruntime_does(
+    outputs, layers, tail, batch_first, kinds, tmp_path
+):
+    model = recurrent_graph(
+        np.random.default_rng(layers),
+        4,
+        5,
+        outputs,
+        layers,
+        kinds=kinds,
+        batch_first=batch_first,
+        tail=tail,
     )
     network = read_network(saved(model, tmp_path))
     frames = random_frames(4)
@@ -132,10 +180,11 @@ def test_a_graph_computes_what_onnxruntime_does(outputs, layers, tail, batch_fir
 
 
 @pytest.mark.filterwarnings("ignore")  # of the exporter, against itself
-def test_what_torch_exports_is_read(tmp_path):
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_torch_exports_is_read(kind, tmp_path):
     """Its tracing exporter fills the initial state with zeros that it computes."""
     torch.manual_seed(1)
-    module = Network(3, 4, 2, 2, batch_first=True)
+    module = Network(3, 4, 2, 2, kind, batch_first=True)
     file = tmp_path / "network.onnx"
     torch.onnx.export(
         module,
@@ -159,32 +208,62 @@ def test_what_torch_exports_is_read(tmp_path):
         ({"direction": "reverse"}, "GRU 'gru0': found reverse"),
         ({"activations": ["HardSigmoid", "Tanh"]}, "activations HardSigmoid, Tanh"),
         ({"clip": 3.0}, "found clip 3, expected none"),
+        (
+            {"kinds": ("LSTM",), "direction": "bidirectional"},
+            "LSTM 'lstm0': found bidirectional, expected one direction",
+        ),
+        (
+            {"kinds": ("LSTM",), "activations": ["Sigmoid", "Tanh", "Relu"]},
+            "activations Sigmoid, Tanh, Relu, expected Sigmoid, Tanh, Tanh",
+        ),
+        ({"kinds": ("LSTM",), "input_forget": 1}, "found an input gate that is 1 - f"),
+        ({"kinds": ("LSTM",), "clip": 2.0}, "found clip 2, expected none"),
         ({"tail": ("Relu",)}, "node Relu 'tail0': found an operation that the core does not have"),
         ({"tail": ("Softmax", "Exp")}, "node Exp 'tail1': found it behind the last layer"),
     ],
 )
 def test_a_graph_that_is_no_such_network_is_refused_by_name(changes, naming, tmp_path):
-    model = gru_graph(np.random.default_rng(1), 3, 4, 2, **changes)
+    model = recurrent_graph(np.random.default_rng(1), 3, 4, 2, **changes)
     with pytest.raises(ValueError, match=naming):
         read_network(saved(model, tmp_path))
 
 
 def test_a_graph_that_moves_features_apart_is_refused(tmp_path):
     """Every node is one that may be there; together they compute something else."""
-    model = gru_graph(np.random.default_rng(1), 3, 3)
+    model = recurrent_graph(np.random.default_rng(1), 3, 3)
     turned = onnx.helper.make_node("Transpose", ["frames"], ["swapped"], perm=[2, 1, 0])
     model.graph.node.insert(0, turned)
     model.graph.node[1].input[0] = "swapped"
-    with pytest.raises(ValueError, match="expected a graph that is GRU layers and a read-out"):
+    with pytest.raises(ValueError, match="expected a graph that is recurrent layers and a"):
         read_network(saved(model, tmp_path))
 
 
-def test_an_initial_state_from_outside_is_refused(tmp_path):
-    model = gru_graph(np.random.default_rng(1), 3, 4, 2)
+@pytest.mark.parametrize(("kind", "others"), [("GRU", 1), ("LSTM", 1), ("LSTM", 2)])
+def test_an_initial_state_from_outside_is_refused(kind, others, tmp_path):
+    """Of h, and of an LSTM's c."""
+    model = recurrent_graph(np.random.default_rng(1), 3, 4, 2, kinds=(kind,))
     node = model.graph.node[0]
-    node.input.extend(["", "start"])
+    node.input.extend([*others * [""], "start"])
     model.graph.input.append(
         onnx.helper.make_tensor_value_info("start", onnx.TensorProto.FLOAT, [1, 1, 4])
     )
     with pytest.raises(ValueError, match="found an initial state that is an input"):
+        read_network(saved(model, tmp_path))
+
+
+def test_an_initial_cell_that_is_not_0_is_refused(tmp_path):
+    model = recurrent_graph(np.random.default_rng(1), 3, 4, 2, kinds=("LSTM",))
+    start = np.full((1, 1, 4), 0.5, np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(start, "start"))
+    model.graph.node[0].input.extend(["", "", "start"])
+    with pytest.raises(ValueError, match="found one that is not 0, expected the state at 0"):
+        read_network(saved(model, tmp_path))
+
+
+def test_peepholes_are_refused(tmp_path):
+    model = recurrent_graph(np.random.default_rng(1), 3, 4, 2, kinds=("LSTM",))
+    peepholes = np.ones((1, 12), np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(peepholes, "p"))
+    model.graph.node[0].input.extend(["", "", "", "p"])
+    with pytest.raises(ValueError, match="LSTM 'lstm0': found peepholes P, expected an LSTM with"):
         read_network(saved(model, tmp_path))

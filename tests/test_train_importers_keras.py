@@ -30,14 +30,20 @@ def gru(units, **options):
     return keras.layers.GRU(units, return_sequences=True, **options)
 
 
+def lstm(units, **options):
+    return keras.layers.LSTM(units, return_sequences=True, **options)
+
+
+@pytest.mark.parametrize("kinds", [(gru, gru), (lstm, lstm), (gru, lstm)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_sequential_model_computes_what_keras_does(tmp_path, bias):
+def test_a_sequential_model_computes_what_keras_does(tmp_path, bias, kinds):
     path = tmp_path / "m.keras"
+    below, above = kinds
     model = saved(
         path,
-        gru(5, name="mine", use_bias=bias),
+        below(5, name="mine", use_bias=bias),
         keras.layers.Dropout(0.3),
-        gru(3, use_bias=bias),
+        above(3, use_bias=bias),
         keras.layers.Dense(2, use_bias=bias),
     )
     expected = np.asarray(model.predict(FRAMES[None], verbose=0))[0]
@@ -69,9 +75,18 @@ def test_layers_that_branch_are_refused(tmp_path):
         ([lambda: gru(3, activation="relu")], "found activation relu, expected tanh"),
         ([lambda: gru(3, go_backwards=True)], "go_backwards True, expected one direction"),
         ([lambda: keras.layers.Bidirectional(gru(3))], "Bidirectional, which the core does not"),
-        ([lambda: keras.layers.LSTM(3, return_sequences=True)], "LSTM, .* expected a GRU: train"),
+        ([lambda: lstm(3, activation="relu")], "found activation relu, expected tanh"),
+        (
+            [lambda: lstm(3, recurrent_activation="hard_sigmoid")],
+            "recurrent_activation hard_sigmoid, expected sigmoid",
+        ),
+        ([lambda: lstm(3, go_backwards=True)], "go_backwards True, expected one direction"),
+        (
+            [lambda: keras.layers.SimpleRNN(3, return_sequences=True)],
+            "SimpleRNN, which the core does not have, expected a GRU or an LSTM",
+        ),
         ([lambda: gru(3), lambda: keras.layers.Dense(2, activation="relu")], "activation relu"),
-        ([lambda: keras.layers.Dense(2)], "found no GRU layer"),
+        ([lambda: keras.layers.Dense(2)], "found no GRU or LSTM layer"),
         ([lambda: gru(3), lambda: keras.layers.Dense(2), lambda: gru(3)], "not the last"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

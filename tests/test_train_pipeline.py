@@ -12,7 +12,7 @@ pytest.importorskip("aeon")
 from golden.model import load_model  # noqa: E402
 from train.data import load_recordings  # noqa: E402
 from train.goals import OneClass  # noqa: E402
-from train.methods import METHODS  # noqa: E402
+from train.methods import LADDER  # noqa: E402
 from train.pipeline import train_task  # noqa: E402
 from train.recipe import Task  # noqa: E402
 from train.score import score  # noqa: E402
@@ -47,14 +47,18 @@ def tiny(vowels) -> Task:
     return Task(lambda: vowels, OneClass(), recipe)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "cell"), [*((m, "gru") for m in LADDER), ("plain", "lstm"), ("sparse", "lstm")]
+)
 def test_a_task_writes_a_model_and_recordings_that_agree_with_its_report(
-    tmp_path, vowels, tiny, method
+    tmp_path, vowels, tiny, method, cell
 ):
     path = tmp_path / "m.safetensors"
-    report = train_task(tiny, method, path, 5, False)
+    task = replace(tiny, recipe=replace(tiny.recipe, cell=cell))
+    report = train_task(task, method, path, 5, False)
     assert json.loads(json.dumps(report)) == report
     model = load_model(path)
+    assert [layer.kind for layer in model.parameters.layers] == [cell, "linear"]
     held_out = load_recordings(tmp_path / "m.frames.npz")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.frames.npz", "m.safetensors"]
     assert model.labels is not None

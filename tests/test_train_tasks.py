@@ -12,7 +12,16 @@ pytest.importorskip("torch")
 
 from train.audio import RATE  # noqa: E402
 from train.places import VARIABLE  # noqa: E402
-from train.tasks import comma2k19, digits, find_task, gestures, kitti, strings, wake_words  # noqa: E402
+from train.tasks import (  # noqa: E402
+    comma2k19,
+    command_words,
+    digits,
+    find_task,
+    gestures,
+    kitti,
+    strings,
+    wake_words,
+)
 
 
 def write(path, rng, seconds=0.3):
@@ -80,6 +89,63 @@ def test_wake_words_are_blocks_of_the_index():
         assert counts.tolist() == [each] * 6 + [rest[part]]
     lengths = [len(x) for x in data.test.frames[:2]]
     assert lengths == [int(np.ceil((0.3 + 0.1 * n) * 100 - 1.5)) for n in (6, 7)]
+
+
+def words(path, voices, seconds=0.3):
+    """An archive of two words by every voice."""
+    rng = np.random.default_rng(3)
+    recordings, labels, names = [], [], []
+    for voice in voices:
+        for word in ("stop", "go"):
+            sound = 9000 * rng.normal(size=int(RATE * seconds)).clip(-3, 3)
+            recordings.append(sound.astype(np.int16))
+            labels.append(word)
+            names.append(voice)
+    path.parent.mkdir()
+    start = np.cumsum([0, *map(len, recordings)])
+    audio = np.concatenate(recordings)
+    np.savez(path, audio=audio, start=start, label=np.array(labels), voice=np.array(names))
+
+
+VOICES = (
+    *(f"espeak-en+{n:02}_0" for n in range(12)),
+    *(f"kokoro-a{n}_0" for n in range(8)),
+    *("flite-slt_0", "flite-slt_1", "festival-cmuussltarctichts_0", "flite-rms_0"),
+    *("hibari-b_0", "piper-joe_0"),
+)
+
+
+def test_command_words_are_split_by_voice(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    words(tmp_path / "command_words" / command_words.ARCHIVE, VOICES)
+    data = command_words.load()
+    assert data.labels == ("go", "stop")
+    speakers = np.array([voice.rpartition("_")[0] for voice in VOICES])
+    parts = command_words.split(speakers)
+    assert parts["test"] == [
+        *("festival-cmuussltarctichts", "flite-slt", "hibari-b", "kokoro-a3", "kokoro-a7"),
+        "piper-joe",
+    ]
+    assert parts["validation"] == ["espeak-en+07", "kokoro-a2"]
+    assert sorted(name for names in parts.values() for name in names) == sorted(set(speakers))
+    # Eleven of espeak's voices, and six others at five speeds each.
+    sizes = [len(p) for p in (data.train, data.validation, data.test)]
+    assert sizes == [2 * (11 + 5 * 6), 4, 14]
+    hops = [len(x) for x in data.train.frames[-5:]]
+    seconds = [0.3 * 100 / speed for speed in command_words.SPEEDS]
+    np.testing.assert_allclose(hops, [(s - 0.016) / 0.016 for s in seconds], atol=1)
+    assert {len(x) for x in data.test.frames} == {hops[0]}
+
+
+def test_no_archive_of_words_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    (tmp_path / "command_words").mkdir()
+    file = tmp_path / "command_words" / command_words.ARCHIVE
+    with pytest.raises(ValueError, match="found no such recordings, expected an"):
+        command_words.load()
+    np.savez(file, audio=np.zeros(3))
+    with pytest.raises(ValueError, match="found no such recordings"):
+        command_words.load()
 
 
 def test_the_order_of_the_index_is_that_of_its_numbers(recordings):

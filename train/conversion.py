@@ -13,7 +13,7 @@ from golden.model import Model
 from golden.network import DeltaNetwork
 from golden.parameters import Formats
 from train.data import Floats
-from train.network import FloatNetwork
+from train.network import FloatGRU, FloatNetwork
 from train.quantize import quantize_network
 from train.thresholds import descend, thresholds, with_thresholds
 
@@ -24,6 +24,12 @@ FORMATS = (
     Formats(activation=Q(2, 5), state=Q(1, 14)),
     Formats(activation=Q(1, 6), state=Q(1, 14)),
     Formats(activation=Q(0, 7), state=Q(1, 14)),
+)
+# Without a GRU no state is kept: what is, c, has no bound of its own and may need more range.
+LSTM_FORMATS = tuple(
+    Formats(activation=activation, cell=cell)
+    for activation in (Q(3, 4), Q(2, 5), Q(1, 6), Q(0, 7))
+    for cell in (Q(3, 12), Q(6, 9))
 )
 TOLERANCE = 1.3  # times the least loss
 
@@ -140,14 +146,16 @@ def convert(
         extra = {"input_scale": [scale] * network.inputs}
         return quantize_network(name, formats, network.scaled(scale), extra=extra)
 
+    keeps_state = any(isinstance(layer, FloatGRU) for layer in network.layers)
+    tried = FORMATS if keeps_state else LSTM_FORMATS
     if calibration is None:
         if budget is not None:
             raise refusal("budget", "no calibration frames", "some to measure the loss on")
-        formats, scale = FORMATS[0], 1.0
+        formats, scale = tried[0], 1.0
     else:
         losses = {
             (formats, scale): calibration.fidelity(quantised(formats, scale), scale).loss
-            for formats in FORMATS
+            for formats in tried
             for scale in calibration.scales(formats.activation)
         }
         enough = TOLERANCE * min(losses.values())

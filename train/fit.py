@@ -18,6 +18,7 @@ from golden.files import written_aside
 from golden.fixed import Q
 from train.data import Sequences
 from train.goals import Goal, padded, unpadded
+from train.operations import Meter
 from train.straight_through import to_grid
 
 BUCKETS = 8  # batches that are sorted by length together, so that little is padded
@@ -102,6 +103,8 @@ class Fit:
         Where the run is kept after every epoch, and taken up again; None: nowhere.
     title
         What the progress bar says.
+    meter
+        Counts what training costs; the network must be a delta network then.
     """
 
     goal: Goal
@@ -110,6 +113,7 @@ class Fit:
     grid: Q | None = None
     checkpoint: Path | None = None
     title: str = "training"
+    meter: Meter | None = None
 
     def run(
         self, network: nn.Module, train: Sequences, validation: Sequences, progress: bool
@@ -127,7 +131,13 @@ class Fit:
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, p.learning_rate, total_steps=steps
         )
-        moving = {"network": network, "optimizer": optimizer, "schedule": schedule}
+        moving: dict[str, Any] = {
+            "network": network,
+            "optimizer": optimizer,
+            "schedule": schedule,
+        }
+        if self.meter is not None:
+            moving["meter"] = self.meter
         first, best, kept = self._resumed(moving, network)
         with _bar(progress) as bar:
             task = bar.add_task(self.title, total=p.epochs, completed=first, loss=best.loss, macs=1)
@@ -143,6 +153,8 @@ class Fit:
                     optimizer.step()
                     schedule.step()
                 record = self._validate(network, validation, epoch)
+                if self.meter is not None:
+                    self.meter.close(record.loss, record.error)
                 if record.loss < best.loss:
                     best, kept = record, deepcopy(network.state_dict())
                 self._keep(moving, epoch, best, kept)
@@ -156,6 +168,8 @@ class Fit:
             data = _cropped(data, self.parameters.crop)
         frames, mask = padded(data.frames)
         found = network(self._noisy(frames))
+        if self.meter is not None:
+            self.meter.count(found, mask)
         loss = self.goal.loss(found.outputs, mask, data.labels)
         return loss + self.delta_cost * found.moved(mask) if self.delta_cost else loss
 

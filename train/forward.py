@@ -41,15 +41,24 @@ class Pass:
             columns += rows * sent.shape[2]
         return total / (mask.sum() * columns)
 
-    @torch.no_grad()
     def cost(self, mask: Tensor) -> tuple[float, float]:
         """Weights fetched, and those that a dense network would, on the frames of ``mask``."""
-        fetched, dense = 0.0, 0.0
-        for sent, rows in zip(self.sent, self.rows, strict=True):
+        return self._weighted(mask, self.rows)
+
+    def training_cost(self, mask: Tensor) -> tuple[float, float]:
+        """Multiply-accumulates of a training step, and a dense network's: train/operations.py."""
+        inputs, *others = self.rows
+        return self._weighted(mask, (2 * inputs, *(3 * rows for rows in others)))
+
+    @torch.no_grad()
+    def _weighted(self, mask: Tensor, weights: tuple[int, ...]) -> tuple[float, float]:
+        """The columns that fired, and all, each with the weight of its encoder."""
+        done, dense = 0.0, 0.0
+        for sent, weight in zip(self.sent, weights, strict=True):
             fired = (_steps(sent) != 0).sum(dim=2) * mask.t()
-            fetched += rows * float(fired.sum())
-            dense += rows * float(mask.sum()) * sent.shape[2]
-        return fetched, dense
+            done += weight * float(fired.sum())
+            dense += weight * float(mask.sum()) * sent.shape[2]
+        return done, dense
 
     @torch.no_grad()
     def occupancy(self, mask: Tensor) -> tuple[float, float]:

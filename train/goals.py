@@ -64,6 +64,19 @@ class OneClass:
         return float(np.mean(predictions(outputs) != np.asarray(labels)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class FirstClasses(OneClass):
+    """One class a sequence, of the first ``known``: the others are yet to be learned."""
+
+    known: int
+
+    def loss(self, outputs: Tensor, mask: Tensor, labels: Labels) -> Tensor:
+        return super().loss(outputs[..., : self.known], mask, labels)
+
+    def error(self, outputs: Sequence[np.ndarray], labels: Labels) -> float:
+        return super().error([o[:, : self.known] for o in outputs], labels)
+
+
 @dataclass(frozen=True)
 class FrameClasses:
     """A class in every frame: the largest result. Labels are int64 [T]."""

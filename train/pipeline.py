@@ -1,11 +1,8 @@
 """From a dataset to a model file: train, quantise, choose formats, train on as a delta network,
-choose thresholds, judge, save.
+choose thresholds, judge, save. Or all of the training as a delta network.
 """
 
-import platform
-from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +11,26 @@ import torch
 from rich.console import Console
 
 from golden.errors import refusal
-from golden.fixed import Q
-from golden.model import Model, save_model
+from golden.model import Model
 from golden.parameters import Formats
-from train.data import Dataset, Floats, Sequences, save_recordings
-from train.delta_gru import DeltaGRU
+from train.data import Dataset, Floats, Sequences
 from train.fit import Fit, FitRecord, reproducible
-from train.float_gru import FloatGRUNetwork, float_network
+from train.float_rnn import FloatRNN
 from train.formats import Candidate, cheapest
 from train.goals import padded, unpadded
-from train.methods import METHODS, Method
+from train.methods import METHODS
 from train.network import FloatNetwork
 from train.quantize import quantize_network
-from train.recipe import Recipe, Task
-from train.score import Score, score
+from train.recipe import Task
+from train.score import Score
+from train.scratch import train_from_scratch
 from train.thresholds import Step, Thresholds, descend, with_thresholds
 from train.thresholds import thresholds as thresholds_of
+from train.tuner import Tuner, scaled
 from train.twin import Twin
+from train.writing import format_record, training_record, write
 
 CALIBRATION_SEED = 0  # as the split's: every training seed is measured on the same recordings
-HELD_OUT = 75  # recordings, about, that go beside the model
 SWEPT = 8  # of the thresholds passed on the way, how many are measured on the test part
 
 
@@ -53,7 +50,7 @@ class Pretrained:
         On the test part, in the goal's unit.
     """
 
-    network: FloatGRUNetwork
+    network: FloatRNN
     mean: Floats
     std: Floats
     fitted: FitRecord
@@ -61,15 +58,7 @@ class Pretrained:
 
     def scaled(self, formats: Formats, span: float) -> tuple[FloatNetwork, Floats]:
         """The float network that takes scaled features, and the scale [I]."""
-        scale = input_scale(self.std, formats.activation, span)
-        folded = deepcopy(self.network)
-        folded.fold_input(gain=scale * self.std, offset=self.mean / self.std)
-        return float_network(folded.gru, folded.readout), scale
-
-
-def frames_path(model: Path) -> Path:
-    """Where a model's held-out recordings lie: beside it."""
-    return model.with_suffix(".frames.npz")
+        return scaled(self.network, self.mean, self.std, formats.activation, span)
 
 
 def checkpoint_path(model: Path, part: str) -> Path:
@@ -88,9 +77,12 @@ def train_task(task: Task, method: str, output: Path, seed: int, progress: bool)
     if method not in METHODS:
         raise refusal("method", repr(method), " or ".join(METHODS))
     data = task.load()
-    pretrained = pretrain(task, data, seed, progress, checkpoint_path(output, "float"))
     tune_checkpoint = checkpoint_path(output, "tune")
-    report = finish(task, data, pretrained, method, output, seed, progress, tune_checkpoint)
+    if METHODS[method].scratch:
+        report = train_from_scratch(task, data, method, output, seed, progress, tune_checkpoint)
+    else:
+        pretrained = pretrain(task, data, seed, progress, checkpoint_path(output, "float"))
+        report = finish(task, data, pretrained, method, output, seed, progress, tune_checkpoint)
     for part in ("float", "tune"):
         checkpoint_path(output, part).unlink(missing_ok=True)
     return report
@@ -104,7 +96,7 @@ def pretrain(
     recipe = task.recipe
     with reproducible(seed):
         outputs = len(data.labels) if data.labels else 1
-        network = FloatGRUNetwork(len(mean), recipe.units, outputs, recipe.layers)
+        network = FloatRNN(len(mean), recipe.units, outputs, recipe.layers, recipe.cell)
         fitted = Fit(task.goal, recipe.fit, checkpoint=checkpoint, title="float network").run(
             network,
             data.train.standardized(mean, std),
@@ -132,24 +124,21 @@ def finish(
     formats, candidates = choose_formats(task, data, pretrained, progress)
     network, scale = pretrained.scaled(formats, task.recipe.span)
     if METHODS[method].rounds:
-        tuner = Tuner(task, data, METHODS[method], formats, scale)
+        tuner = Tuner(task.goal, task.recipe, METHODS[method], formats, scale)
         with reproducible(seed):
-            model, fitted = tuner.run(network, progress, checkpoint)
+            delta_rnn = tuner.network(network)
+            fitted = tuner.fit(delta_rnn, data, task.recipe.tune, progress, checkpoint)
+        model = delta_rnn.exported(data.name, data.labels)
     else:
         model, fitted = quantize_network(data.name, formats, network, data.labels), None
     made = {
-        "training": {
-            "seed": seed,
-            "method": method,
-            "recipe": _recipe_record(task.recipe),
-            "versions": versions(),
-        },
+        "training": training_record(task.recipe, method, seed),
         "validation": {
             "recordings": len(data.validation),
             "float": asdict(pretrained.fitted),
             "tuned": fitted and asdict(fitted),
         },
-        "formats_tried": [{**_format_record(c.formats), **asdict(c.score)} for c in candidates],
+        "formats_tried": [{**format_record(c.formats), **asdict(c.score)} for c in candidates],
         "input_scale": scale.tolist(),
     }
     return judge(task, data, pretrained, replace(model, extra=made), output, progress)
@@ -202,115 +191,23 @@ def judge(
             lambda then: status.update(f"{then.macs:.1%} of the MACs, loss {then.loss:.4f}"),
         )
         delta = with_thresholds(model, path[-1].thresholds)
-        judged = score(delta, test, goal)  # of what is written, golden's own word
         on_test = Twin(model, test, goal)
         (at_zero,) = on_test.measure([_zeros(model)])
         sweep = _sweep(path, on_test)
 
-    every = -(-len(test) // HELD_OUT)
-    held_out = test.pick(np.arange(0, len(test), every))
-    extra = {
-        **model.extra,
-        "source": data.source,
-        "licence": data.licence,
-        "readout": goal.readout,
-        "calibration": {
-            "recordings": len(frames),
-            "start": asdict(first),
-            "delta": asdict(path[-1].measured),
-            "steps": len(path) - 1,
-        },
-        "scores": {
-            "unit": goal.unit,
-            "recordings": len(test),
-            "float": pretrained.error,
-            "quantised": at_zero.error,
-            "delta": judged.error,
-            "occupancy_x": judged.occupancy_x,
-            "occupancy_h": judged.occupancy_h,
-            "mac_reduction_at_threshold_0": 1 / at_zero.macs,
-            "mac_reduction": 1 / judged.macs,
-        },
-        "sweep": sweep,
-        "held_out": {
-            "file": frames_path(output).name,
-            "rule": f"every test recording k with k % {every} == 0",
-            "recordings": len(held_out),
-            "frames": sum(len(x) for x in held_out.frames),
-            "delta": score(delta, held_out, goal).error,
-        },
+    calibration = {
+        "recordings": len(frames),
+        "start": asdict(first),
+        "delta": asdict(path[-1].measured),
+        "steps": len(path) - 1,
     }
-    if goal.output_scale is not None:
-        extra["output_scale"] = goal.output_scale
-    save_recordings(held_out, frames_path(output))
-    save_model(replace(delta, extra=extra), output)
-    return {
-        "task": data.name,
-        "model": str(output),
-        "frames": str(frames_path(output)),
-        "formats": _format_record(formats),
-        "layers": [asdict(layer) for layer in delta.parameters.layers],
-        **{key: extra[key] for key in ("scores", "held_out", "training")},
+    before = {
+        "float": pretrained.error,
+        "quantised": at_zero.error,
+        "mac_reduction_at_threshold_0": 1 / at_zero.macs,
     }
-
-
-def input_scale(std: Floats, activation: Q, span: float) -> Floats:
-    """What each feature is multiplied by, float64 [I]: ``span`` deviations reach the range's end.
-
-    Six digits: what the file says is what was used.
-    """
-    return np.array([float(f"{2.0**activation.m / (span * s):.6g}") for s in std])
-
-
-def versions() -> dict[str, str]:
-    """What the result depends on besides the seed."""
-    packages = {name: version(name) for name in ("torch", "aeon", "numpy")}
-    return {"python": platform.python_version(), **packages}
-
-
-@dataclass(frozen=True)
-class Tuner:
-    """Trains a float network on in the core's arithmetic."""
-
-    task: Task
-    data: Dataset
-    method: Method
-    formats: Formats
-    scale: Floats
-
-    def run(
-        self, network: FloatNetwork, progress: bool, checkpoint: Path | None
-    ) -> tuple[Model, FitRecord]:
-        """The integer network, with the thresholds it was trained with, and its record."""
-        recipe, data = self.task.recipe, self.data
-        delta_gru = DeltaGRU(network, self.formats)
-        if self.method.deltas:
-            delta_gru.set_thresholds((recipe.theta_x, *[recipe.theta_h] * (2 * recipe.layers)))
-        if self.method.noise:
-            delta_gru.noise = recipe.noise
-        # The noise of a recipe is in standard deviations, of which the format holds ``span``.
-        deviation = 2.0**self.formats.activation.m / recipe.span
-        parameters = replace(
-            recipe.tune,
-            sequence_noise=deviation * recipe.tune.sequence_noise,
-            frame_noise=deviation * recipe.tune.frame_noise,
-        )
-        fit = Fit(
-            self.task.goal,
-            parameters,
-            recipe.delta_cost if self.method.cost else 0.0,
-            self.formats.activation,
-            checkpoint,
-            "delta network",
-        )
-        zero = np.zeros(len(self.scale))
-        record = fit.run(
-            delta_gru,
-            data.train.standardized(zero, 1 / self.scale),
-            data.validation.standardized(zero, 1 / self.scale),
-            progress,
-        )
-        return delta_gru.exported(data.name, data.labels), record
+    extra = {**model.extra, "calibration": calibration, "sweep": sweep}
+    return write(goal, data, replace(delta, extra=extra), test, before, output)
 
 
 def _calibration(task: Task, data: Dataset, pretrained: Pretrained) -> Sequences:
@@ -332,13 +229,3 @@ def _sweep(path: list[Step[Score]], twin: Twin) -> list[dict[str, Any]]:
         {"thresholds": list(values), **asdict(found)}
         for values, found in zip(tried, twin.measure(tried), strict=True)
     ]
-
-
-def _recipe_record(recipe: Recipe) -> dict[str, Any]:
-    record = asdict(recipe)
-    del record["formats"]  # "formats_tried" has them, with what they scored
-    return record
-
-
-def _format_record(formats: Formats) -> dict[str, str]:
-    return {name: str(q) for name, q in vars(formats).items()}

@@ -1,5 +1,6 @@
 """Post-training quantisation: float layers to the integers of docs/numerics.md."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,12 @@ from golden.errors import refusal
 from golden.fixed import quantize
 from golden.gru import GRUWeights
 from golden.linear import LinearWeights
+from golden.lstm import LSTMWeights
 from golden.model import Model, Weights
 from golden.parameters import WEIGHT, WEIGHT_FRAC_MAX, Formats, LayerParameters
+from golden.recurrent import RecurrentWeights
 from train.data import Floats
-from train.network import FloatGRU, FloatLinear, FloatNetwork
+from train.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork, FloatRecurrent
 
 Layer = tuple[LayerParameters, Weights]
 
@@ -24,21 +27,26 @@ def quantize_network(
     extra: dict[str, Any] | None = None,
 ) -> Model:
     """The integer network of a float one, with every threshold at 0."""
-    quantized = [
-        quantize_gru(layer, formats)
-        if isinstance(layer, FloatGRU)
-        else quantize_linear(layer, formats)
-        for layer in network.layers
-    ]
+    quantized = [_QUANTIZE[type(layer)](layer, formats) for layer in network.layers]
     layers, weights = zip(*quantized, strict=True)
     return Model.of(name, formats, layers, weights, labels, extra)
 
 
 def quantize_gru(layer: FloatGRU, formats: Formats) -> Layer:
     """A GRU layer."""
+    return _quantize_recurrent("gru", GRUWeights, layer, formats)
+
+
+def quantize_lstm(layer: FloatLSTM, formats: Formats) -> Layer:
+    """An LSTM layer."""
+    return _quantize_recurrent("lstm", LSTMWeights, layer, formats)
+
+
+def _quantize_recurrent(
+    kind: str, weights: type[RecurrentWeights], layer: FloatRecurrent, formats: Formats
+) -> tuple[LayerParameters, Any]:
     frac = weight_frac(layer.weight_x, layer.weight_h)
-    parameters = LayerParameters("gru", layer.inputs, layer.units, frac, 0, 0)
-    return parameters, GRUWeights(
+    return LayerParameters(kind, layer.inputs, layer.units, frac, 0, 0), weights(
         quantize_weight(layer.weight_x, frac),
         quantize_weight(layer.weight_h, frac),
         quantize_bias(layer.bias, formats.accumulator_frac(frac)),
@@ -53,6 +61,13 @@ def quantize_linear(layer: FloatLinear, formats: Formats) -> Layer:
         quantize_weight(layer.weight, frac),
         quantize_bias(layer.bias, formats.accumulator_frac(frac)),
     )
+
+
+_QUANTIZE: dict[type, Callable[[Any, Formats], Layer]] = {
+    FloatGRU: quantize_gru,
+    FloatLSTM: quantize_lstm,
+    FloatLinear: quantize_linear,
+}
 
 
 def weight_frac(*weights: Floats) -> int:

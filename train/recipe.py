@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from golden.errors import refusal
 from golden.fixed import Q
 from golden.parameters import Formats
 from train.data import Dataset
 from train.fit import FitParameters
+from train.float_rnn import CELLS
 from train.goals import Goal
 from train.thresholds import Budget
 
@@ -17,10 +19,11 @@ class Recipe:
 
     Parameters
     ----------
-    units, layers
-        H and the number of GRU layers.
+    units, layers, cell
+        H, the number of recurrent layers, and their kind: "gru" or "lstm".
     fit, tune
-        How to train the float network, and how to go on in the core's arithmetic.
+        How to train from random weights, and how to go on in the core's arithmetic from a float
+        network.
     theta_x, theta_h
         Thresholds to train with, in activation LSBs: the input's, and those of whatever training
         can move (h of all layers, x of the layers above the first).
@@ -30,7 +33,7 @@ class Recipe:
         Weight of the L1 cost on deltas.
     formats
         What to try, cheapest first; the first that loses no more than ``format_tolerance`` of loss
-        to the best of them is taken.
+        to the best of them is taken. From scratch there is nothing to try them on: the first.
     span
         Standard deviations of a feature that the activation format reaches from 0: features are
         scaled so that it does, and not centred, because the first layer's bias can do that.
@@ -44,6 +47,7 @@ class Recipe:
 
     units: int
     layers: int = 1
+    cell: str = "gru"
     fit: FitParameters
     tune: FitParameters
     theta_x: int
@@ -55,6 +59,10 @@ class Recipe:
     span: float = 8.0
     shifted_copies: int = 0
     budget: Budget
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise refusal("cell", repr(self.cell), " or ".join(repr(cell) for cell in CELLS))
 
 
 @dataclass(frozen=True)

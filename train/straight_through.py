@@ -13,6 +13,8 @@ from torch.autograd.function import once_differentiable
 
 from golden.fixed import Q
 
+EXACT_BITS = 24  # of an integer, sign not among them, that float32 holds
+
 
 def to_grid(v: Tensor, q: Q) -> Tensor:
     """sat(floor(v * 2^f + 1/2)) / 2^f: ``v`` as ``q`` holds it. A new tensor; no gradient."""

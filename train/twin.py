@@ -6,7 +6,7 @@ import torch
 
 from golden.model import Model
 from train.data import Sequences
-from train.delta_gru import DeltaGRU
+from train.delta_rnn import DeltaRNN
 from train.forward import Pass
 from train.goals import Goal, padded, unpadded
 from train.network import dequantized
@@ -29,7 +29,7 @@ class Twin:
 
     def __init__(self, model: Model, data: Sequences, goal: Goal) -> None:
         self._goal, self._data = goal, data
-        self._network = DeltaGRU(dequantized(model), model.parameters.formats).eval()
+        self._network = DeltaRNN(dequantized(model), model.parameters.formats).eval()
         self._frames, self._mask = padded(data.frames)
         self._frames /= model.parameters.formats.activation.scale
 

@@ -12,7 +12,7 @@ from golden.fixed import Q
 from golden.model import load_model
 from golden.network import run_sequences
 from train.data import load_recordings
-from train.pipeline import frames_path
+from train.writing import frames_path
 
 COLOURS = {
     "plain": "tab:grey",

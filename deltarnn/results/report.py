@@ -1,19 +1,19 @@
 """What the runs say, as data: every figure of the tables and pictures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deltarnn.results.studies import LADDER, Study, models
+from deltarnn.results.studies import CLIMBER, IncrementalStudy, ScratchStudy, Study
 from golden.model import Model, load_model
-from golden.parameters import CoreParameters
+from golden.parameters import KINDS, CoreParameters
 from sim.simulate import simulate
 from sim.simulator import Simulator
 from train.data import load_recordings
 from train.goals import Value
-from train.pipeline import frames_path
+from train.writing import frames_path
 
 LANES, ACTIVATIONS = 8, 2  # of the cores that are simulated
 SIMULATED_FRAMES = 4000  # of the held-out recordings, about
@@ -32,35 +32,105 @@ def report(
     found: dict[str, Any] = {"lanes": LANES, "activations": ACTIVATIONS, "studies": {}}
     for name, study in wanted.items():
         say(name)
-        methods = {method: _method(models(study, folder, method)) for method in study.methods}
-        entry: dict[str, Any] = {"methods": methods}
-        found["studies"][name] = entry
-        best = study.path(folder, study.methods[-1], study.seeds[0])
-        if not name.startswith(f"{LADDER}_"):
-            entry["formats"] = load_model(best).extra["formats_tried"]
-            entry["cycles"] = _cycles(best, simulator)
-            goal = study.task().goal
-            if isinstance(goal, Value):
-                entry["persistence"] = goal.persistence(load_recordings(frames_path(best)).labels)
+        found["studies"][name] = _ENTRIES[type(study)](study, folder, simulator)
     return found
+
+
+def _of_methods(study: Study, folder: Path, simulator: Simulator) -> dict[str, Any]:
+    methods = {method: _method(study.models(folder, method)) for method in study.methods}
+    entry: dict[str, Any] = {"methods": methods}
+    best = study.path(folder, study.methods[-1], study.seeds[0])
+    if not study.name.startswith(f"{CLIMBER}_"):
+        entry["formats"] = load_model(best).extra["formats_tried"]
+        entry["cycles"] = _cycles(best, simulator)
+        goal = study.task().goal
+        if isinstance(goal, Value):
+            entry["persistence"] = goal.persistence(load_recordings(frames_path(best)).labels)
+    return entry
 
 
 def _method(runs: list[Model]) -> dict[str, Any]:
     scores = [run.extra["scores"] for run in runs]
     figures = ("float", "quantised", "delta", "occupancy_x", "occupancy_h", "mac_reduction")
     return {
-        "unit": scores[0]["unit"],
-        "recordings": scores[0]["recordings"],
-        "seeds": [run.extra["training"]["seed"] for run in runs],
-        "network": [runs[0].parameters.inputs, *(k.units for k in runs[0].parameters.layers)],
-        "weights": runs[0].parameters.weights,
-        "formats": {k: str(q) for k, q in vars(runs[0].parameters.formats).items()},
-        "thresholds": [
-            [[layer.theta_x, layer.theta_h] for layer in run.parameters.layers] for run in runs
-        ],
+        **_network(runs),
         **{figure: _spread([score[figure] for score in scores]) for figure in figures},
         "sweeps": [run.extra["sweep"] for run in runs],
     }
+
+
+def _network(runs: list[Model]) -> dict[str, Any]:
+    """What all runs of a method say of themselves."""
+    scores, parameters = runs[0].extra["scores"], runs[0].parameters
+    unused = {kind.state for kind in KINDS.values()}
+    unused -= {KINDS[layer.kind].state for layer in parameters.recurrent}
+    return {
+        "unit": scores["unit"],
+        "recordings": scores["recordings"],
+        "seeds": [run.extra["training"]["seed"] for run in runs],
+        "network": [parameters.inputs, *(layer.units for layer in parameters.layers)],
+        "weights": parameters.weights,
+        "formats": {k: str(q) for k, q in vars(parameters.formats).items() if k not in unused},
+        "thresholds": [
+            [[layer.theta_x, layer.theta_h] for layer in run.parameters.layers] for run in runs
+        ],
+    }
+
+
+def _from_scratch(study: Study, folder: Path, _: Simulator) -> dict[str, Any]:
+    """Errors of the test part, and what training cost to its last epoch."""
+    methods = {}
+    for method in study.methods:
+        runs = study.models(folder, method)
+        epochs = [run.extra["training"]["epochs"] for run in runs]
+        scores = [run.extra["scores"] for run in runs]
+        figures = {"error": "delta", "mac_reduction": "mac_reduction"}
+        methods[method] = {
+            **_network(runs),
+            **{name: _spread([s[figure] for s in scores]) for name, figure in figures.items()},
+            **_training([each[-1] for each in epochs]),
+            **{
+                key: _spread([float(np.mean([epoch[key] for epoch in each])) for each in epochs])
+                for key in ("occupancy_x", "occupancy_h")
+            },
+            "epochs": epochs,
+        }
+    return {"scratch": methods}
+
+
+def _in_increments(study: Study, folder: Path, _: Simulator) -> dict[str, Any]:
+    """Errors of the test part after each step, and what the step cost."""
+    methods = {}
+    for method in study.methods:
+        runs = study.models(folder, method)
+        steps = zip(*(run.extra["training"]["steps"] for run in runs), strict=True)
+        methods[method] = {
+            **_network(runs),
+            "steps": [
+                {
+                    **{key: together[0][key] for key in ("known", "sequences")},
+                    **{k: _spread([step[k] for step in together]) for k in ("error", "old", "new")},
+                    **_training(together),
+                }
+                for together in steps
+            ],
+        }
+    return {"increments": methods}
+
+
+def _training(runs: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Multiply-accumulates, and their share of the dense network's."""
+    return {
+        "operations": _spread([run["operations"] for run in runs]),
+        "share": _spread([run["operations"] / run["dense"] for run in runs]),
+    }
+
+
+_ENTRIES: dict[type[Study], Callable[[Study, Path, Simulator], dict[str, Any]]] = {
+    Study: _of_methods,
+    ScratchStudy: _from_scratch,
+    IncrementalStudy: _in_increments,
+}
 
 
 def _spread(values: list[float]) -> dict[str, float]:

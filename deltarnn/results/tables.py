@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deltarnn.results.studies import LADDER
+from deltarnn.results.studies import CLIMBER
 from golden.errors import refusal
 from golden.files import written_aside
 
@@ -68,7 +68,7 @@ _FIGURES = ["float", "integers", "with thresholds", "x fired", "h fired", "times
 
 def ladder(found: Report) -> str:
     """Every method on one task."""
-    methods = found["studies"].get(LADDER, {"methods": {}})["methods"]
+    methods = found["studies"].get(CLIMBER, {"methods": {}})["methods"]
     rows = [[name, *_rows(entry)] for name, entry in methods.items()]
     return _markdown(["method", *_FIGURES], rows)
 
@@ -93,30 +93,33 @@ def speakers(found: Report) -> str:
     rows = [
         [name.rpartition("_")[2], *_rows(study["methods"]["sparse"])]
         for name, study in found["studies"].items()
-        if name.startswith(f"{LADDER}_")
+        if name.startswith(f"{CLIMBER}_")
     ]
     return _markdown(["speaker left out", *_FIGURES], rows)
 
 
 def formats(found: Report) -> str:
-    """What the float network loses to each format, on the validation part at thresholds 0."""
+    """What the float network loses to each format, on the validation part at thresholds 0: of
+    activations, and of what a neuron keeps.
+    """
     rows = []
     for name, study in _whole(found).items():
         unit = next(iter(study["methods"].values()))["unit"]
         taken = list(study["methods"].values())[-1]["formats"]
+        kept = "state" if "state" in taken else "cell"
         for entry in study["formats"]:
-            mark = all(entry[key] == taken[key] for key in ("activation", "state"))
+            mark = all(entry[key] == taken[key] for key in taken)
             error = {"mean": entry["error"], "least": entry["error"], "greatest": entry["error"]}
             rows.append(
                 [
                     name,
-                    f"{entry['activation']} / {entry['state']}" + (" (taken)" if mark else ""),
+                    f"{entry['activation']} / {entry[kept]}" + (" (taken)" if mark else ""),
                     f"{entry['loss']:.4f}",
                     _error(error, unit),
                     *(f"{100 * entry[key]:.1f} %" for key in ("occupancy_x", "occupancy_h")),
                 ]
             )
-    header = ["task", "activation / state", "loss", "error", "x fired", "h fired"]
+    header = ["task", "activation / kept", "loss", "error", "x fired", "h fired"]
     return _markdown(header, rows)
 
 
@@ -142,6 +145,37 @@ def cycles(found: Report) -> str:
     return _markdown([*header, "cycles", "times fewer by count", "in cycles"], rows)
 
 
+def scratch(found: Report) -> str:
+    """The whole of training as a delta network, beside the dense one."""
+    rows = [
+        [
+            name,
+            _error(entry["error"], entry["unit"]),
+            *(_percent(entry[key]) for key in ("occupancy_x", "occupancy_h")),
+            f"{entry['operations']['mean'] / 1e9:.1f} G",
+            _spread(entry["share"], 100, "{:.1f}", " %"),
+        ]
+        for study in found["studies"].values()
+        for name, entry in study.get("scratch", {}).items()
+    ]
+    header = ["training", "test error", "x fired", "h fired", "multiply-accumulates", "of dense"]
+    return _markdown(header, rows)
+
+
+def increments(found: Report) -> str:
+    """Error after each step of incremental learning, dense and delta beside each other."""
+    rows = []
+    for study in found["studies"].values():
+        methods = study.get("increments", {})
+        for together in zip(*(entry["steps"] for entry in methods.values()), strict=True):
+            rows.append([str(together[0]["known"]), f"{together[0]['sequences']:,}"])
+            for entry, step in zip(methods.values(), together, strict=True):
+                rows[-1] += [_error(step[key], entry["unit"]) for key in ("error", "old", "new")]
+            rows[-1] += [_spread(together[-1]["share"], 100, "{:.1f}", " %")]
+    errors = [f"{name}: {part}" for name in ("dense", "delta") for part in ("all", "old", "new")]
+    return _markdown(["words", "recordings learned", *errors, "operations of dense"], rows)
+
+
 def _whole(found: Report) -> dict[str, Report]:
     return {name: study for name, study in found["studies"].items() if "cycles" in study}
 
@@ -152,4 +186,6 @@ TABLES: dict[str, Callable[[Report], str]] = {
     "speakers": speakers,
     "formats": formats,
     "cycles": cycles,
+    "scratch": scratch,
+    "increments": increments,
 }

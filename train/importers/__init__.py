@@ -1,7 +1,7 @@
 """Networks that somebody else trained: each reader makes a float network of one kind of file.
 
-A reader takes GRU layers and one linear read-out, and refuses by name whatever it can't say in
-these terms.
+A reader takes GRU and LSTM layers and one linear read-out, and refuses by name whatever it can't
+say in these terms.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def read_network(path: Path) -> FloatNetwork:
     Raises
     ------
     ValueError
-        Where it is no such file, or holds something that a delta GRU cannot do.
+        Where it is no such file, or holds something that the core cannot do.
     ModuleNotFoundError
         Where the package that reads such files is not installed.
     """

@@ -1,4 +1,4 @@
-"""Keras 3: a saved model (.keras), a chain of GRU layers and one Dense layer.
+"""Keras 3: a saved model (.keras), a chain of GRU and LSTM layers and one Dense layer.
 
 The archive is read as what it is, JSON and HDF5; Keras is not needed and no code in it is run.
 """
@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,31 @@ import numpy as np
 
 from golden.errors import refusal
 from train.data import Floats
-from train.network import FloatGRU, FloatLinear, FloatNetwork, gates_in_order
+from train.network import (
+    FloatGRU,
+    FloatLinear,
+    FloatLSTM,
+    FloatNetwork,
+    FloatRecurrent,
+    gates_in_order,
+)
 
 # What changes no value when a network is used.
 _PASSES = ("InputLayer", "Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout")
 _ENDS = ("linear", "softmax")  # a softmax keeps the greatest result greatest
 _INSTEAD = {
-    "LSTM": "a GRU: train one, its gates are fewer",
-    "SimpleRNN": "a GRU",
+    "SimpleRNN": "a GRU or an LSTM",
     "Bidirectional": "one direction: frames come singly, in order",
     "BatchNormalization": "it folded into the layer before or after",
 }
-# What a GRU layer must say of itself; all else is as free as Keras leaves it.
+# What a layer must say of itself; all else is as free as Keras leaves it.
 _REQUIRED = {
-    "reset_after": (True, "reset_after=True: train it again so"),
     "activation": ("tanh", "tanh"),
     "recurrent_activation": ("sigmoid", "sigmoid"),
     "go_backwards": (False, "one direction: frames come singly, in order"),
 }
+
+_REQUIRED_OF_GRU = {"reset_after": (True, "reset_after=True: train it again so"), **_REQUIRED}
 
 
 def read(path: Path) -> FloatNetwork:
@@ -68,22 +76,25 @@ def _chain(config: dict[str, Any], source: str) -> list[dict[str, Any]]:
 
 
 def _network(chain: list[dict[str, Any]], weights: h5py.File, source: str) -> FloatNetwork:
-    layers: list[FloatGRU | FloatLinear] = []
+    layers: list[FloatRecurrent | FloatLinear] = []
     seen: Counter[str] = Counter()
     for layer in chain:
         kind, config = layer["class_name"], layer["config"]
         name = f"{source}, layer {config['name']!r}"
         group = f"layers/{kind.lower()}" + (f"_{seen[kind]}" if seen[kind] else "")
         seen[kind] += 1
-        if kind == "GRU":
-            layers.append(_gru(config, _arrays(weights, f"{group}/cell/vars"), name))
+        if kind in _RECURRENT:
+            stored = _arrays(weights, f"{group}/cell/vars")
+            layers.append(_RECURRENT[kind](config, stored, name))
         elif kind == "Dense":
             if config["activation"] not in _ENDS:
                 raise refusal(name, f"activation {config['activation']}", " or ".join(_ENDS))
             layers.append(_dense(config, _arrays(weights, f"{group}/vars")))
         elif kind not in _PASSES:
             raise refusal(
-                name, f"{kind}, which the core does not have", _INSTEAD.get(kind, "GRU, Dense")
+                name,
+                f"{kind}, which the core does not have",
+                _INSTEAD.get(kind, "GRU, LSTM, Dense"),
             )
     try:
         return FloatNetwork(tuple(layers))
@@ -92,13 +103,31 @@ def _network(chain: list[dict[str, Any]], weights: h5py.File, source: str) -> Fl
 
 
 def _gru(config: dict[str, Any], stored: list[Floats], name: str) -> FloatGRU:
-    for key, (needed, expected) in _REQUIRED.items():
-        if config[key] != needed:
-            raise refusal(name, f"{key} {config[key]}", expected)
+    _require(config, _REQUIRED_OF_GRU, name)
     weight_x, weight_h = (weight.T for weight in stored[:2])
     bias = stored[2] if config["use_bias"] else np.zeros((2, len(weight_h)))
     # Keras has z, r, h; its z is the specification's u.
     return FloatGRU(*(gates_in_order(rows, (1, 0, 2)) for rows in (weight_x, weight_h, *bias)))
+
+
+def _lstm(config: dict[str, Any], stored: list[Floats], name: str) -> FloatLSTM:
+    """Keras has i, f, c, o: the specification's order."""
+    _require(config, _REQUIRED, name)
+    weight_x, weight_h = (weight.T for weight in stored[:2])
+    bias = stored[2] if config["use_bias"] else np.zeros(len(weight_h))
+    return FloatLSTM.with_bias(weight_x, weight_h, bias)
+
+
+def _require(config: dict[str, Any], required: dict[str, tuple[object, str]], name: str) -> None:
+    for key, (needed, expected) in required.items():
+        if config[key] != needed:
+            raise refusal(name, f"{key} {config[key]}", expected)
+
+
+_RECURRENT: dict[str, Callable[[dict[str, Any], list[Floats], str], FloatRecurrent]] = {
+    "GRU": _gru,
+    "LSTM": _lstm,
+}
 
 
 def _dense(config: dict[str, Any], stored: list[Floats]) -> FloatLinear:

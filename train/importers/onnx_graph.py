@@ -1,5 +1,8 @@
-"""ONNX: a graph of GRU nodes and a linear read-out (onnx.ai, operators GRU, Gemm, MatMul)."""
+"""ONNX: a graph of GRU and LSTM nodes and a linear read-out (onnx.ai, operators of these names,
+Gemm, MatMul).
+"""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,14 @@ from onnx.reference import ReferenceEvaluator
 
 from golden.errors import refusal
 from train.data import Floats
-from train.network import FloatGRU, FloatLinear, FloatNetwork, gates_in_order
+from train.network import (
+    FloatGRU,
+    FloatLinear,
+    FloatLSTM,
+    FloatNetwork,
+    FloatRecurrent,
+    gates_in_order,
+)
 
 # What moves values and changes none; and what comes last and keeps the greatest result greatest.
 _MOVES = ("Cast", "Dropout", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze")
@@ -23,11 +33,39 @@ _MAKES = ("Concat", "Constant", "ConstantOfShape", "Expand", "Shape")
 _FRAMES, _TOLERANCE = 7, 1e-4  # of the comparison with the graph itself
 
 _INSTEAD = {
-    "LSTM": "a GRU: train one, its gates are fewer",
-    "RNN": "a GRU",
+    "RNN": "a GRU or an LSTM",
     "BatchNormalization": "it folded into the layer before or after",
     "Relu": "a read-out without it",
 }
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """What ONNX says of a recurrent operator.
+
+    Attributes
+    ----------
+    kind
+        The layer that it becomes.
+    order
+        Where that layer's gates are among the operator's.
+    functions
+        The activations that the core has, which are ONNX' defaults.
+    states
+        Inputs of the node that say where it begins, which must be 0.
+    """
+
+    kind: type[FloatRecurrent]
+    order: tuple[int, ...]
+    functions: tuple[str, ...]
+    states: tuple[int, ...]
+
+
+_CELLS = {
+    "GRU": _Cell(FloatGRU, (1, 0, 2), ("Sigmoid", "Tanh"), (5,)),  # its gates are z, r, h
+    "LSTM": _Cell(FloatLSTM, (0, 2, 3, 1), ("Sigmoid", "Tanh", "Tanh"), (5, 6)),  # i, o, f, c
+}
+_PEEPHOLES = 7  # that input of an LSTM
 
 
 def read(path: Path) -> FloatNetwork:
@@ -79,7 +117,7 @@ def _check(model: onnx.ModelProto, result: str, network: FloatNetwork, source: s
         if difference <= _TOLERANCE * max(1.0, float(np.abs(expected).max())):
             return
         reason = f"results that differ by {difference:.2g}"
-    raise refusal(source, reason, "a graph that is GRU layers and a read-out, frame by frame")
+    raise refusal(source, reason, "a graph that is recurrent layers and a read-out, frame by frame")
 
 
 class _Graph:
@@ -100,7 +138,7 @@ class _Graph:
         return numpy_helper.to_array(tensor)
 
     def network(self) -> FloatNetwork:
-        layers: list[FloatGRU | FloatLinear] = []
+        layers: list[FloatRecurrent | FloatLinear] = []
         ended = False
         for node in self._nodes:
             name = f"{self._source}, node {node.op_type} {node.name!r}"
@@ -110,8 +148,8 @@ class _Graph:
                 self._move(node)
             elif ended:
                 raise refusal(name, "it behind the last layer", "nothing there")
-            elif node.op_type == "GRU":
-                layers.append(self._gru(node, name))
+            elif node.op_type in _CELLS:
+                layers.append(self._recurrent(node, _CELLS[node.op_type], name))
                 self.result = next(filter(None, node.output), "")
             elif node.op_type in ("Gemm", "MatMul"):
                 layers.append(self._linear(node, name))
@@ -122,7 +160,7 @@ class _Graph:
             elif node.op_type in _ENDS:
                 ended = True
             else:
-                expected = _INSTEAD.get(node.op_type, "GRU, Gemm, or MatMul and Add")
+                expected = _INSTEAD.get(node.op_type, "GRU, LSTM, Gemm, or MatMul and Add")
                 raise refusal(name, "an operation that the core does not have", expected)
         try:
             return FloatNetwork(tuple(layers))
@@ -161,39 +199,45 @@ class _Graph:
             raise refusal(name, f"{what} computed in the graph", "weights in the file")
         return self._constants[key].astype(np.float64)
 
-    def _gru(self, node: onnx.NodeProto, name: str) -> FloatGRU:
-        attributes = {"direction": b"forward", "linear_before_reset": 0, **_attributes(node)}
+    def _recurrent(self, node: onnx.NodeProto, cell: _Cell, name: str) -> FloatRecurrent:
+        attributes = {"direction": b"forward", **_attributes(node)}
         if attributes["direction"] != b"forward":
             direction = attributes["direction"].decode()
             raise refusal(name, direction, "one direction: frames come singly, in order")
-        if not attributes["linear_before_reset"]:
+        if node.op_type == "GRU" and not attributes.get("linear_before_reset"):
             expected = "linear_before_reset = 1 (Keras: reset_after=True); train it again so"
             raise refusal(name, "the reset gate before the product", expected)
-        functions = [f.decode() for f in attributes.get("activations", [b"Sigmoid", b"Tanh"])]
-        if functions != ["Sigmoid", "Tanh"]:
-            raise refusal(name, f"activations {', '.join(functions)}", "Sigmoid, Tanh")
+        if attributes.get("input_forget"):
+            raise refusal(name, "an input gate that is 1 - f", "input_forget = 0")
+        functions = tuple(f.decode() for f in attributes.get("activations", ()))
+        if functions not in ((), cell.functions):
+            raise refusal(name, f"activations {', '.join(functions)}", ", ".join(cell.functions))
         if "clip" in attributes:
             raise refusal(name, f"clip {attributes['clip']:g}", "none")
-        initial = node.input[5] if len(node.input) > 5 else ""
-        if initial:
-            value = self._constants.get(initial)
-            if value is None or value.any():
-                found = (
-                    "an initial state that is an input" if value is None else "one that is not 0"
-                )
-                raise refusal(name, found, "the state at 0, as after a reset")
+        for n in cell.states:
+            self._require_zero(node, n, name)
+        if len(node.input) > _PEEPHOLES and node.input[_PEEPHOLES]:
+            raise refusal(name, "peepholes P", "an LSTM without")
         weight_x, weight_h = (
             self._weights(node, n, name, what) for n, what in ((1, "W"), (2, "R"))
         )
         if weight_x is None or weight_h is None:
             raise refusal(name, "no W or no R", "both")
-        units = weight_h.shape[-1]
+        rows = weight_h.shape[1]
         bias = self._weights(node, 3, name, "B")
-        biases = np.zeros((2, 3 * units)) if bias is None else bias.reshape(2, 3 * units)
-        # ONNX has z, r, h; its z is the specification's u.
-        return FloatGRU(
-            *(gates_in_order(rows, (1, 0, 2)) for rows in (weight_x[0], weight_h[0], *biases))
+        biases = np.zeros((2, rows)) if bias is None else bias.reshape(2, rows)
+        in_order = (
+            gates_in_order(each, cell.order) for each in (weight_x[0], weight_h[0], *biases)
         )
+        return cell.kind(*in_order)
+
+    def _require_zero(self, node: onnx.NodeProto, n: int, name: str) -> None:
+        """Refuses input ``n``, an initial state, if it is there and not known to be 0."""
+        key = node.input[n] if n < len(node.input) else ""
+        value = self._constants.get(key)
+        if key and (value is None or value.any()):
+            found = "an initial state that is an input" if value is None else "one that is not 0"
+            raise refusal(name, found, "the state at 0, as after a reset")
 
     def _linear(self, node: onnx.NodeProto, name: str) -> FloatLinear:
         weight = self._weights(node, 1, name, "weights")

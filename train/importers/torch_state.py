@@ -10,18 +10,19 @@ from safetensors import SafetensorError, safe_open
 
 from golden.errors import refusal
 from train.data import Floats
-from train.network import FloatGRU, FloatLinear, FloatNetwork
+from train.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork, FloatRecurrent
 
 _CELL = re.compile(
     r"(?P<prefix>.*?)(?P<what>weight|bias)_(?P<of>ih|hh|hr)_l(?P<k>\d+)(?P<back>_\w+)?"
 )
-_OTHERS = {1: "an RNN", 4: "an LSTM"}  # by the gates there are
+_KINDS: dict[int, type[FloatRecurrent]] = {3: FloatGRU, 4: FloatLSTM}  # by the gates there are
+_WANTED = "nn.GRU or nn.LSTM, and one nn.Linear"
 
 State = dict[str, Floats]
 
 
 def read(path: Path) -> FloatNetwork:
-    """The network in a file of tensors, named as ``nn.GRU`` and ``nn.Linear`` name theirs."""
+    """The network in a file of tensors with the names of ``nn.GRU``, ``nn.LSTM``, ``nn.Linear``."""
     state = _safetensors(path) if path.suffix == ".safetensors" else _saved(path)
     return network_of(state, str(path))
 
@@ -29,7 +30,8 @@ def read(path: Path) -> FloatNetwork:
 def network_of(state: State, source: str) -> FloatNetwork:
     """Layers in the order of their names' first appearance; ``source`` is what errors begin with.
 
-    PyTorch's gates r, z, n are the specification's r, u, c, and so is its update.
+    PyTorch's gates r, z, n are the specification's r, u, c, and so is its update; i, f, g, o are
+    named alike.
     """
     cells: dict[tuple[str, int], State] = {}
     linear: dict[str, State] = {}
@@ -39,20 +41,21 @@ def network_of(state: State, source: str) -> FloatNetwork:
             prefix, _, name = key.rpartition(".")
             if name not in ("weight", "bias") or tensor.ndim != (2 if name == "weight" else 1):
                 shape = list(tensor.shape)
-                raise refusal(f"{source}, {key}", f"a tensor {shape}", "nn.GRU and one nn.Linear")
+                raise refusal(f"{source}, {key}", f"a tensor {shape}", _WANTED)
             linear.setdefault(prefix, {})[name] = tensor
             continue
         if cell["back"]:
             raise refusal(f"{source}, {key}", "bidirectional", "one direction: frames come singly")
         if cell["of"] == "hr":
-            raise refusal(f"{source}, {key}", "an LSTM with projections", "nn.GRU")
+            raise refusal(f"{source}, {key}", "an LSTM with projections", "one without")
         layer = cells.setdefault((cell["prefix"], int(cell["k"])), {})
         layer[f"{cell['what']}_{cell['of']}"] = tensor
     if len(linear) > 1:
         found = ", ".join(repr(prefix) for prefix in linear)
         raise refusal(source, f"linear layers {found}", "one read-out at most")
-    layers: list[FloatGRU | FloatLinear] = [
-        _gru(tensors, f"{source}, {prefix}layer {k}") for (prefix, k), tensors in cells.items()
+    layers: list[FloatRecurrent | FloatLinear] = [
+        _recurrent(tensors, f"{source}, {prefix}layer {k}")
+        for (prefix, k), tensors in cells.items()
     ]
     for prefix, tensors in linear.items():
         if "weight" not in tensors:
@@ -65,26 +68,29 @@ def network_of(state: State, source: str) -> FloatNetwork:
         raise ValueError(f"{source}: {error}") from None
 
 
-def _gru(tensors: State, name: str) -> FloatGRU:
+def _recurrent(tensors: State, name: str) -> FloatRecurrent:
     for key in ("weight_ih", "weight_hh"):
         if key not in tensors:
-            raise refusal(name, f"no {key}", "both weights of a GRU layer")
+            raise refusal(name, f"no {key}", "both weights of a layer")
     weight_x, weight_h = tensors["weight_ih"], tensors["weight_hh"]
     units = weight_h.shape[-1]
     gates, rest = divmod(len(weight_h), units)
-    if gates in _OTHERS and not rest:
-        raise refusal(name, _OTHERS[gates], "a GRU: train one, its gates are fewer")
+    if rest or gates not in _KINDS:
+        found = (
+            "an RNN" if gates == 1 and not rest else f"shape {list(weight_h.shape)} of weight_hh"
+        )
+        raise refusal(name, found, "[3H, H] of a GRU or [4H, H] of an LSTM")
+    rows = len(weight_h)
     expected = {
-        "weight_ih": (3 * units, weight_x.shape[-1]),
-        "weight_hh": (3 * units, units),
-        "bias_ih": (3 * units,),
-        "bias_hh": (3 * units,),
+        "weight_ih": (rows, weight_x.shape[-1]),
+        "bias_ih": (rows,),
+        "bias_hh": (rows,),
     }
     for key, shape in expected.items():
         if key in tensors and tensors[key].shape != shape:
             raise refusal(f"{name} {key}", f"shape {list(tensors[key].shape)}", f"{list(shape)}")
-    none = np.zeros(3 * units)
-    return FloatGRU(weight_x, weight_h, tensors.get("bias_ih", none), tensors.get("bias_hh", none))
+    biases = (tensors.get(key, np.zeros(rows)) for key in ("bias_ih", "bias_hh"))
+    return _KINDS[gates](weight_x, weight_h, *biases)
 
 
 def _safetensors(path: Path) -> State:

@@ -5,7 +5,16 @@ from importlib import import_module
 from golden.errors import refusal
 from train.recipe import Task
 
-TASKS = ("japanese_vowels", "digits", "strings", "wake_words", "comma2k19", "kitti", "gestures")
+TASKS = (
+    "japanese_vowels",
+    "digits",
+    "strings",
+    "wake_words",
+    "command_words",
+    "comma2k19",
+    "kitti",
+    "gestures",
+)
 
 
 def find_task(name: str) -> Task:

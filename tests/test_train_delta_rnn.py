@@ -11,8 +11,16 @@ from golden.network import run_sequences  # noqa: E402
 from golden.parameters import Formats  # noqa: E402
 from golden.tables import sigmoid_table, tanh_table  # noqa: E402
 from tests.networks import random_model  # noqa: E402
-from train.delta_gru import DeltaGRU  # noqa: E402
-from train.network import FloatGRU, FloatLinear, FloatNetwork, dequantized  # noqa: E402
+from train.delta_gru import _Recurrence as GRURecurrence  # noqa: E402
+from train.delta_lstm import _Recurrence as LSTMRecurrence  # noqa: E402
+from train.delta_rnn import DeltaRNN  # noqa: E402
+from train.network import (  # noqa: E402
+    FloatGRU,
+    FloatLinear,
+    FloatLSTM,
+    FloatNetwork,
+    dequantized,
+)
 from train.straight_through import held, rounded, to_grid  # noqa: E402
 
 FORMATS = {
@@ -21,20 +29,37 @@ FORMATS = {
     "driving": Formats(activation=Q(2, 5), state=Q(2, 5)),
     "driving, wide state": Formats(activation=Q(2, 5), state=Q(1, 14)),
 }
+LSTM_FORMATS = {
+    "defaults": Formats(),
+    "coarse cell": Formats(cell=Q(3, 6)),
+    "cell coarser than a gate": Formats(cell=Q(4, 4)),
+    "driving, narrow cell": Formats(activation=Q(2, 5), cell=Q(1, 14)),
+    "fine activation": Formats(activation=Q(0, 7), cell=Q(5, 10)),
+}
 THRESHOLDS = {"none": (0, 0, 0, 0, 0), "some": (9, 3, 2, 5, 4), "one": (0, 4, 0, 0, 0)}
 I, H, O = 6, (12, 7), 3  # noqa: E741
 
 
-def network(seed: int, size: float = 0.6) -> FloatNetwork:
+KINDS = {
+    "gru": (FloatGRU, FloatGRU),
+    "lstm": (FloatLSTM, FloatLSTM),
+    "gru, lstm": (FloatGRU, FloatLSTM),
+    "lstm, gru": (FloatLSTM, FloatGRU),
+}
+GATES = {FloatGRU: 3, FloatLSTM: 4}
+
+
+def network(seed: int, size: float = 0.6, kinds=KINDS["gru"]) -> FloatNetwork:
     rng = np.random.default_rng(seed)
 
-    def gru(inputs: int, units: int) -> FloatGRU:
-        rows = 3 * units
+    def layer(kind, inputs: int, units: int):
+        rows = GATES[kind] * units
         shapes = ((rows, inputs), (rows, units), (rows,), (rows,))
-        return FloatGRU(*(rng.normal(size=shape) * size for shape in shapes))
+        return kind(*(rng.normal(size=shape) * size for shape in shapes))
 
+    recurrent = [layer(*each) for each in zip(kinds, (I, H[0]), H, strict=True)]
     readout = FloatLinear(rng.normal(size=(O, H[1])), rng.normal(size=O))
-    return FloatNetwork((gru(I, H[0]), gru(H[0], H[1]), readout))
+    return FloatNetwork((*recurrent, readout))
 
 
 def walks(seed: int, count: int = 5, frames: int = 40) -> np.ndarray:
@@ -43,15 +68,23 @@ def walks(seed: int, count: int = 5, frames: int = 40) -> np.ndarray:
     return np.clip(np.cumsum(steps, axis=1), -128, 127).astype(np.int8)
 
 
+TRIED = [
+    *(("gru", name, formats) for name, formats in FORMATS.items()),
+    *(("lstm", name, formats) for name, formats in LSTM_FORMATS.items()),
+    ("gru, lstm", "wide state", FORMATS["wide state"]),
+    ("lstm, gru", "driving", FORMATS["driving"]),
+]
+
+
 @pytest.mark.parametrize("thresholds", THRESHOLDS.values(), ids=THRESHOLDS)
-@pytest.mark.parametrize("formats", FORMATS.values(), ids=FORMATS)
-def test_what_is_exported_computes_the_same_integers(formats, thresholds):
-    delta_gru = DeltaGRU(network(3), formats)
-    delta_gru.set_thresholds(thresholds)
+@pytest.mark.parametrize(("kinds", "name", "formats"), TRIED, ids=lambda v: str(v)[:20])
+def test_what_is_exported_computes_the_same_integers(kinds, name, formats, thresholds):
+    delta_rnn = DeltaRNN(network(3, kinds=KINDS[kinds]), formats)
+    delta_rnn.set_thresholds(thresholds)
     frames = walks(8)
     with torch.no_grad():
-        found = delta_gru(torch.tensor(frames).float() / formats.activation.scale)
-    model = delta_gru.exported("m", None)
+        found = delta_rnn(torch.tensor(frames).float() / formats.activation.scale)
+    model = delta_rnn.exported("m", None)
     traces = run_sequences(model, list(frames))
     outputs = found.outputs.double().numpy() * 2.0**model.parameters.output_frac
     np.testing.assert_array_equal(outputs, np.stack([trace.outputs for trace in traces]))
@@ -61,9 +94,10 @@ def test_what_is_exported_computes_the_same_integers(formats, thresholds):
         np.testing.assert_array_equal(moved.numpy(), deltas)
 
 
-def test_a_model_comes_back_from_its_real_numbers():
-    model = random_model((5, 9, 6), 4, theta=(0, 0), scale=127)
-    again = DeltaGRU(dequantized(model), model.parameters.formats).exported("random", None)
+@pytest.mark.parametrize("kinds", [("gru",), ("lstm",), ("gru", "lstm")])
+def test_a_model_comes_back_from_its_real_numbers(kinds):
+    model = random_model((5, 9, 6), 4, kinds=kinds, theta=(0, 0), scale=127)
+    again = DeltaRNN(dequantized(model), model.parameters.formats).exported("random", None)
     frames = walks(2)[:, :, :5]
     for a, b in zip(
         run_sequences(again, list(frames)), run_sequences(model, list(frames)), strict=True
@@ -75,9 +109,14 @@ def test_a_model_comes_back_from_its_real_numbers():
 
 
 def test_accumulators_that_float32_does_not_hold_are_refused():
-    large = DeltaGRU(network(1, size=0.02), Formats(activation=Q(3, 12)))
+    large = DeltaRNN(network(1, size=0.02), Formats(activation=Q(3, 12)))
     with pytest.raises(ValueError, match=r"accumulators: found \d+ bits, expected at most 24"):
         large.exported("m", None)
+
+
+def test_cells_that_float32_does_not_hold_are_refused():
+    with pytest.raises(ValueError, match=r"f c \+ i g: found 25 bits with cell Q4\.14 and gate Q1"):
+        DeltaRNN(network(1, kinds=KINDS["lstm"]), Formats(cell=Q(4, 14)))
 
 
 @pytest.mark.parametrize("formats", FORMATS.values(), ids=FORMATS)
@@ -115,20 +154,52 @@ def by_autograd(products, weight, bias, theta, formats):
     return torch.stack(a), torch.stack(sent)
 
 
+def lstm_by_autograd(products, weight, theta, formats):
+    """The recurrence as PyTorch differentiates it, step by step."""
+    size = weight.shape[1]
+    a = c = memory = products.new_zeros(products.shape[1], size)
+    seen, sent = [], []
+    for product in products:
+        fires = (a - memory).abs() > theta if theta else torch.ones_like(a, dtype=torch.bool)
+        memory = torch.where(fires, a, memory)
+        m = straight(product + memory @ weight.t(), formats.readout)
+        i, f, g, o = straight(m, formats.preactivation).split(size, dim=1)
+        i, f, o = (straight(torch.sigmoid(v), formats.gate) for v in (i, f, o))
+        c = straight(f * c + i * straight(torch.tanh(g), formats.gate), formats.cell)
+        y = straight(torch.tanh(straight(c, formats.preactivation)), formats.gate)
+        a = straight(o * y, formats.activation)
+        seen.append(a)
+        sent.append(memory)
+    return torch.stack(seen), torch.stack(sent)
+
+
 @pytest.mark.parametrize("theta", [0.0, 0.1])
 @pytest.mark.parametrize("formats", FORMATS.values(), ids=FORMATS)
-def test_the_gradient_is_that_of_autograd(formats, theta):
-    from train.delta_gru import _Recurrence
+def test_the_gradient_of_a_gru_is_that_of_autograd(formats, theta):
+    compare_gradients(
+        lambda *given: GRURecurrence.apply(*given, None, theta, formats),
+        lambda *given: by_autograd(*given, theta, formats),
+        [(12, 3, 24), (24, 8), (8,)],
+    )
 
-    size = 8
+
+@pytest.mark.parametrize("theta", [0.0, 0.1])
+@pytest.mark.parametrize("formats", LSTM_FORMATS.values(), ids=LSTM_FORMATS)
+def test_the_gradient_of_an_lstm_is_that_of_autograd(formats, theta):
+    compare_gradients(
+        lambda *given: LSTMRecurrence.apply(*given, None, theta, formats),
+        lambda *given: lstm_by_autograd(*given, theta, formats),
+        [(12, 3, 32), (32, 8)],
+    )
+
+
+def compare_gradients(written_out, recorded, shapes):
+    """``shapes`` are of the products and of what else is given."""
     torch.manual_seed(1)
-    given = [
-        torch.randn(12, 3, 3 * size).div(2),
-        torch.randn(3 * size, size).div(3),
-        torch.randn(size).div(3),
-    ]
+    products, *others = (torch.randn(shape) for shape in shapes)
+    given = [products / 2, *(x / 3 for x in others)]
     given = [to_grid(x, Q(3, 8)).double().requires_grad_() for x in given]
-    weigh = [torch.randn(12, 3, size, dtype=torch.float64) for _ in range(2)]
+    weigh = [torch.randn(12, 3, 8, dtype=torch.float64) for _ in range(2)]
 
     def gradients(results):
         sum((w * r).sum() for w, r in zip(weigh, results, strict=True)).backward()
@@ -137,8 +208,8 @@ def test_the_gradient_is_that_of_autograd(formats, theta):
             x.grad = None
         return found
 
-    ours = gradients(_Recurrence.apply(*given, None, theta, formats))
-    theirs = gradients(by_autograd(*given, theta, formats))
+    ours = gradients(written_out(*given))
+    theirs = gradients(recorded(*given))
     for a, b in zip(ours, theirs, strict=True):
         # Ours takes a gate's slope from its rounded value, autograd from the exact one.
         assert torch.nn.functional.cosine_similarity(a.ravel(), b.ravel(), dim=0) > 0.999
@@ -146,25 +217,25 @@ def test_the_gradient_is_that_of_autograd(formats, theta):
 
 
 def test_noise_is_for_training_only():
-    delta_gru = DeltaGRU(network(3), Formats())
-    delta_gru.noise = 3.0
+    delta_rnn = DeltaRNN(network(3), Formats())
+    delta_rnn.noise = 3.0
     frames = torch.tensor(walks(8)).float() / 16
     with torch.no_grad():
-        noisy = [delta_gru(frames).outputs for _ in range(2)]
-        still = [delta_gru.eval()(frames).outputs for _ in range(2)]
+        noisy = [delta_rnn(frames).outputs for _ in range(2)]
+        still = [delta_rnn.eval()(frames).outputs for _ in range(2)]
     assert not torch.equal(*noisy)
     assert torch.equal(*still)
 
 
 def test_the_cost_is_that_of_the_counts():
-    delta_gru = DeltaGRU(network(3), Formats())
-    delta_gru.set_thresholds(THRESHOLDS["some"])
+    delta_rnn = DeltaRNN(network(3), Formats())
+    delta_rnn.set_thresholds(THRESHOLDS["some"])
     frames = walks(8)
     mask = torch.ones(frames.shape[:2])
     mask[:, 30:] = 0
     with torch.no_grad():
-        found = delta_gru(torch.tensor(frames).float() / 16)
-    traces = run_sequences(delta_gru.exported("m", None), [x[:30] for x in frames])
+        found = delta_rnn(torch.tensor(frames).float() / 16)
+    traces = run_sequences(delta_rnn.exported("m", None), [x[:30] for x in frames])
     of_x, of_h = (sum(getattr(t, n).sum(axis=0) for t in traces) for n in ("events_x", "events_h"))
     fetched = 3 * H[0] * (of_x[0] + of_h[0]) + 3 * H[1] * (of_x[1] + of_h[1]) + O * of_x[2]
     dense = 3 * H[0] * (I + H[0]) + 3 * H[1] * (H[0] + H[1]) + O * H[1]
