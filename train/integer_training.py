@@ -2,7 +2,7 @@
 
 Both forward passes are docs/numerics.md with the same thresholds; both learn by plain gradient
 descent with a learning rate that is a power of two, from the same weights, batches and noise. One
-comes back by golden.bptt_fixed, the other by train.delta_gru in float32.
+comes back by golden.bptt_fixed, the other by train.delta_rnn in float32.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from golden.fixed import Integers, quantize
 from golden.parameters import Formats, LayerParameters
 from golden.training_core import Work
 from train.data import Dataset, Floats, Sequences
-from train.delta_gru import DeltaGRU
+from train.delta_rnn import DeltaRNN
 from train.fit import reproducible
 from train.goals import predictions
 from train.network import FloatGRU, FloatLinear, FloatNetwork
@@ -139,11 +139,11 @@ class InIntegers:
 
 
 class InFloat:
-    """train.delta_gru."""
+    """train.delta_rnn."""
 
     def __init__(self, network: FloatNetwork, course: Course) -> None:
         self.network, self.scale = (
-            DeltaGRU(network, course.formats),
+            DeltaRNN(network, course.formats),
             course.formats.activation.scale,
         )
         self.network.set_thresholds(course.thresholds)
