@@ -173,7 +173,7 @@ def increments(found: Report) -> str:
                 rows[-1] += [_error(step[key], entry["unit"]) for key in ("error", "old", "new")]
             rows[-1] += [_spread(together[-1]["share"], 100, "{:.1f}", " %")]
     errors = [f"{name}: {part}" for name in ("dense", "delta") for part in ("all", "old", "new")]
-    return _markdown(["words", "recordings learned", *errors, "operations of dense"], rows)
+    return _markdown(["words", "recordings learned", *errors, "delta: operations of dense"], rows)
 
 
 def _whole(found: Report) -> dict[str, Report]:
