@@ -19,7 +19,7 @@ from deltarnn.results.studies import (
     complete,
     studies,
 )
-from deltarnn.results.tables import TABLES, fill
+from deltarnn.results.tables import TABLES
 from sim.simulators import find_simulator
 from train.fit import FitParameters
 from train.goals import OneClass
@@ -119,16 +119,6 @@ def test_a_document_gets_its_tables(small, runs, tmp_path):
     assert [step["known"] for step in steps] == [6, 8, 9]
     assert f"| 9 | {steps[-1]['sequences']} | " in text
     again = text
-    fill(tmp_path / "results.md", found)
-    assert (tmp_path / "results.md").read_text() == again
     few = {"vowels_scratch": small["vowels_scratch"]}
     publish(few, runs, tmp_path, find_simulator("verilator"), lambda _: None)
     assert (tmp_path / "results.md").read_text() == again
-
-
-def test_a_document_without_marks_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"results\.md: found No such file"):
-        fill(tmp_path / "results.md", {"studies": {}})
-    (tmp_path / "results.md").write_text("no tables here")
-    with pytest.raises(ValueError, match=r"results\.md: found no mark, expected <!-- ladder -->"):
-        fill(tmp_path / "results.md", {"studies": {}})

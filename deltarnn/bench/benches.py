@@ -15,6 +15,7 @@ from deltarnn.bench.kinds import KINDS
 from deltarnn.bench.timeline import TIMELINE
 from deltarnn.bench.training import TRAINING
 from deltarnn.bench.training_core import TRAINING_CORE
+from deltarnn.markdown import fill, of_terminal
 from golden.errors import refusal
 from golden.files import make_folder, written_aside
 
@@ -41,7 +42,8 @@ def chosen(names: Sequence[str]) -> dict[str, Bench]:
 def measure(
     benches: dict[str, Bench], context: Context, folder: Path
 ) -> tuple[dict[str, Any], list[Path]]:
-    """Runs ``benches`` and writes NAME.json and NAME.png of each into ``folder`` as it is done.
+    """Runs ``benches`` and writes NAME.json and NAME.png of each into ``folder`` as it is done, and
+    into the document NAME.md beside ``folder`` its tables.
 
     Returns the reports by name, and the files. Raises ValueError where a tool or a package is
     missing or the folder cannot be written to, RuntimeError where RTL and golden differ.
@@ -61,4 +63,9 @@ def measure(
             part.write_text(json.dumps(report, indent=2) + "\n")
         bench.draw(report, picture)
         files += [table, picture]
+        document = folder.parent / f"{name}.md"
+        if bench.marks and document.exists():
+            shown = map(of_terminal, bench.tables(report))
+            fill(document, dict(zip(bench.marks, shown, strict=True)))
+            files.append(document)
     return reports, files

@@ -63,6 +63,9 @@ class Bench:
         Makes a picture of that, as a PNG file.
     tables
         Shows that on a terminal.
+    marks
+        Where the tables go in the document that has the measurement's name, if there is one beside
+        the folder: deltarnn.markdown.fill's names.
     needs
         Packages of the extra `train` that it takes.
     """
@@ -70,6 +73,7 @@ class Bench:
     run: Callable[[Context], dict[str, Any]]
     draw: Callable[[dict[str, Any], Path], None]
     tables: Callable[[dict[str, Any]], list[Table]]
+    marks: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
 
 

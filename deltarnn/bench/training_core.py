@@ -299,4 +299,4 @@ def tables(report: dict[str, Any]) -> list[Table]:
     return [accuracy, speed, memory]
 
 
-TRAINING_CORE = Bench(run, draw, tables, needs=("torch", "aeon"))
+TRAINING_CORE = Bench(run, draw, tables, ("accuracy", "speed", "memory"), ("torch", "aeon"))

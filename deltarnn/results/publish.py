@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from deltarnn.markdown import fill
 from deltarnn.results.pictures import draw_costs, draw_raster
 from deltarnn.results.report import report
 from deltarnn.results.studies import CLIMBER, Study
-from deltarnn.results.tables import fill
+from deltarnn.results.tables import TABLES
 from golden.files import make_folder, written_aside
 from sim.simulator import Simulator
 
@@ -37,7 +38,7 @@ def publish(
         shown, raster = studies[CLIMBER], folder / "raster.png"
         draw_raster(shown.path(runs, shown.methods[-1], shown.seeds[0]), raster)
         files.append(raster)
-    fill(output / "results.md", found)
+    fill(output / "results.md", {name: table(found) for name, table in TABLES.items()})
     return found, [*files, output / "results.md"]
 
 

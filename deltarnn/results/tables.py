@@ -1,36 +1,12 @@
 """The results as Markdown, put between the marks of a document."""
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from deltarnn.markdown import lines
 from deltarnn.results.studies import CLIMBER
-from golden.errors import refusal
-from golden.files import written_aside
 
 Report = dict[str, Any]
-
-
-def fill(document: Path, found: Report) -> None:
-    """Replaces what lies between ``<!-- NAME -->`` and ``<!-- end -->`` by the table NAME."""
-    try:
-        text = document.read_text()
-    except OSError as error:
-        raise refusal(str(document), error.strerror, "a document with marks") from None
-    for name, table in TABLES.items():
-        mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        if not mark.search(text):
-            raise refusal(str(document), "no mark", f"<!-- {name} --> and <!-- end -->")
-        content = table(found)
-        text = mark.sub(lambda m, content=content: f"{m[1]}\n{content}\n\n{m[2]}", text)
-    with written_aside(document) as part:
-        part.write_text(text)
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _error(spread: dict[str, float], unit: str) -> str:
@@ -70,7 +46,7 @@ def ladder(found: Report) -> str:
     """Every method on one task."""
     methods = found["studies"].get(CLIMBER, {"methods": {}})["methods"]
     rows = [[name, *_rows(entry)] for name, entry in methods.items()]
-    return _markdown(["method", *_FIGURES], rows)
+    return lines(["method", *_FIGURES], rows)
 
 
 def tasks(found: Report) -> str:
@@ -85,7 +61,7 @@ def tasks(found: Report) -> str:
             if "persistence" in study:
                 unit += f" (persistence: {study['persistence']:.3f})"
             rows.append([f"{name} ({shape})", unit, method, *_rows(entry)])
-    return _markdown(["task", "error in", "method", *_FIGURES], rows)
+    return lines(["task", "error in", "method", *_FIGURES], rows)
 
 
 def speakers(found: Report) -> str:
@@ -95,7 +71,7 @@ def speakers(found: Report) -> str:
         for name, study in found["studies"].items()
         if name.startswith(f"{CLIMBER}_")
     ]
-    return _markdown(["speaker left out", *_FIGURES], rows)
+    return lines(["speaker left out", *_FIGURES], rows)
 
 
 def formats(found: Report) -> str:
@@ -120,7 +96,7 @@ def formats(found: Report) -> str:
                 ]
             )
     header = ["task", "activation / kept", "loss", "error", "x fired", "h fired"]
-    return _markdown(header, rows)
+    return lines(header, rows)
 
 
 def cycles(found: Report) -> str:
@@ -142,7 +118,7 @@ def cycles(found: Report) -> str:
             ]
         )
     header = ["task", "recordings, frames", "words equal", "dense cycles", "events * row blocks"]
-    return _markdown([*header, "cycles", "times fewer by count", "in cycles"], rows)
+    return lines([*header, "cycles", "times fewer by count", "in cycles"], rows)
 
 
 def scratch(found: Report) -> str:
@@ -159,7 +135,7 @@ def scratch(found: Report) -> str:
         for name, entry in study.get("scratch", {}).items()
     ]
     header = ["training", "test error", "x fired", "h fired", "multiply-accumulates", "of dense"]
-    return _markdown(header, rows)
+    return lines(header, rows)
 
 
 def increments(found: Report) -> str:
@@ -173,7 +149,7 @@ def increments(found: Report) -> str:
                 rows[-1] += [_error(step[key], entry["unit"]) for key in ("error", "old", "new")]
             rows[-1] += [_spread(together[-1]["share"], 100, "{:.1f}", " %")]
     errors = [f"{name}: {part}" for name in ("dense", "delta") for part in ("all", "old", "new")]
-    return _markdown(["words", "recordings learned", *errors, "delta: operations of dense"], rows)
+    return lines(["words", "recordings learned", *errors, "delta: operations of dense"], rows)
 
 
 def _whole(found: Report) -> dict[str, Report]:
