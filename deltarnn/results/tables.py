@@ -143,10 +143,14 @@ def increments(found: Report) -> str:
     rows = []
     for study in found["studies"].values():
         methods = study.get("increments", {})
-        for together in zip(*(entry["steps"] for entry in methods.values()), strict=True):
+        steps = zip(*(entry["steps"] for entry in methods.values()), strict=True)
+        for n, together in enumerate(steps):
             rows.append([str(together[0]["known"]), f"{together[0]['sequences']:,}"])
             for entry, step in zip(methods.values(), together, strict=True):
-                rows[-1] += [_error(step[key], entry["unit"]) for key in ("error", "old", "new")]
+                known, old, new = (
+                    _error(step[key], entry["unit"]) for key in ("error", "old", "new")
+                )
+                rows[-1] += [known, old if n else "-", new]
             rows[-1] += [_spread(together[-1]["share"], 100, "{:.1f}", " %")]
     errors = [f"{name}: {part}" for name in ("dense", "delta") for part in ("all", "old", "new")]
     return lines(["words", "recordings learned", *errors, "delta: operations of dense"], rows)
