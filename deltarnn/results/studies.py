@@ -121,12 +121,9 @@ def studies() -> dict[str, Study]:
     for speaker in SPEAKERS:
         name = f"{CLIMBER}_unseen_{speaker}"
         found[name] = Study(name, lambda speaker=speaker: unseen(speaker), ("sparse",), SEEDS[:1])
-    for kind, what, seeds in (
-        (ScratchStudy, "scratch", SEEDS),
-        (IncrementalStudy, "increments", SEEDS[:1]),
-    ):
+    for kind, what in ((ScratchStudy, "scratch"), (IncrementalStudy, "increments")):
         name = f"{TRAINED_SPARSELY}_{what}"
-        found[name] = kind(name, lambda: find_task(TRAINED_SPARSELY), tuple(SCRATCH), seeds)
+        found[name] = kind(name, lambda: find_task(TRAINED_SPARSELY), tuple(SCRATCH))
     return found
 
 

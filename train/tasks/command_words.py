@@ -49,9 +49,9 @@ RECIPE = Recipe(
         epochs=8, batch=64, learning_rate=2e-3, sequence_noise=1.0, frame_noise=0.05
     ),
     theta_x=3,
-    theta_h=6,
+    theta_h=5,
     noise=3.0,
-    delta_cost=0.7,
+    delta_cost=0.8,
     formats=(Formats(activation=Q(1, 6)), Formats(activation=Q(1, 6), cell=Q(1, 14))),
     format_tolerance=0.01,
     budget=Budget(error=0.0, loss=0.01),
