@@ -19,7 +19,10 @@ def lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def of_terminal(table: Table) -> str:
     """A terminal's table; without title, caption and alignment."""
     rows = zip(*(column.cells for column in table.columns), strict=True)
-    return lines([str(column.header) for column in table.columns], [map(str, row) for row in rows])
+    return lines(
+        [str(column.header) for column in table.columns],
+        [[str(cell) for cell in row] for row in rows],
+    )
 
 
 def fill(document: Path, contents: Mapping[str, str]) -> None:
