@@ -28,7 +28,7 @@ def draw_costs(found: dict[str, Any], path: Path) -> None:
     """Error over cost, a panel for each task: lines along rising thresholds, a seed each, to the
     thresholds that were taken.
     """
-    shown = {name: study for name, study in found["studies"].items() if "cycles" in study}
+    shown = {name: study for name, study in found["studies"].items() if "formats" in study}
     columns = max(1, min(3, len(shown)))
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")

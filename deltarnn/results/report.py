@@ -77,8 +77,8 @@ def _network(runs: list[Model]) -> dict[str, Any]:
     }
 
 
-def _from_scratch(study: Study, folder: Path, _: Simulator) -> dict[str, Any]:
-    """Errors of the test part, and what training cost to its last epoch."""
+def _from_scratch(study: Study, folder: Path, simulator: Simulator) -> dict[str, Any]:
+    """Errors of the test part, what training cost to its last epoch, cycles of what came of it."""
     methods = {}
     for method in study.methods:
         runs = study.models(folder, method)
@@ -95,7 +95,8 @@ def _from_scratch(study: Study, folder: Path, _: Simulator) -> dict[str, Any]:
             },
             "epochs": epochs,
         }
-    return {"scratch": methods}
+    core = study.path(folder, study.methods[-1], study.seeds[0])
+    return {"scratch": methods, "cycles": _cycles(core, simulator)}
 
 
 def _in_increments(study: Study, folder: Path, _: Simulator) -> dict[str, Any]:
