@@ -48,7 +48,7 @@ RECIPE = Recipe(
     tune=FitParameters(
         epochs=8, batch=64, learning_rate=2e-3, sequence_noise=1.0, frame_noise=0.05
     ),
-    theta_x=4,
+    theta_x=3,
     theta_h=5,
     noise=3.0,
     delta_cost=0.8,
