@@ -12,7 +12,7 @@ from train.cells import GRU, LSTM  # noqa: E402
 from train.dense_bptt import dense_layer  # noqa: E402
 from train.sparse_bptt import sparse_layer  # noqa: E402
 
-CELLS = {"gru": GRU(), "lstm": LSTM()}
+CELLS = {"gru": GRU, "lstm": LSTM}
 T, I, H = 30, 5, 7  # noqa: E741
 THETAS = {"zero": (0.0, 0.0), "some": (0.5, 0.06), "h only": (0.0, 0.1), "nothing": (50.0, 50.0)}
 
@@ -122,3 +122,15 @@ def test_what_did_not_fire_is_not_kept(kind):
         kept[name] = sum(sizes) - 12 * events
         assert outputs.requires_grad
     assert len(set(kept.values())) == 1
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_gates_that_saturate_in_float32_do_no_harm(kind):
+    *tensors, weigh = ((1e4 * each).float() for each in given(kind))
+    for tensor in tensors:
+        tensor.requires_grad_()
+    outputs, sent = sparse(kind, *tensors, THETAS["some"])
+    found = gradients((weigh * outputs).sum() + sent, tensors)
+    assert outputs.dtype == torch.float32
+    assert outputs.abs().max() == 1
+    assert all(np.isfinite(each).all() for each in found)

@@ -12,7 +12,9 @@ from statistics import median
 from time import process_time
 from typing import Any
 
+import scipy.linalg.cython_blas  # noqa: F401  (numba's products; loaded by now, it can be limited)
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from train.cells import GRU, LSTM, Cell
@@ -20,7 +22,7 @@ from train.dense_bptt import dense_layer
 from train.fit import reproducible
 from train.sparse_bptt import sparse_layer
 
-CELLS: dict[str, Cell] = {"gru": GRU(), "lstm": LSTM()}
+CELLS: dict[str, Cell] = {"gru": GRU, "lstm": LSTM}
 NATIVE = {"gru": nn.GRU, "lstm": nn.LSTM}
 THETA_X = 0.25
 BISECTIONS = 14
@@ -38,10 +40,11 @@ class Setup:
 def measure(setup: Setup, sparsity: float, repetitions: int, seed: int) -> dict[str, Any]:
     """Milliseconds and bytes kept for backward of the three, and what fired.
 
-    Repetitions alternate, and a ratio is the median of those of neighbours, which met the same
-    machine. Time is the process's own.
+    They take turns, and a ratio is the median of those of neighbours, which met the same machine.
+    Of a turn's two runs the second one counts: training meets its own data in the caches. Time is
+    the process's own.
     """
-    with reproducible(seed):
+    with reproducible(seed), threadpool_limits(1):
         x = stream(setup, sparsity).requires_grad_()
         weights = [
             (torch.rand(shape) * 2 - 1).div_(setup.units**0.5)
@@ -52,13 +55,14 @@ def measure(setup: Setup, sparsity: float, repetitions: int, seed: int) -> dict[
         layers, parameters = _layers(setup, weights, (THETA_X if sparsity else 0.0, theta_h))
         weigh = torch.randn(setup.frames, setup.units)
         seconds: dict[str, list[float]] = {name: [] for name in layers}
-        for repetition in range(repetitions + 1):
+        for _ in range(repetitions):
             for name, layer in layers.items():
-                start = process_time()
-                outputs = layer(x)
-                torch.autograd.grad(outputs, [x, *parameters[name]], weigh)
-                if repetition:  # the first one warms up
-                    seconds[name].append(process_time() - start)
+                for _ in range(2):
+                    start = process_time()
+                    outputs = layer(x)
+                    torch.autograd.grad(outputs, [x, *parameters[name]], weigh)
+                    spent = process_time() - start
+                seconds[name].append(spent)
         kept = {name: kept_bytes(layer, x, parameters[name]) for name, layer in layers.items()}
         return {
             "sparsity": sparsity,

@@ -1,153 +1,120 @@
-"""Units of delta layers over one sequence: what they make of their accumulators, and the slopes.
+"""Units of delta layers, compiled: what they make of their accumulators in a frame, and back.
 
 A layer's accumulators come in two parts, M_x and M_h [rows] each, because the GRU's candidate wants
-them apart; biases lie in either as PyTorch has them. A cell's tape is a tuple of arrays with one
-row a frame; the backward pass is linear in the errors, so all that does not depend on them is made
-for all frames at once. NumPy, since of vectors of a layer's size its operations cost a quarter of
-PyTorch's, and there are some ten a frame.
+them apart; biases lie in either as PyTorch has them. A cell's tape, [T + 1, 5 H], has in row t + 1
+all that the backward pass needs of frame t; the last H of a row is what units remember, h or c, and
+row 0 is zeros. Numbers are of the arrays' own width throughout, for which a literal 1 is too wide.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import exp
+from typing import Any
 
-import numpy as np
-from numpy.typing import DTypeLike
+from numba import njit
 
-Tape = tuple[np.ndarray, ...]
+KEPT = 5  # values of the tape a unit and frame
 
-
-class Slopes(Protocol):
-    """The backward pass of a cell, from the last frame to the first."""
-
-    def step(self, t: int, of_output: np.ndarray) -> np.ndarray:
-        """This frame's own share of dL/dM_h [rows] from dL/doutput [H]."""
-        ...
-
-    def of_x(self, of_h: np.ndarray) -> np.ndarray:
-        """The shares of dL/dM_x [T, rows], once all of dL/dM_h [T, rows] are known."""
-        ...
+# Sums may be taken in any order and products added unrounded, or no loop becomes vectors.
+compiled: Callable[..., Any] = njit(fastmath={"contract", "reassoc"}, error_model="numpy")
 
 
-class Cell(Protocol):
-    """``gates``: weight rows a unit. States and outputs are [H]."""
+@dataclass(frozen=True)
+class Cell:
+    """A kind of unit.
 
-    @property
-    def gates(self) -> int: ...
+    Attributes
+    ----------
+    gates
+        Weight rows a unit.
+    step
+        (m_x, m_h, before, now, output): a frame's row of the tape, ``now``, and its output [H] from
+        M_x and M_h [rows] and the row before.
+    back
+        (of_output, carried, before, now, own_x, own_h): what a frame adds to dL/dM_x and dL/dM_h
+        [rows], from dL/doutput [H] and ``carried`` [H], the error of what it remembers, which is 0
+        behind the last frame and becomes that of the frame before.
+    """
 
-    def tape(self, frames: int, units: int, dtype: DTypeLike) -> Tape:
-        """Zeros, which is also the state before the first frame."""
-        ...
-
-    def step(self, tape: Tape, t: int, m_x: np.ndarray, m_h: np.ndarray) -> np.ndarray:
-        """The output of frame ``t``; the tape gets whatever backward needs."""
-        ...
-
-    def slopes(self, tape: Tape) -> Slopes:
-        """What the backward pass multiplies errors with."""
-        ...
-
-
-class GRU:
-    """r, u, c as docs/numerics.md has them and as PyTorch's r, z, n."""
-
-    gates = 3
-
-    def tape(self, frames: int, units: int, dtype: DTypeLike) -> Tape:
-        ru, c, hc = (np.zeros((frames, n * units), dtype) for n in (2, 1, 1))
-        return ru, c, hc, np.zeros((frames + 1, units), dtype)
-
-    def step(self, tape: Tape, t: int, m_x: np.ndarray, m_h: np.ndarray) -> np.ndarray:
-        ru, c, hc, h = tape
-        units = c.shape[1]
-        gates, candidate, new = ru[t], c[t], h[t + 1]
-        _sigmoid(np.add(m_x[: 2 * units], m_h[: 2 * units], out=gates))
-        hc[t] = m_h[2 * units :]
-        np.multiply(gates[:units], hc[t], out=candidate)
-        candidate += m_x[2 * units :]
-        np.tanh(candidate, out=candidate)
-        np.subtract(h[t], candidate, out=new)
-        new *= gates[units:]
-        new += candidate
-        return new
-
-    def slopes(self, tape: Tape) -> "GRUSlopes":
-        return GRUSlopes(*tape)
+    gates: int
+    step: Callable[..., None]
+    back: Callable[..., None]
 
 
-class GRUSlopes:
-    """dL/dM_r, dL/dM_u and dL/dM_hc are each dL/dh times something known."""
-
-    def __init__(self, ru: np.ndarray, c: np.ndarray, hc: np.ndarray, h: np.ndarray) -> None:
-        r, self._u = np.split(ru, 2, axis=1)
-        self._of_xc = (1 - self._u) * (1 - c * c)
-        of_u = (h[:-1] - c) * self._u * (1 - self._u)
-        of_r = self._of_xc * hc * r * (1 - r)
-        self._of_m = np.stack([of_r, of_u, self._of_xc * r], axis=1)
-        self._of_h = np.empty_like(c)
-        self._carried = np.zeros_like(c[0])
-
-    def step(self, t: int, of_output: np.ndarray) -> np.ndarray:
-        of_h = np.add(of_output, self._carried, out=self._of_h[t])
-        np.multiply(of_h, self._u[t], out=self._carried)
-        return (self._of_m[t] * of_h).ravel()
-
-    def of_x(self, of_h: np.ndarray) -> np.ndarray:
-        ru = of_h[:, : 2 * self._u.shape[1]]
-        return np.concatenate([ru, self._of_h * self._of_xc], axis=1)
+@compiled
+def _sigmoid(v, one):
+    return one / (one + exp(-v))  # exp may overflow to infinity, as it should
 
 
-class LSTM:
-    """i, f, g, o in PyTorch's order."""
-
-    gates = 4
-
-    def tape(self, frames: int, units: int, dtype: DTypeLike) -> Tape:
-        gates, tanh_c = (np.zeros((frames, n * units), dtype) for n in (4, 1))
-        return gates, tanh_c, np.zeros((frames + 1, units), dtype)
-
-    def step(self, tape: Tape, t: int, m_x: np.ndarray, m_h: np.ndarray) -> np.ndarray:
-        gates, tanh_c, c = tape
-        units = c.shape[1]
-        row = gates[t]
-        np.add(m_x, m_h, out=row)
-        i, f, g, o = row.reshape(4, units)
-        _sigmoid(row[: 2 * units])
-        np.tanh(g, out=g)
-        _sigmoid(o)
-        np.multiply(f, c[t], out=c[t + 1])
-        c[t + 1] += i * g
-        return o * np.tanh(c[t + 1], out=tanh_c[t])
-
-    def slopes(self, tape: Tape) -> "LSTMSlopes":
-        return LSTMSlopes(*tape)
+@compiled
+def _tanh(v, one):
+    twice = _sigmoid(v + v, one)  # a third of tanh's time; off by a rounding of 1
+    return twice + twice - one
 
 
-class LSTMSlopes:
-    """dL/dM_i, dL/dM_f and dL/dM_g are dL/dc, dL/dM_o is dL/dh times something known."""
-
-    def __init__(self, gates: np.ndarray, tanh_c: np.ndarray, c: np.ndarray) -> None:
-        i, self._f, g, o = np.split(gates, 4, axis=1)
-        of_i, of_f = g * i * (1 - i), c[:-1] * self._f * (1 - self._f)
-        of_g, of_o = i * (1 - g * g), tanh_c * o * (1 - o)
-        self._of_m = np.stack([of_i, of_f, of_g, of_o], axis=1)
-        self._of_c = o * (1 - tanh_c * tanh_c)
-        self._carried = np.zeros_like(tanh_c[0])
-
-    def step(self, t: int, of_output: np.ndarray) -> np.ndarray:
-        of_c = self._carried
-        of_c += of_output * self._of_c[t]
-        own = np.empty_like(self._of_m[t])
-        np.multiply(self._of_m[t, :3], of_c, out=own[:3])
-        np.multiply(self._of_m[t, 3], of_output, out=own[3])
-        of_c *= self._f[t]
-        return own.ravel()
-
-    def of_x(self, of_h: np.ndarray) -> np.ndarray:
-        return of_h
+@compiled
+def _gru_step(m_x, m_h, before, now, output):
+    units, one = len(output), now.dtype.type(1)
+    for k in range(units):
+        r = _sigmoid(m_x[k] + m_h[k], one)
+        u = _sigmoid(m_x[units + k] + m_h[units + k], one)
+        hc = m_h[2 * units + k]
+        c = _tanh(m_x[2 * units + k] + r * hc, one)
+        h = c + u * (before[4 * units + k] - c)
+        now[k], now[units + k], now[2 * units + k] = r, u, c
+        now[3 * units + k], now[4 * units + k], output[k] = hc, h, h
 
 
-def _sigmoid(v: np.ndarray) -> None:
-    """In place: (1 + tanh(v / 2)) / 2, which cannot overflow."""
-    v *= 0.5
-    np.tanh(v, out=v)
-    v += 1
-    v *= 0.5
+@compiled
+def _gru_back(of_output, carried, before, now, own_x, own_h):
+    units = len(of_output)
+    for k in range(units):
+        r, u, c, hc = now[k], now[units + k], now[2 * units + k], now[3 * units + k]
+        of_h = of_output[k] + carried[k]
+        carried[k] = of_h * u
+        of_c = of_h - of_h * u
+        of_candidate = of_c - of_c * c * c
+        of_r = of_candidate * hc * r
+        of_u = of_h * (before[4 * units + k] - c) * u
+        own_x[k] = own_h[k] = of_r - of_r * r
+        own_x[units + k] = own_h[units + k] = of_u - of_u * u
+        own_x[2 * units + k] = of_candidate
+        own_h[2 * units + k] = of_candidate * r
+
+
+@compiled
+def _lstm_step(m_x, m_h, before, now, output):
+    units, one = len(output), now.dtype.type(1)
+    for k in range(units):
+        i = _sigmoid(m_x[k] + m_h[k], one)
+        f = _sigmoid(m_x[units + k] + m_h[units + k], one)
+        g = _tanh(m_x[2 * units + k] + m_h[2 * units + k], one)
+        o = _sigmoid(m_x[3 * units + k] + m_h[3 * units + k], one)
+        c = f * before[4 * units + k] + i * g
+        output[k] = o * _tanh(c, one)
+        now[k], now[units + k], now[2 * units + k] = i, f, g
+        now[3 * units + k], now[4 * units + k] = o, c
+
+
+@compiled
+def _lstm_back(of_output, carried, before, now, own_x, own_h):
+    units, one = len(of_output), now.dtype.type(1)
+    for k in range(units):
+        i, f, g, o = now[k], now[units + k], now[2 * units + k], now[3 * units + k]
+        tanh_c, of_h = _tanh(now[4 * units + k], one), of_output[k]
+        of_tanh = of_h * o
+        of_c = carried[k] + of_tanh - of_tanh * tanh_c * tanh_c
+        carried[k] = of_c * f
+        of_i, of_f = of_c * g * i, of_c * before[4 * units + k] * f
+        of_g, of_o = of_c * i, of_h * tanh_c * o
+        own_x[k] = own_h[k] = of_i - of_i * i
+        own_x[units + k] = own_h[units + k] = of_f - of_f * f
+        own_x[2 * units + k] = own_h[2 * units + k] = of_g - of_g * g * g
+        own_x[3 * units + k] = own_h[3 * units + k] = of_o - of_o * o
+
+
+# r, u, c as docs/numerics.md has them and as PyTorch's r, z, n. The tape: r, u, c, M_hc, h.
+GRU = Cell(3, _gru_step, _gru_back)
+
+# i, f, g, o in PyTorch's order. The tape: i, f, g, o, c.
+LSTM = Cell(4, _lstm_step, _lstm_back)
