@@ -43,15 +43,13 @@ RECIPE = Recipe(
     layers=2,
     cell="lstm",
     fit=FitParameters(
-        epochs=16, batch=64, learning_rate=8e-3, sequence_noise=1.0, frame_noise=0.05
+        epochs=16, batch=64, learning_rate=1.2e-2, sequence_noise=1.0, frame_noise=0.4
     ),
-    tune=FitParameters(
-        epochs=8, batch=64, learning_rate=2e-3, sequence_noise=1.0, frame_noise=0.05
-    ),
+    tune=FitParameters(epochs=8, batch=64, learning_rate=2e-3, sequence_noise=1.0, frame_noise=0.4),
     theta_x=3,
-    theta_h=5,
+    theta_h=8,
     noise=3.0,
-    delta_cost=0.8,
+    delta_cost=0.3,
     formats=(Formats(activation=Q(1, 6)), Formats(activation=Q(1, 6), cell=Q(1, 14))),
     format_tolerance=0.01,
     budget=Budget(error=0.0, loss=0.01),
@@ -61,7 +59,7 @@ RECIPE = Recipe(
 INCREMENTS = Increments(
     known=(21, 24, 27, 31),
     replay=40,
-    fit=FitParameters(epochs=2, batch=1, learning_rate=5e-4, sequence_noise=1.0, frame_noise=0.05),
+    fit=FitParameters(epochs=2, batch=1, learning_rate=5e-4, sequence_noise=1.0, frame_noise=0.4),
 )
 
 
