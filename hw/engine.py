@@ -233,9 +233,10 @@ class Engine(wiring.Component):
         with m.If(reader.begins):
             m.d.sync += opened.bit_select(reader.o.payload.vector, 1).eq(1)
 
-        # New states: to events of h, and to x of the layer above.
+        # New states: to events of h, and to x of the layer above. Which half is written is each
+        # layer's own: a layer may be skipped while events of the one below still wait in merge_h.
         made = activation.o
-        write_half = Signal(init=1)
+        write_half = Signal(recurrent, init=-1)
         m.d.comb += [
             encoder_h.i.valid.eq(made.valid),
             encoder_h.i.payload.vector.eq(made.payload.layer),
@@ -243,14 +244,19 @@ class Engine(wiring.Component):
             encoder_h.i.payload.value.eq(made.payload.a),
             encoder_h.i.payload.last.eq(made.payload.last),
             *(encoder_h.theta[k].eq(self.theta_h[k]) for k in range(recurrent)),
-            *append(events_h.i, merge_h.o, Cat(write_half, merge_h.o.payload.vector)),
+            *append(
+                events_h.i,
+                merge_h.o,
+                Cat(
+                    write_half.bit_select(merge_h.o.payload.vector, 1),
+                    merge_h.o.payload.vector,
+                ),
+            ),
         ]
-        frame_made = (
-            merge_h.o.valid & merge_h.o.payload.last & (merge_h.o.payload.vector == recurrent - 1)
-        )
-        skips_last_h = sequencer.skip & (sequencer.layer == recurrent - 1)
-        with m.If(frame_made | skips_last_h):
-            m.d.sync += write_half.eq(~write_half)
+        for k in range(recurrent):
+            ends = merge_h.o.valid & merge_h.o.payload.last & (merge_h.o.payload.vector == k)
+            with m.If(ends | (sequencer.skip & (sequencer.layer == k))):
+                m.d.sync += write_half[k].eq(~write_half[k])
 
         # Fetch: the event, then its weight word, then the lanes.
         # Where a memory's data want a register, so does what comes of them.
@@ -457,7 +463,7 @@ class Engine(wiring.Component):
             self.resetting.eq(reset.pending),
         ]
         with m.If(reset.active):
-            m.d.sync += [half.eq(0), write_half.eq(1)]
+            m.d.sync += [half.eq(0), write_half.eq(~0)]
         connect_clear(m, reset, encoder_i)
         connect_clear(m, reset, encoder_h)
         connect_clear(m, reset, activation)

@@ -39,9 +39,10 @@ def units_layout(core: CoreParameters) -> data.StructLayout:
 
 
 def _row_shape(core: CoreParameters, row: int) -> Shape:
+    """Of the wider reading, where one layer's row is an index and another's is R(M)."""
     formats = core.network.formats
-    indexes = all(CoreLayout.indexes(layer)[row] for layer in core.network.recurrent)
-    return signed((formats.preactivation if indexes else formats.readout).width)
+    indexes = {CoreLayout.indexes(layer)[row] for layer in core.network.recurrent}
+    return signed(max((formats.preactivation if i else formats.readout).width for i in indexes))
 
 
 def groups(core: CoreParameters) -> int:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 
+from golden.fixed import Q
 from golden.network import DeltaNetwork
-from golden.parameters import CoreParameters
+from golden.parameters import CoreParameters, Formats
 from hw.engine import Engine
 from hw.lane import Lane
 from hw.serializer import MuxSerializer
@@ -19,7 +20,7 @@ from hw.target import (
     Target,
 )
 from tests.bench import run_bench, send_frame
-from tests.networks import random_frames, random_model
+from tests.networks import provoking_frames, random_formats, random_frames, random_model
 
 
 def run_engine(
@@ -33,12 +34,13 @@ def run_engine(
     rng = np.random.default_rng(seed)
     core = CoreParameters(model.parameters, lanes, activations)
     dut = Engine(core, model, target)
+    most = (1 << core.network.formats.activation.width) - 1
     outputs, finishes = [], []
 
     async def send(ctx):
         for k, layer in enumerate(model.parameters.layers):
-            ctx.set(dut.theta_x[k], min(layer.theta_x, 255))
-            ctx.set(dut.theta_h[k], min(layer.theta_h or 0, 255))
+            ctx.set(dut.theta_x[k], min(layer.theta_x, most))
+            ctx.set(dut.theta_h[k], min(layer.theta_h or 0, most))
         for n, frame in enumerate(frames):
             if n in resets:
                 ctx.set(dut.reset_request, 1)
@@ -133,34 +135,77 @@ class SlowLane(Lane):
 MULTIPLY_ADDS = (MultiplyAdd(), RegisteredMultiplyAdd(), SplitMultiplyAdd())
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_random_networks_with_resets_gaps_and_pauses(seed):
-    """Shapes, lanes, latencies, thresholds and streams at random; a state reset now and then."""
+@pytest.mark.parametrize(
+    ("kind", "activations"), [("gru", 2), ("gru", 8), ("lstm", 2), ("lstm", 4)]
+)
+def test_a_layer_is_skipped_while_events_of_the_one_below_wait(kind, activations):
+    """Every unit below fires, the layer above rests: its skip must not move the lists below."""
+    theta = ((0, 0), (255, 255))
+    model = random_model((1, 16, 4), kinds=(kind,), theta=theta, formats=Formats(cell=Q(3, 3)))
+    frames = random_frames(model, 12)
+    found, _ = run_engine(model, 8, frames, activations=activations)
+    assert np.array_equal(found, DeltaNetwork(model).run(frames).outputs)
+
+
+@pytest.mark.parametrize(
+    ("readout", "preactivation"), [(Q(3, 4), Q(3, 6)), (Q(3, 3), Q(3, 4)), (Q(1, 4), Q(2, 3))]
+)
+@pytest.mark.parametrize("kinds", [("gru", "lstm"), ("lstm", "gru")], ids="-".join)
+def test_an_index_wider_than_the_readout_is_whole(kinds, readout, preactivation):
+    """Where rows hold R(M) in one layer and an index in another, there is room for both."""
+    formats = Formats(readout=readout, preactivation=preactivation)
+    model = random_model((2, 3, 3), kinds=kinds, weight_frac=4, formats=formats, scale=127)
+    frames = random_frames(model, 12)
+    found, _ = run_engine(model, 1, frames)
+    assert np.array_equal(found, DeltaNetwork(model).run(frames).outputs)
+
+
+def random_case(seed):
+    """A model, parameters of a core, a target, frames, and before which of them to reset.
+
+    Shapes, kinds and their mix, formats, thresholds by layer, lanes, latencies and inputs at
+    random: whatever a model file may say and a core may be made of.
+    """
     rng = np.random.default_rng(seed)
-    sizes = tuple(int(n) for n in rng.integers(1, 9, int(rng.integers(2, 5))))
+    sizes = tuple(int(n) for n in rng.integers(1, 13, int(rng.integers(2, 5))))
     outputs = int(rng.integers(1, 6)) if rng.random() < 0.6 else None
-    theta = (int(rng.choice([0, 1, 5, 300])), int(rng.choice([0, 1, 3, 300])))
-    kinds = (("gru",), ("lstm",), ("gru", "lstm"))[seed % 3]
-    model = random_model(sizes, outputs, kinds=kinds, seed=seed, theta=theta)
-    activations = int(rng.choice([1, 1, 2, 4]))
+    theta = [tuple(int(rng.choice([0, 1, 5, 255, 300])) for _ in "xh") for _ in range(5)]
+    kinds = (("gru",), ("lstm",), ("gru", "lstm"), ("lstm", "gru"))[seed % 4]
+    model = random_model(
+        sizes,
+        outputs,
+        kinds=kinds,
+        seed=seed,
+        theta=theta,
+        weight_frac=int(rng.integers(3, 8)),
+        scale=int(rng.choice([20, 60, 128])),
+        formats=random_formats(rng) if rng.random() < 0.7 else Formats(cell=Q(3, 3)),
+    )
+    activations = int(rng.choice([1, 2, 4]))
     lanes = int(rng.integers(1, 5)) * activations
     target = Target(
         read_latency=int(rng.integers(1, 3)),
-        lane=SlowLane if rng.random() < 0.5 else Lane,
+        lane=SlowLane,
         multiply_add=MULTIPLY_ADDS[int(rng.integers(0, 3))],
     )
+    if target.read_latency < Lane.latency and rng.random() < 0.5:
+        target = replace(target, lane=Lane)
     if rng.random() < 0.5:
         target = replace(target, serializer=MuxSerializer, stage_lanes=int(rng.integers(1, 9)))
-    if target.lane.latency <= target.read_latency:
-        target = replace(target, lane=SlowLane)
-    frames = random_frames(model, 16, seed=seed, moving=float(rng.choice([0.05, 0.5, 1.0])))
-    resets = set(rng.choice(16, 3, replace=False).tolist())
-    gap, pause = rng.choice([0, 0.5, 0.9], 2)
+    frames = np.concatenate([provoking_frames(model, 12, rng) for _ in range(2)])
+    resets = set(rng.choice(len(frames), 3, replace=False).tolist())
+    return model, CoreParameters(model.parameters, lanes, activations), target, frames, resets
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_cores_with_resets_gaps_and_pauses(seed):
+    model, core, target, frames, resets = random_case(seed)
+    gap, pause = np.random.default_rng(seed).choice([0, 0.5, 0.9], 2)
     found, _ = run_engine(
         model,
-        lanes,
+        core.lanes,
         frames,
-        activations=activations,
+        activations=core.activations,
         resets=resets,
         gap=gap,
         pause=pause,
