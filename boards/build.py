@@ -20,10 +20,11 @@ from boards.top import NAME, pinned
 from boards.wrapper import stub
 from golden.errors import refusal
 from golden.files import aside_folder, make_folder
+from golden.formats import WEIGHT
 from golden.model import Model
-from golden.parameters import WEIGHT, CoreParameters
-from hw.layout import CoreLayout
-from hw.verilog import TOP, Emission, emit
+from golden.parameters import CoreParameters
+from hw.emit.verilog import TOP, Emission, emit
+from hw.walk.layout import CoreLayout
 
 LIMIT = 3600  # seconds of one tool
 SEED = 1  # of nextpnr: the same inputs give the same bitstream

@@ -7,7 +7,7 @@ from boards.protocol import Link
 from boards.shell import Shell
 from golden.model import Model
 from golden.parameters import CoreParameters
-from hw.verilog import Emission, converted
+from hw.emit.verilog import Emission, converted
 
 TOP = "deltarnn_board"
 

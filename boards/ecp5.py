@@ -6,11 +6,12 @@ from amaranth.hdl import Array, Cat, ClockSignal, Const, Instance, Module, Signa
 from amaranth.utils import ceil_log2, exact_log2
 
 from golden.errors import require_int
-from hw.lane import Lane
 from hw.pipeline import delayed
-from hw.serializer import MuxSerializer
-from hw.target import MultiplyAdd, Target
-from hw.weights import WeightMemory
+from hw.primitive.lane import Lane
+from hw.primitive.multiply_add import MultiplyAdd
+from hw.primitive.serializer import MuxSerializer
+from hw.primitive.weights import WeightMemory
+from hw.target import Target
 
 EBR_BITS = 1 << 14  # of 18 K: a weight has no use for the ninth bits
 EBR_SHAPES = {1: 1, 2: 2, 4: 4, 8: 9}  # bits that are used: DATA_WIDTH
@@ -53,15 +54,16 @@ class EbrWeights(WeightMemory):
             bank = Signal(self._shape.size, name=f"bank_{n}")
             self._bank(m, f"bank_{n}", bank, images[low : low + EBR_BITS], width)
             banks.append(bank)
-        chosen = delayed(m, self.address[ceil_log2(EBR_BITS) :], 2, "chosen")
+        chosen = delayed(m, self.port.request.payload[ceil_log2(EBR_BITS) :], 2, "chosen")
         word = delayed(m, Array(banks)[chosen], 1, "word")
-        m.d.comb += self.word.as_value().eq(word)
+        self.never_waits(m)
+        m.d.comb += self.port.word.payload.as_value().eq(word)
         return m
 
     def _bank(self, m: Module, name: str, bank: Signal, images: list[int], width: int) -> None:
         """Adds the memory that holds ``images``, ``width`` bits in each block RAM."""
         off = Const(0)
-        address = Cat(Const(0, exact_log2(width)), self.address, Const(0, 14))[:14]
+        address = Cat(Const(0, exact_log2(width)), self.port.request.payload, Const(0, 14))[:14]
         for low in range(0, len(bank), width):
             part = bank[low : low + width]
             init = ebr_lists([(image >> low) & ((1 << len(part)) - 1) for image in images], width)

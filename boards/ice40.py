@@ -2,15 +2,27 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Array, Cat, ClockSignal, Const, Instance, Module, Mux, Signal, signed
+from amaranth.hdl import (
+    Array,
+    Cat,
+    ClockSignal,
+    Const,
+    Instance,
+    Module,
+    Mux,
+    Signal,
+    Value,
+    signed,
+)
 from amaranth.utils import ceil_log2
 
 from golden.errors import refusal
-from golden.parameters import WEIGHT
-from hw.lane import Lane
+from golden.formats import WEIGHT
 from hw.pipeline import delayed
-from hw.target import SplitMultiplyAdd, Target
-from hw.weights import LoadedWeights
+from hw.primitive.lane import Lane
+from hw.primitive.loaded_weights import LoadedWeights
+from hw.primitive.multiply_add import SplitMultiplyAdd
+from hw.target import Target
 
 SPRAM_COUNT, SPRAM_DEPTH = 4, 1 << 14  # of 16 bits each
 MAC16_ACCUMULATOR, MAC16_FACTOR = 32, 16
@@ -38,14 +50,14 @@ class SpramWeights(LoadedWeights):
                 f"at most {SPRAM_COUNT} SPRAM of {SPRAM_DEPTH} words for 2 lanes",
             )
 
-    def store(self, m: Module) -> None:
+    def store(self, m: Module, address: Value, word: Value) -> None:
         width = ceil_log2(SPRAM_DEPTH)
-        address = Signal(range(self._deep << width))
-        m.d.comb += address.eq(Mux(self.write.valid, self.write.payload.word, self.address))
-        bank = delayed(m, address[width:], 1, "bank")
+        place = Signal(range(self._deep << width))
+        m.d.comb += place.eq(Mux(self.write.valid, self.write.payload.word, address))
+        bank = delayed(m, place[width:], 1, "bank")
         banks = []
         for deep in range(self._deep):
-            here = (address[width:] == deep) if self._deep > 1 else Const(1)
+            here = (place[width:] == deep) if self._deep > 1 else Const(1)
             outs = []
             for wide in range(self._wide):
                 # Of an odd number of lanes the last one's byte lies alone.
@@ -54,7 +66,7 @@ class SpramWeights(LoadedWeights):
                 m.submodules[f"spram_{deep}_{wide}"] = Instance(
                     "SB_SPRAM256KA",
                     i_CLOCK=ClockSignal(),
-                    i_ADDRESS=address[:width],
+                    i_ADDRESS=place[:width],
                     i_DATAIN=self.write.payload.byte.replicate(2),
                     i_MASKWREN=Cat(lanes[0], lanes[0], lanes[1], lanes[1]),
                     i_WREN=self.write.valid & here,
@@ -65,8 +77,8 @@ class SpramWeights(LoadedWeights):
                     o_DATAOUT=out,
                 )
                 outs.append(out)
-            banks.append(Cat(outs)[: self.word.shape().size])
-        m.d.comb += self.word.as_value().eq(Array(banks)[bank])
+            banks.append(Cat(outs)[: self._shape.size])
+        m.d.comb += word.eq(Array(banks)[bank])
 
 
 class Mac16Lane(Lane):

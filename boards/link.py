@@ -8,8 +8,8 @@ from boards.beats import Gather, Scatter, beat_layout
 from boards.packets import BYTE, PacketReceiver, PacketSender
 from boards.protocol import CHECK, HEADER, HELLO_FLAGS, Command, Flag, Link, Status
 from boards.uart import RECEIVED
-from hw.axi import axi_lite_signature
-from hw.registers import ADDRESS_WIDTH, STATUS, STATUS_ACTIVE, STATUS_UNLOADED
+from hw.bus.axi_lite import axi_lite_signature
+from hw.bus.registers import ADDRESS_WIDTH, STATUS, STATUS_ACTIVE, STATUS_UNLOADED
 
 
 def core_signature(link: Link) -> wiring.Signature:

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from boards.protocol import CHECK, ESCAPE, FLAG, FLIP, HEADER
 from boards.uart import RECEIVED
-from hw.target import UNCHECKED
+from hw.primitive.memory import UNCHECKED
 
 BYTE = data.StructLayout({"byte": 8, "last": 1})
 

@@ -10,8 +10,8 @@ from enum import IntEnum
 
 from golden.model import Model
 from golden.parameters import CoreParameters
+from hw.bus.registers import register_map
 from hw.core import bus_width
-from hw.registers import register_map
 
 BAUD = 3_000_000  # where a board says nothing else
 VERSION = 1

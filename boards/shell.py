@@ -11,7 +11,7 @@ from boards.link import HostLink
 from boards.packets import BYTE
 from boards.protocol import Link
 from boards.uart import UartReceiver, UartTransmitter
-from hw.verilog import TOP
+from hw.emit.verilog import TOP
 
 FLASH = {"cs_n": Out(1, init=1), "sck": Out(1), "copi": Out(1), "cipo": In(1)}
 
@@ -22,7 +22,7 @@ class Shell(wiring.Component):
     Parameters
     ----------
     manifest : dict
-        The core's (hw.verilog.Emission.manifest); the core itself is a black box.
+        The core's (hw.emit.verilog.Emission.manifest); the core itself is a black box.
     link : Link
         Its sizes.
     mhz : float

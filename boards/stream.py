@@ -11,8 +11,7 @@ from golden.fixed import Integers
 from golden.model import Model
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
-from hw.layout import CoreLayout
-from hw.registers import (
+from hw.bus.registers import (
     CONTROL,
     CONTROL_CLEAR_COUNTERS,
     CONTROL_RESET_STATE,
@@ -21,6 +20,7 @@ from hw.registers import (
     STATUS_UNLOADED,
     register_map,
 )
+from hw.walk.layout import CoreLayout
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from boards.chip import RESOURCES, Chip
 from boards.memories import apart
 from boards.tool import YOSYS
 from boards.wrapper import INSTANCE, stub, wrapper
-from hw.verilog import TOP, Emission
+from hw.emit.verilog import TOP, Emission
 
 LIMIT = 3600  # seconds: no synthesis takes so long, unless it takes for ever
 
@@ -41,15 +41,17 @@ write_json top.json
 # counts for the one whose signal Yosys named it after.
 COMPONENTS = {
     "reader": r"engine\.reader\.",
-    "encoders": r"engine\.(encoder|merge)_\w+?\.",
-    "events": r"engine\.events_\w+?\.",
+    "encoders": r"engine\.path_\w+?\.(encoder|merge)\.",
+    "lists": r"engine\.path_\w+?\.",
     "sequencer": r"engine\.sequencer\.",
-    "weights": r"engine\.weights(_\d+)?\.",
+    "standstill": r"engine\.standstill\.",
+    "fetch": r"engine\.fetch\.",
+    "weights": r"engine\.weights_\d+\.",
     "lanes": r"engine\.lanes\.",
     "readout": r"engine\.readout\.",
     "activation": r"engine\.activation\.",
     "output": r"engine\.output\.",
-    "reset": r"engine\.reset\.",
+    "reset": r"engine\.(reset|quiesce)\.",
     "engine": r"engine\.",  # what lies between them
     "buses": r"",  # AXI ports and registers
 }

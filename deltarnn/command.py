@@ -64,7 +64,7 @@ def _trace_arrays(trace: Trace) -> dict[str, np.ndarray]:
 @JSON
 def info(model: Path, lanes: int, as_json: bool) -> None:
     """What is in MODEL, and what its core would hold and take at most."""
-    from hw.layout import CoreLayout
+    from hw.walk.layout import CoreLayout
 
     loaded = load_model(model)
     network = loaded.parameters
@@ -164,7 +164,7 @@ def generate(
     Also weights.bin, where the target's weights are not in the Verilog but must be loaded.
     """
     from boards.targets import find_target
-    from hw.verilog import emit
+    from hw.emit.verilog import emit
 
     chosen = find_target(target)
     loaded = load_model(model)
@@ -204,7 +204,7 @@ def simulate(
 ) -> None:
     """Runs the RTL on FRAMES and holds it against the golden model, bit by bit."""
     from boards.targets import find_target
-    from hw.verilog import emit
+    from hw.emit.verilog import emit
 
     with extra("sim"):
         from sim.simulate import simulate as run

@@ -15,7 +15,7 @@ from golden.cost import delta_cost, dense_cost, occupancy
 from golden.fixed import Integers
 from golden.model import Model, load_model
 from golden.parameters import CoreParameters
-from hw.verilog import emit
+from hw.emit.verilog import emit
 from sim.simulate import simulate
 from sim.simulators import find_simulator
 

@@ -241,7 +241,7 @@ def _simulated(
         from sim.board import build_board, running
     from boards.design import TOP, design
     from boards.targets import find_target
-    from hw.verilog import emit
+    from hw.emit.verilog import emit
 
     choice = find_target(board.target)
     with progress.status("generating") as status:

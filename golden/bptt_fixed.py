@@ -13,10 +13,11 @@ import numpy as np
 
 from golden.errors import require_int
 from golden.fixed import Integers, Q, rshift, sat
+from golden.formats import WEIGHT, WEIGHT_FRAC_MAX, Formats
 from golden.gru import DeltaGRU, GRUWeights
 from golden.linear import DeltaLinear, LinearWeights
 from golden.lstm import DeltaLSTM, LSTMWeights
-from golden.parameters import WEIGHT, WEIGHT_FRAC_MAX, Formats, LayerParameters
+from golden.parameters import LayerParameters
 from golden.tables import sigmoid_table, tanh_table
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from golden.fixed import Integers, rshift, sat
-from golden.parameters import Formats
+from golden.formats import Formats
 from golden.recurrent import DeltaRecurrent, DenseRecurrent, Recurrent, RecurrentWeights
 from golden.tables import sigmoid_table, tanh_table
 
@@ -64,3 +64,6 @@ class DenseGRU(_GRU, DenseRecurrent):
 
 class DeltaGRU(_GRU, DeltaRecurrent):
     """A GRU layer that computes with changes."""
+
+
+Weights, Delta, Dense = GRUWeights, DeltaGRU, DenseGRU  # by these names for golden.kinds

@@ -7,7 +7,8 @@ import numpy as np
 from golden.accumulate import ExactMatrix
 from golden.delta import DeltaEncoder
 from golden.fixed import Integers
-from golden.parameters import Formats, LayerParameters
+from golden.formats import Formats
+from golden.parameters import LayerParameters
 
 
 @dataclass(frozen=True)
@@ -81,3 +82,6 @@ class DeltaLinear(DenseLinear):
         self.deltas_x = self.encoder_x.encode(x, self.theta_x)
         self.m = self.m + self._product(self.deltas_x)
         return self.m
+
+
+Weights, Delta, Dense = LinearWeights, DeltaLinear, DenseLinear  # by these names for golden.kinds

@@ -3,7 +3,7 @@
 import numpy as np
 
 from golden.fixed import Integers, rshift, sat
-from golden.parameters import Formats
+from golden.formats import Formats
 from golden.recurrent import DeltaRecurrent, DenseRecurrent, Recurrent, RecurrentWeights
 from golden.tables import sigmoid_table, tanh_table
 
@@ -53,3 +53,6 @@ class DenseLSTM(_LSTM, DenseRecurrent):
 
 class DeltaLSTM(_LSTM, DeltaRecurrent):
     """An LSTM layer that computes with changes."""
+
+
+Weights, Delta, Dense = LSTMWeights, DeltaLSTM, DenseLSTM  # by these names for golden.kinds

@@ -14,28 +14,18 @@ from safetensors.numpy import save
 from golden.errors import refusal
 from golden.files import written_aside
 from golden.fixed import Q
-from golden.gru import GRUWeights
+from golden.formats import Formats
+from golden.kinds import KIND_NAMES, KINDS, arithmetic, format_names
 from golden.linear import LinearWeights
-from golden.lstm import LSTMWeights
-from golden.parameters import (
-    KIND_NAMES,
-    KINDS,
-    Formats,
-    LayerParameters,
-    NetworkParameters,
-    format_names,
-)
+from golden.parameters import LayerParameters, NetworkParameters
+from golden.recurrent import RecurrentWeights
 
 VERSION = 1
 METADATA_KEY = "deltarnn"
 _KNOWN = ("version", "name", "labels", "formats", "layers")
 
-Weights = GRUWeights | LSTMWeights | LinearWeights
-WEIGHTS: dict[str, Callable[..., Weights]] = {
-    "gru": GRUWeights,
-    "lstm": LSTMWeights,
-    "linear": LinearWeights,
-}
+Weights = RecurrentWeights | LinearWeights
+WEIGHTS: dict[str, Callable[..., Weights]] = {kind: arithmetic(kind).Weights for kind in KINDS}
 
 
 def accumulator_width(formats: Formats, weights: tuple[Weights, ...]) -> int:
@@ -60,7 +50,7 @@ class Model:
     parameters
         Formats and layer shapes, accumulator width included.
     weights
-        One GRUWeights, LSTMWeights or LinearWeights a layer.
+        Of each layer, the ``Weights`` of its kind (golden.kinds).
     extra
         Further keys of the metadata (features, training record, scores), kept as they are.
     sha256

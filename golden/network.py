@@ -2,20 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from golden.errors import refusal
 from golden.fixed import Integers
-from golden.gru import DeltaGRU, DenseGRU
+from golden.kinds import arithmetic
 from golden.linear import DeltaLinear, DenseLinear
-from golden.lstm import DeltaLSTM, DenseLSTM
 from golden.model import Model
 from golden.recurrent import DeltaRecurrent, DenseRecurrent
-
-_DELTA: dict[str, Any] = {"gru": DeltaGRU, "lstm": DeltaLSTM, "linear": DeltaLinear}
-_DENSE: dict[str, Any] = {"gru": DenseGRU, "lstm": DenseLSTM, "linear": DenseLinear}
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,7 @@ class DeltaNetwork:
         formats = model.parameters.formats
         self.model, self.batch = model, batch
         self.layers: list[DeltaRecurrent | DeltaLinear] = [
-            _DELTA[layer.kind](formats, layer, weights, batch)
+            arithmetic(layer.kind).Delta(formats, layer, weights, batch)
             for layer, weights in zip(model.parameters.layers, model.weights, strict=True)
         ]
 
@@ -137,7 +132,7 @@ class DenseNetwork:
     def __init__(self, model: Model, batch: int = 1) -> None:
         formats = model.parameters.formats
         self.layers: list[DenseRecurrent | DenseLinear] = [
-            _DENSE[layer.kind](formats, layer, weights, batch)
+            arithmetic(layer.kind).Dense(formats, layer, weights, batch)
             for layer, weights in zip(model.parameters.layers, model.weights, strict=True)
         ]
 

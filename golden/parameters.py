@@ -3,7 +3,6 @@
 Everything that can be derived is a property here, so that no two places derive it differently.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,140 +10,8 @@ from numpy.typing import ArrayLike
 
 from golden.errors import refusal, require_int
 from golden.fixed import Integers, Q
-
-WEIGHT = Q(0, 7)  # weights are 8 bits; where their binary point lies is each layer's weight_frac
-WEIGHT_FRAC_MAX = 15  # a layer whose largest weight is below 2^-8 has nothing to say
-TABLE_BITS_MAX = 16
-INTERMEDIATE_BITS_MAX = 62  # so that no step of golden/ leaves int64
-ACCUMULATOR_BITS_MAX = 40
-
-
-@dataclass(frozen=True)
-class Formats:
-    """The number formats of a network (docs/numerics.md, "Formats"); the defaults are its."""
-
-    activation: Q = Q(3, 4)
-    state: Q = Q(3, 4)
-    gate: Q = Q(1, 6)
-    readout: Q = Q(7, 8)
-    preactivation: Q = Q(3, 4)
-    cell: Q = Q(3, 12)
-
-    def __post_init__(self) -> None:
-        require_int("width of format activation", self.activation.width, 2, 16)
-        require_int("width of format preactivation", self.preactivation.width, 2, TABLE_BITS_MAX)
-        require_int(
-            f"bits of R(M_xc) + r * R(M_hc) with readout {self.readout} and gate {self.gate}",
-            self.readout.width + self.gate.width + 1,
-            1,
-            INTERMEDIATE_BITS_MAX,
-        )
-        require_int(
-            f"bits of c + u * (h - c) with state {self.state} and gate {self.gate}",
-            max(self.state.m, self.gate.m) + 2 + self.blend_frac + self.gate.width + 1,
-            1,
-            INTERMEDIATE_BITS_MAX,
-        )
-        require_int(
-            f"bits of f * c + i * g with cell {self.cell} and gate {self.gate}",
-            max(self.cell.m, self.gate.m) + self.cell_frac + self.gate.width + 2,
-            1,
-            INTERMEDIATE_BITS_MAX,
-        )
-        require_int(
-            f"bits of M in format readout {self.readout} with activation {self.activation}",
-            ACCUMULATOR_BITS_MAX + max(0, self.readout.f - self.activation.f),
-            1,
-            INTERMEDIATE_BITS_MAX,
-        )
-        if self.gate.m < 1:
-            raise refusal("format gate", str(self.gate), "at least Q1.f, so that 1.0 fits")
-
-    def accumulator_frac(self, weight_frac: int) -> int:
-        """Fraction bits of M: f_act + f_w."""
-        return self.activation.f + weight_frac
-
-    def readout_shift(self, weight_frac: int) -> int:
-        """n of R(M) = sat(rshift(M, n), readout)."""
-        return self.accumulator_frac(weight_frac) - self.readout.f
-
-    @property
-    def index_shift(self) -> int:
-        """n of a gate's table index: sat(rshift(R, n), preactivation)."""
-        return self.readout.f - self.preactivation.f
-
-    @property
-    def candidate_shift(self) -> int:
-        """n of the c table index: sat(rshift(pre, n), preactivation)."""
-        return self.readout.f + self.gate.f - self.preactivation.f
-
-    @property
-    def blend_frac(self) -> int:
-        """f = max(f_gate, f_state): the fraction bits in which h' and c' meet."""
-        return max(self.gate.f, self.state.f)
-
-    @property
-    def update_shift(self) -> int:
-        """n of the one rounding of a GRU's h_t."""
-        return self.blend_frac + self.gate.f - self.state.f
-
-    @property
-    def output_shift(self) -> int:
-        """n of a GRU's a = sat(rshift(h, n), activation)."""
-        return self.state.f - self.activation.f
-
-    @property
-    def cell_frac(self) -> int:
-        """F = max(f_gate, f_cell): with a gate's more, the fraction bits of f * c + i * g."""
-        return max(self.gate.f, self.cell.f)
-
-    @property
-    def cell_shift(self) -> int:
-        """n of the one rounding of c_t."""
-        return self.cell_frac + self.gate.f - self.cell.f
-
-    @property
-    def cell_index_shift(self) -> int:
-        """n of the table index of tanh(c_t): sat(rshift(c_t, n), preactivation)."""
-        return self.cell.f - self.preactivation.f
-
-    @property
-    def product_shift(self) -> int:
-        """n of an LSTM's a = sat(rshift(o * y, n), activation)."""
-        return 2 * self.gate.f - self.activation.f
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What the layers of a kind have for each of their units.
-
-    Attributes
-    ----------
-    gates
-        Weight rows.
-    accumulators
-        What is summed up apart from each other.
-    state
-        Name of the format of what a neuron keeps between frames; None where it keeps nothing.
-    """
-
-    gates: tuple[str, ...]
-    accumulators: tuple[str, ...]
-    state: str | None = None
-
-
-KINDS = {
-    "gru": Kind(("r", "u", "c"), ("r", "u", "xc", "hc"), "state"),
-    "lstm": Kind(("i", "f", "g", "o"), ("i", "f", "g", "o"), "cell"),
-    "linear": Kind(("m",), ("m",)),
-}
-KIND_NAMES = " or ".join(repr(kind) for kind in KINDS)
-
-
-def format_names(kinds: Iterable[object]) -> tuple[str, ...]:
-    """The formats that a network with layers of these kinds says; "cell" if one is an LSTM."""
-    names = ("activation", "state", "gate", "readout", "preactivation")
-    return (*names, "cell") if "lstm" in kinds else names
+from golden.formats import ACCUMULATOR_BITS_MAX, WEIGHT_FRAC_MAX, Formats
+from golden.kinds import KIND_NAMES, KINDS, Kind
 
 
 @dataclass(frozen=True)
@@ -185,8 +52,13 @@ class LayerParameters:
             raise refusal("theta_h", repr(self.theta_h), "no theta_h in a linear layer")
 
     @property
+    def has(self) -> Kind:
+        """What all layers of its kind have."""
+        return KINDS[self.kind]
+
+    @property
     def recurrent(self) -> bool:
-        return KINDS[self.kind].state is not None
+        return self.has.recurrent
 
     @property
     def columns(self) -> int:
@@ -196,12 +68,12 @@ class LayerParameters:
     @property
     def gates(self) -> int:
         """Weight rows a unit."""
-        return len(KINDS[self.kind].gates)
+        return len(self.has.gates)
 
     @property
     def accumulators(self) -> int:
         """Accumulators a unit."""
-        return len(KINDS[self.kind].accumulators)
+        return len(self.has.accumulators)
 
     @property
     def weights(self) -> int:
@@ -262,7 +134,7 @@ class NetworkParameters:
 
     def state_format(self, layer: LayerParameters) -> Q:
         """Of what a neuron of this recurrent layer keeps between frames."""
-        return getattr(self.formats, KINDS[layer.kind].state or "")
+        return getattr(self.formats, layer.has.state or "")
 
     @property
     def state_width(self) -> int:

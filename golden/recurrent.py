@@ -8,14 +8,15 @@ import numpy as np
 from golden.accumulate import ExactMatrix
 from golden.delta import DeltaEncoder
 from golden.fixed import Integers
-from golden.parameters import Formats, LayerParameters
+from golden.formats import Formats
+from golden.parameters import LayerParameters
 
 
 @dataclass(frozen=True)
 class RecurrentWeights:
-    """Integers of a recurrent layer as the model file holds them, G rows a unit.
+    """Integers of a recurrent layer as the model file holds them, G rows and K accumulators a unit.
 
-    ``weight_x`` int8 [G H, I] and ``weight_h`` int8 [G H, H]; ``bias`` int32 [4H], one for each
+    ``weight_x`` int8 [G H, I] and ``weight_h`` int8 [G H, H]; ``bias`` int32 [K H], one for each
     accumulator, with f_act + f_w fraction bits.
     """
 
@@ -23,13 +24,17 @@ class RecurrentWeights:
     weight_h: np.ndarray
     bias: np.ndarray
 
+    def reach(self, largest: int) -> Integers:
+        """int64 [K H]: the most that |M| of each one can be if no |v| exceeds ``largest``."""
+        raise NotImplementedError
+
 
 class Recurrent(ABC):
     """A recurrent layer; its kind says what is accumulated where, and what becomes of it.
 
     Attributes
     ----------
-    m : int64 [batch, 4, H]
+    m : int64 [batch, K, H]
         Accumulators.
     state : int64 [batch, H]
         What a neuron itself keeps between frames: h of a GRU, c of an LSTM.

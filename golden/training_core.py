@@ -17,10 +17,8 @@ import numpy as np
 from golden.bptt_fixed import TrainingFormats
 from golden.errors import require_int
 from golden.fixed import Integers
-from golden.parameters import WEIGHT_FRAC_MAX, CoreParameters, LayerParameters
-
-# Multiplications for a unit of what is not a product with weights: for slopes, then for errors.
-ELEMENTWISE = {"gru": 6 + 5, "lstm": 10 + 6, "linear": 0}
+from golden.formats import WEIGHT_FRAC_MAX
+from golden.parameters import CoreParameters, LayerParameters
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class TrainingCore:
             forward=int(events.sum()),
             error=int((events - unasked).sum()),
             gradient=self._rewritten(int(events.sum())),
-            elementwise=frames * int(np.array([ELEMENTWISE[k.kind] for k in layers]) @ blocks),
+            elementwise=frames * int(np.array([k.has.elementwise for k in layers]) @ blocks),
             update=self._rewritten(words) + columns,
         )
 
@@ -144,17 +142,13 @@ class TrainingCore:
         """
         network = self.core.network
         formats, lists, gates = network.formats, 0, 0
-        kept = {
-            "gru": 3 * formats.gate.width + formats.readout.width + formats.state.width,
-            "lstm": 4 * formats.gate.width + formats.cell.width,
-            "linear": 0,
-        }
         for layer in network.layers:
             for columns in (layer.inputs, layer.columns - layer.inputs):
                 index = columns.bit_length()
                 held = -int(-columns * occupancy // 1)
                 lists += held * (index + formats.activation.width + 1) + index
-            gates += layer.units * kept[layer.kind]
+            kept = (getattr(formats, name).width for name in layer.has.remembers)
+            gates += layer.units * sum(kept)
         return {"lists": lists, "gates": gates}
 
     def longest(self, bits: int, occupancy: float) -> int:

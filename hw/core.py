@@ -7,10 +7,9 @@ from amaranth.utils import ceil_log2
 
 from golden.model import Model
 from golden.parameters import CoreParameters
-from hw.axi import AxiLitePort, axi_lite_signature
-from hw.counter import Counter
-from hw.engine import Engine, monitor_signature
-from hw.registers import (
+from hw.bus.axi_lite import AxiLitePort, axi_lite_signature
+from hw.bus.counter import Counter
+from hw.bus.registers import (
     ADDRESS_WIDTH,
     CONTROL_CLEAR_COUNTERS,
     CONTROL_RESET_STATE,
@@ -24,7 +23,9 @@ from hw.registers import (
     STATUS_UNLOADED,
     register_map,
 )
-from hw.skid import Skid
+from hw.bus.skid import Skid
+from hw.engine import Engine
+from hw.monitor import monitor_signature
 from hw.target import GENERIC, Target
 
 
@@ -53,12 +54,13 @@ class Core(wiring.Component):
         One result a beat, sign-extended to 8, 16 or 32 bits; ``tlast`` at the end of a frame. A GRU
         layer's come A a beat; for A > 1 there is a ``tkeep``.
     s_weights_* : AXI4-Stream in
-        Where the target's weights must be loaded: their bytes (hw.verilog.Emission.weights), one a
-        beat, ``tlast`` with the last. Until then no frame is taken.
+        Where the target's weights must be loaded: their bytes
+        (hw.emit.verilog.Emission.weights), one a beat, ``tlast`` with the last. Until then no frame
+        is taken.
     s_axil_* : AXI4-Lite in
-        Registers (hw.registers). With all its inputs at 0 the core runs as the model says.
+        Registers (hw.bus.registers). With all its inputs at 0 the core runs as the model says.
     monitor_* : Out
-        What the engine does (hw.engine.monitor_signature); may be left open.
+        What the engine does (hw.monitor.monitor_signature); may be left open.
     """
 
     def __init__(self, core: CoreParameters, model: Model, target: Target = GENERIC) -> None:

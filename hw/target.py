@@ -2,58 +2,16 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Value
-
+from golden.errors import refusal, require_int
 from golden.parameters import CoreParameters
-from hw.fixed import added
-from hw.lane import Lane
-from hw.pipeline import delayed
-from hw.serializer import Serializer, ShiftSerializer
-from hw.weights import WeightMemory
+from hw.primitive.lane import Lane
+from hw.primitive.multiply_add import MultiplyAdd
+from hw.primitive.serializer import Serializer, ShiftSerializer
+from hw.primitive.weights import WeightMemory
 
-# For Yosys, on a memory: nobody uses what is read from an address in the cycle in which it is
-# written, so that it need not be what the simulators say, which would take a bypass to keep.
-UNCHECKED = {"no_rw_check": 1}
-
-
-class MultiplyAdd:
-    """addend + a * b of the activation unit, for unsigned ``a``; ``latency`` cycles later.
-
-    In any family: a multiplier with a register behind it, and an adder.
-    """
-
-    latency = 1
-
-    def __call__(self, m: Module, a: Value, b: Value, addend: Value, name: str) -> Value:
-        return delayed(m, addend, 1, f"{name}_addend") + delayed(m, a * b, 1, f"{name}_product")
-
-
-class RegisteredMultiplyAdd(MultiplyAdd):
-    """With a register behind the adder, too."""
-
-    latency = 2
-
-    def __call__(self, m: Module, a: Value, b: Value, addend: Value, name: str) -> Value:
-        return delayed(m, super().__call__(m, a, b, addend, name), 1, name)
-
-
-class SplitMultiplyAdd(MultiplyAdd):
-    """Without a multiplier: the rows of two bits of ``a`` each, then a tree of adders.
-
-    For ``a`` of up to 8 bits no register has more than one adder before it.
-    """
-
-    latency = 3
-
-    def __call__(self, m: Module, a: Value, b: Value, addend: Value, name: str) -> Value:
-        # The top bits, of which there may be just one, go with the addend.
-        *low, top = [(a[n : n + 2] * b) << n for n in range(0, len(a), 2)]
-        terms = [*low, top + addend]
-        for level in range(self.latency):
-            if level:
-                terms = [added(terms[n : n + 2]) for n in range(0, len(terms), 2)]
-            terms = [delayed(m, t, 1, f"{name}_{level}_{n}") for n, t in enumerate(terms)]
-        return added(terms)
+# The rows of accumulators that lie between two groups of one row, at the least, are those of a
+# block: with a slower memory a row would be opened again before it has been written back.
+READ_LATENCY_MAX = 2
 
 
 @dataclass(frozen=True)
@@ -63,9 +21,9 @@ class Target:
     Attributes
     ----------
     weights : type
-        The weight memory (hw.weights.WeightMemory).
+        The store of the weights (hw.primitive.weights.WeightMemory).
     lane : type
-        A lane (hw.lane.Lane).
+        A lane (hw.primitive.lane.Lane), slower than a memory: its sum comes later than M.
     multiply_add : MultiplyAdd
         What the activation unit multiplies with.
     read_latency : int
@@ -74,9 +32,14 @@ class Target:
     stage_lanes : int or None
         Lanes that do the same in the same cycle. The next ones do it a cycle later, so that what
         all lanes need reaches them by way of each other and no register has to drive them all.
-        None: one stage, however many lanes.
+        None: one stage, however many lanes; it must be so where the store may wait or be loaded.
     serializer : type
-        What a block's units leave through (hw.serializer.Serializer).
+        What a block's units leave through (hw.primitive.serializer.Serializer).
+
+    Raises
+    ------
+    ValueError
+        Where primitives do not go together.
     """
 
     name: str = "generic"
@@ -86,6 +49,24 @@ class Target:
     read_latency: int = 1
     stage_lanes: int | None = None
     serializer: type[Serializer] = ShiftSerializer
+
+    def __post_init__(self) -> None:
+        where = f"of target {self.name}"
+        require_int(f"read_latency {where}", self.read_latency, 1, READ_LATENCY_MAX)
+        if self.lane.latency <= self.read_latency:
+            raise refusal(
+                f"latency of a lane {where}",
+                self.lane.latency,
+                f"more than the {self.read_latency} of its memory",
+            )
+        if self.stage_lanes is not None:
+            require_int(f"stage_lanes {where}", self.stage_lanes, 1)
+            if self.weights.loads or self.weights.waits:
+                raise refusal(
+                    f"stage_lanes {where}",
+                    self.stage_lanes,
+                    "None, one stage, where weights are loaded or may wait",
+                )
 
     @property
     def loads(self) -> bool:

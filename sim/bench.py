@@ -24,7 +24,7 @@ from cocotbext.axi import (
     AxiStreamSource,
 )
 
-from hw.registers import CONTROL, CONTROL_RESET_STATE
+from hw.bus.registers import CONTROL, CONTROL_RESET_STATE
 
 EVENT = ("event_layer", "event_h", "event_column", "event_delta")
 STATE = ("state_layer", "state_unit")

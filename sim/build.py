@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import refusal
-from hw.verilog import TOP, Emission
+from hw.emit.verilog import TOP, Emission
 from sim.simulator import Simulation, Simulator
 
 _RECIPE = 4  # a change in how simulations are built makes the old ones stale

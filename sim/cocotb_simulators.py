@@ -21,7 +21,7 @@ from cocotb_tools.runner import Runner
 from cocotb_tools.runner import Verilator as VerilatorRunner
 
 from golden.errors import refusal
-from hw.verilog import TOP
+from hw.emit.verilog import TOP
 from sim.job import Job
 from sim.simulator import Simulation, Simulator
 from sim.verilator import ARGUMENTS, VerilatorBase, runtime_folder, with_runtime

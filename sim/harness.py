@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from golden.fixed import Integers
-from hw.registers import CONTROL, CONTROL_RESET_STATE
-from hw.verilog import TOP
+from hw.bus.registers import CONTROL, CONTROL_RESET_STATE
+from hw.emit.verilog import TOP
 from sim.cocotb_simulators import Verilator
 from sim.job import Job
 from sim.simulator import Simulation, Simulator

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from golden.errors import refusal
-from hw.registers import ADDRESS_WIDTH
+from hw.bus.registers import ADDRESS_WIDTH
 
 
 @dataclass

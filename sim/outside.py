@@ -8,10 +8,10 @@ from amaranth.hdl import ClockSignal, Instance, Module
 
 from golden.model import Model
 from golden.parameters import CoreParameters
-from hw.layout import CoreLayout
+from hw.emit.verilog import Emission, emit
+from hw.primitive.weights import WeightMemory
 from hw.target import GENERIC, Target
-from hw.verilog import Emission, emit
-from hw.weights import WeightMemory
+from hw.walk.layout import CoreLayout
 from sim.build import cache_folder
 
 _MODULE = "weights_outside"
@@ -22,12 +22,14 @@ class OutsideWeights(WeightMemory):
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        word = self.port.word.payload.as_value()
+        self.never_waits(m)
         m.submodules.outside = Instance(
             _MODULE,
-            p_WIDTH=len(self.word.as_value()),
+            p_WIDTH=len(word),
             i_clk=ClockSignal(),
-            i_address=self.address,
-            o_word=self.word.as_value(),
+            i_address=self.port.request.payload,
+            o_word=word,
         )
         return m
 
@@ -40,8 +42,8 @@ def emit_outside(core: CoreParameters, model: Model, target: Target = GENERIC) -
 def emit_simulated(core: CoreParameters, model: Model) -> Emission:
     """The core with its weight memory as a simulator reads it, from a file in the user's cache.
 
-    Bit for bit and cycle for cycle what hw.verilog.emit makes, but quick: not every word of a large
-    memory has to become a line of Verilog.
+    Bit for bit and cycle for cycle what hw.emit.verilog.emit makes, but quick: not every word of a
+    large memory has to become a line of Verilog.
     """
     words = CoreLayout(core).weight_words(model).astype(np.int8)
     # Lane 0 is the word's lowest byte, and a number begins with its highest digit.

@@ -13,7 +13,7 @@ from golden.fixed import Integers
 from golden.network import Trace
 from golden.parameters import CoreParameters
 from hw.core import bus_width
-from hw.layout import CoreLayout
+from hw.walk.layout import CoreLayout
 from sim.job import Job
 from sim.simulator import Simulation
 

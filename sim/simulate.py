@@ -11,7 +11,7 @@ from golden.fixed import Integers
 from golden.model import Model
 from golden.network import Trace, run_sequences
 from golden.parameters import CoreParameters
-from hw.verilog import Emission, emit
+from hw.emit.verilog import Emission, emit
 from sim.build import build
 from sim.compare import Mismatch, compared_words, first_mismatch
 from sim.run import Job, play, trace_of

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from golden.formats import Formats
 from golden.model import WEIGHTS, Model
 from golden.network import DeltaNetwork, Trace
-from golden.parameters import CoreParameters, Formats, LayerParameters
-from hw.registers import register_map
-from hw.verilog import Emission, emit
+from golden.parameters import CoreParameters, LayerParameters
+from hw.bus.registers import register_map
+from hw.emit.verilog import Emission, emit
 from sim.build import build
 from sim.compare import first_mismatch
 from sim.run import Job, play, trace_of

@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.engine import Engine
-from hw.layout import CoreLayout
+from hw.walk.layout import CoreLayout
 
 
 @dataclass(frozen=True)
@@ -90,17 +90,16 @@ def _watched(engine: Engine, module: Module, core: CoreParameters) -> dict[str, 
     watched = {
         "finish": engine.finish,
         "elements come in": engine.i.valid & engine.i.ready,
-        "events of x": parts.merge_i.o.valid & parts.merge_i.o.payload.fires,
+        "events of x": parts.path_x.appends,
         "slots": slot.valid * (1 + row + 4 * ~slot.payload.event + 8 * tag.layer),
         "lanes multiply": parts.lanes.i.valid & (parts.lanes.i.payload.delta != 0),
         "rows are done": parts.lanes.o.valid,
         "units are sent": parts.readout.o.valid,
         "new h": parts.activation.o.valid,
-        "events of h": parts.merge_h.o.valid & parts.merge_h.o.payload.fires,
+        "events of h": parts.path_h.appends,
     }
     if len(core.network.layers) > 1:
-        merge = parts.merge_x.o
-        watched["events of x above"] = merge.valid & merge.payload.fires
+        watched["events of x above"] = parts.path_above.appends
     if not recurrent:
         watched["units of the read-out"] = parts.readout.linear.valid
     watched["results go out"] = engine.o.valid & engine.o.ready

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from golden.fixed import Q
+from golden.formats import Formats
 from golden.model import WEIGHTS, Model
-from golden.parameters import Formats, LayerParameters
+from golden.parameters import LayerParameters
 
 Theta = tuple[int, int]
 

@@ -15,7 +15,7 @@ from deltarnn.bench import area, clock, growth, kinds, timeline
 from deltarnn.bench.benches import BENCHES, chosen, measure
 from deltarnn.bench.context import Bench, Context
 from deltarnn.bench.workshop import SUBJECTS, on_up5k
-from hw.verilog import emit
+from hw.emit.verilog import emit
 from sim.outside import emit_simulated
 from sim.simulators import SIMULATORS
 from sim.sweep import POINTS, WARM_UP, Shape, sweep

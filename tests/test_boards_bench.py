@@ -8,8 +8,8 @@ from boards.targets import TARGETS
 from deltarnn.demo import held_out
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
-from hw.registers import register_map
-from hw.verilog import emit
+from hw.bus.registers import register_map
+from hw.emit.verilog import emit
 from tests.board_player import ADDRESS, BoardBench
 from tests.networks import random_frames, random_model
 

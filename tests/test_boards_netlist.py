@@ -11,7 +11,7 @@ from boards.targets import TARGETS
 from deltarnn.demo import held_out
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
-from hw.verilog import emit
+from hw.emit.verilog import emit
 from tests.board_player import BoardBench
 
 BOARD = BOARDS["icebreaker"]

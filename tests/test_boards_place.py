@@ -8,7 +8,7 @@ from boards.place import DoesNotFitError, overfull, place, placement_of
 from boards.synthesis import Netlist, count, synthesise
 from boards.tool import NEXTPNR_ICE40
 from golden.parameters import CoreParameters
-from hw.verilog import emit
+from hw.emit.verilog import emit
 from tests.networks import random_model
 
 MODEL = random_model((2, 3), 2)

@@ -20,8 +20,8 @@ from boards.targets import TARGETS
 from deltarnn.demo import held_out
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
-from hw.registers import register_map
-from hw.verilog import emit
+from hw.bus.registers import register_map
+from hw.emit.verilog import emit
 from sim.board import build_board, running
 from tests.damages import image_damages
 from tests.networks import random_frames, random_model

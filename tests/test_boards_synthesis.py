@@ -13,7 +13,7 @@ from boards.synthesis import COMPONENTS, component, count, synthesise
 from boards.tool import YOSYS, ToolError
 from boards.wrapper import stub, used, wrapper
 from golden.parameters import CoreParameters
-from hw.verilog import TOP, emit
+from hw.emit.verilog import TOP, emit
 from tests.networks import random_model
 
 ANY = Chip("any", "synth -flatten", {"ff": {r"\$_S?DFF\w*_": 1}, "lut": {r"\$_(?!S?DFF)\w+_": 1}})
@@ -58,7 +58,7 @@ def test_components_add_up_to_the_whole(netlist):
     for part in netlist.components.values():
         whole.update(part)
     assert dict(whole) == netlist.area
-    for part in ("encoders", "events", "sequencer", "readout", "activation", "engine", "buses"):
+    for part in ("encoders", "lists", "sequencer", "fetch", "readout", "activation", "engine", "buses"):
         assert netlist.components[part]["ff"] > 0, part
 
 
@@ -94,9 +94,12 @@ def test_the_wrapper_connects_every_port_but_the_monitors():
     ("cell", "part"),
     [
         ("engine.reader.column_SB_DFF_Q", "reader"),
-        ("engine.encoder_h.delta", "encoders"),
-        ("engine.merge_x.fifo.level", "encoders"),
-        ("engine.events_i.count_0", "events"),
+        ("engine.path_h.encoder.delta", "encoders"),
+        ("engine.path_above.merge.fifo.level", "encoders"),
+        ("engine.path_x.lists.count_0", "lists"),
+        ("engine.path_h.grows", "lists"),
+        ("engine.fetch.slot_0", "fetch"),
+        ("engine.quiesce.draining", "reset"),
         ("engine.slot_0", "engine"),
         ("engine.readers", "engine"),
         ("cycles_SB_DFF_Q", "buses"),

@@ -10,9 +10,10 @@ from golden.bptt_fixed import Masters, Trainee, TrainingFormats
 from golden.bptt_gru import gru_layer
 from golden.bptt_lstm import lstm_layer
 from golden.fixed import Q
+from golden.formats import Formats
 from golden.network import DeltaNetwork
 from golden.noise import PERIOD, Nearest, Stochastic, states
-from golden.parameters import Formats, LayerParameters
+from golden.parameters import LayerParameters
 from tests.networks import random_model
 
 GATES = {"gru": 3, "lstm": 4}

@@ -5,7 +5,8 @@ import pytest
 
 from golden.bptt_fixed import Masters, Trainee, TrainingFormats
 from golden.fixed import Q
-from golden.parameters import Formats, LayerParameters
+from golden.formats import Formats
+from golden.parameters import LayerParameters
 from golden.tables import sigmoid_table, tanh_table
 from tests.page import page_rshift, page_sat
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from golden.fixed import Q
+from golden.formats import Formats
 from golden.frames import load_frames
-from golden.parameters import Formats
 from tests.networks import random_frames, random_model
 from tests.test_golden_model import Bomb
 

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from golden.fixed import Q
+from golden.formats import Formats
 from golden.gru import DeltaGRU, DenseGRU, GRUWeights, update_state, visible
 from golden.model import Model
-from golden.parameters import Formats, LayerParameters
+from golden.parameters import LayerParameters
 from golden.tables import sigmoid_table, tanh_table
 from tests.networks import random_frames, random_model
 from tests.page import page_rshift, page_sat

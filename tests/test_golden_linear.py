@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from golden.formats import Formats
 from golden.linear import DeltaLinear, DenseLinear, LinearWeights
-from golden.parameters import Formats, LayerParameters
+from golden.parameters import LayerParameters
 
 FORMATS = Formats()
 

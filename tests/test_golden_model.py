@@ -12,9 +12,10 @@ import pytest
 from safetensors.numpy import save
 
 from golden.fixed import Q
+from golden.formats import Formats
+from golden.kinds import KIND_NAMES
 from golden.model import Model, accumulator_width, load_model, save_model
 from golden.network import DeltaNetwork
-from golden.parameters import KIND_NAMES, Formats
 from tests.networks import random_frames, random_model
 
 # 3 inputs, GRU layers of 4 and of 5 units, a read-out of 2 results.

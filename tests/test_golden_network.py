@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from golden.fixed import Q
+from golden.formats import Formats
 from golden.model import Model
 from golden.network import DeltaNetwork, DenseNetwork, Trace, run_sequences
-from golden.parameters import Formats
 from tests.networks import random_frames, random_model
 
 # Layer sizes and results: one layer, a read-out, and several layers before one.

@@ -4,13 +4,9 @@ from dataclasses import replace
 import pytest
 
 from golden.fixed import Q
-from golden.parameters import (
-    KIND_NAMES,
-    CoreParameters,
-    Formats,
-    LayerParameters,
-    NetworkParameters,
-)
+from golden.formats import Formats
+from golden.kinds import KIND_NAMES
+from golden.parameters import CoreParameters, LayerParameters, NetworkParameters
 
 GRU = LayerParameters("gru", 10, 6, 5, 2, 4)
 LSTM = LayerParameters("lstm", 10, 6, 5, 2, 4)

@@ -5,7 +5,8 @@ import pytest
 
 from golden.bptt_fixed import TrainingFormats
 from golden.fixed import Q
-from golden.parameters import CoreParameters, Formats, LayerParameters, NetworkParameters
+from golden.formats import Formats
+from golden.parameters import CoreParameters, LayerParameters, NetworkParameters
 from golden.training_core import TrainingCore, Work
 
 # Two lanes. The GRU layer 2 -> 3 has 2 blocks of units, so 3 * 2 row blocks an event; the read-out

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 
 from golden.fixed import Q, rshift, sat
+from golden.formats import Formats
 from golden.gru import update_state, visible
 from golden.lstm import update_cell
-from golden.parameters import CoreParameters, Formats
-from hw.activation import ActivationUnit
-from hw.layout import CoreLayout
-from hw.target import GENERIC, RegisteredMultiplyAdd, SplitMultiplyAdd, Target
+from golden.parameters import CoreParameters
+from hw.primitive.multiply_add import RegisteredMultiplyAdd, SplitMultiplyAdd
+from hw.target import GENERIC, Target
+from hw.unit.activation import ActivationUnit
+from hw.walk.layout import CoreLayout
 from tests.bench import run_bench
 from tests.networks import random_model
 
@@ -75,7 +77,7 @@ def test_equals_golden(kinds, formats, activations, target):
             before, previous[k] = (states[k], seen[k]), values
             states[k], seen[k] = update(k, values)
             moved = ((states[k] != before[0]) | (seen[k] != before[1]))[0]
-            indexed = np.array(layout.indexes(network.layers[k]))[:, None]
+            indexed = np.array(network.layers[k].has.indexes)[:, None]
             driven = np.where(indexed, sat(rshift(values, formats.index_shift), pre), values)
             driven = driven[list(layout.order(network.layers[k]))]
             for first in range(0, size, activations):

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from hw.counter import Counter
+from hw.bus.counter import Counter
 from tests.bench import run_bench
 
 

@@ -7,18 +7,14 @@ import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 
 from golden.fixed import Q
+from golden.formats import Formats
 from golden.network import DeltaNetwork
-from golden.parameters import CoreParameters, Formats
+from golden.parameters import CoreParameters
 from hw.engine import Engine
-from hw.lane import Lane
-from hw.serializer import MuxSerializer
-from hw.target import (
-    GENERIC,
-    MultiplyAdd,
-    RegisteredMultiplyAdd,
-    SplitMultiplyAdd,
-    Target,
-)
+from hw.primitive.lane import Lane
+from hw.primitive.multiply_add import MultiplyAdd, RegisteredMultiplyAdd, SplitMultiplyAdd
+from hw.primitive.serializer import MuxSerializer
+from hw.target import GENERIC, Target
 from tests.bench import run_bench, send_frame
 from tests.networks import provoking_frames, random_formats, random_frames, random_model
 

@@ -3,11 +3,11 @@ import pytest
 from amaranth.hdl import Module, Signal
 
 from golden.parameters import CoreParameters
-from hw.lanes import Lanes
-from hw.layout import CoreLayout
+from hw.lanes.lanes import Lanes
 from hw.pipeline import delayed
-from hw.serializer import MuxSerializer
+from hw.primitive.serializer import MuxSerializer
 from hw.target import GENERIC, Target
+from hw.walk.layout import CoreLayout
 from tests.bench import run_bench
 from tests.networks import random_model
 from tests.test_hw_engine import SlowLane

@@ -6,14 +6,10 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.sim import Simulator
 
 from golden.fixed import Q, rshift, sat
-from golden.parameters import (
-    CoreParameters,
-    Formats,
-    LayerParameters,
-    NetworkParameters,
-)
-from hw.layout import CoreLayout
-from hw.readout import Readout
+from golden.formats import Formats
+from golden.parameters import CoreParameters, LayerParameters, NetworkParameters
+from hw.unit.readout import Readout
+from hw.walk.layout import CoreLayout
 from tests.networks import random_model
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
 
-from hw.merge import EventMerge
+from hw.events.merge import EventMerge
 from tests.bench import run_bench
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import signed
 
-from hw.output import OutputBuffer
+from hw.bus.output import OutputBuffer
 from tests.bench import run_bench
 
 

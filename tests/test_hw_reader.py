@@ -1,6 +1,6 @@
 import pytest
 
-from hw.reader import FrameReader
+from hw.events.reader import FrameReader
 from tests.bench import run_bench
 
 
@@ -89,7 +89,7 @@ def test_restart_goes_back_to_list_0():
         ctx.set(dut.i.payload.last, 1)
         for expected in (0, 1, 0):
             ctx.set(dut.i.valid, 1)
-            while not ctx.get(dut.begins):
+            while not ctx.get(dut.i.ready):
                 await ctx.tick()
             assert ctx.get(dut.o.payload.vector) == expected
             await ctx.tick()
@@ -100,3 +100,33 @@ def test_restart_goes_back_to_list_0():
         assert ctx.get(dut.o.payload.vector) == 0
 
     run_bench(dut, bench)
+
+
+def test_a_frame_is_open_from_its_first_element_until_its_list_is_left():
+    dut = FrameReader(columns=2, width=8, latency=2)
+    found = []
+
+    async def bench(ctx):
+        async def element(last):
+            ctx.set(dut.i.payload.last, last)
+            ctx.set(dut.i.valid, 1)
+            await ctx.tick().until(dut.i.ready)
+            ctx.set(dut.i.valid, 0)
+            found.append(ctx.get(dut.opened))
+
+        async def leave(half):
+            ctx.set(dut.leave.payload, half)
+            ctx.set(dut.leave.valid, 1)
+            await ctx.tick()
+            ctx.set(dut.leave.valid, 0)
+            found.append(ctx.get(dut.opened))
+
+        ctx.set(dut.free, -1)
+        for last in (0, 1, 0):
+            await element(last)
+        await leave(0)
+        await element(1)
+        await leave(1)
+
+    run_bench(dut, bench)
+    assert found == [0b01, 0b01, 0b11, 0b10, 0b10, 0b00]

@@ -4,11 +4,11 @@ from amaranth.hdl import Module, Signal
 
 from golden.fixed import rshift, sat
 from golden.parameters import CoreParameters
-from hw.layout import CoreLayout
 from hw.pipeline import delayed
-from hw.readout import Readout
-from hw.serializer import MuxSerializer
+from hw.primitive.serializer import MuxSerializer
 from hw.target import GENERIC, Target
+from hw.unit.readout import Readout
+from hw.walk.layout import CoreLayout
 from tests.bench import run_bench
 from tests.networks import random_model
 

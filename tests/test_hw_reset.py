@@ -1,8 +1,8 @@
 import pytest
 
 from golden.parameters import CoreParameters
-from hw.layout import CoreLayout
-from hw.reset import StateReset
+from hw.walk.layout import CoreLayout
+from hw.walk.reset import StateReset
 from tests.bench import run_bench
 from tests.networks import random_model
 

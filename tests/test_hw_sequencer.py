@@ -7,8 +7,8 @@ from amaranth.lib import data
 from amaranth.utils import bits_for
 
 from golden.parameters import CoreParameters
-from hw.layout import CoreLayout
-from hw.sequencer import Sequencer
+from hw.walk.layout import CoreLayout
+from hw.walk.sequencer import Sequencer
 from tests.bench import run_bench
 from tests.networks import random_model
 
@@ -113,6 +113,7 @@ def run_frames(core, frames, *, grow=None, still=()):
             for k in range(layers):
                 await fill(p, k, frames[p][k])
         ctx.set(bench.still, sum(1 << k for k in still))
+        ctx.set(dut.o.ready, 1)
         ctx.set(dut.start[0], 1)
         ctx.set(dut.start[1], len(frames) > 1)
         p = dut.o.payload
@@ -278,6 +279,7 @@ def test_restart_goes_back_to_the_first_frame():
                 for status in pair:
                     ctx.set(status.count, 1)
                     ctx.set(status.complete, 1)
+        ctx.set(dut.o.ready, 1)
         for n in range(2):
             ctx.set(dut.start[n], 1)
         await ctx.tick().until(dut.finish)

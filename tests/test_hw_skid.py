@@ -3,7 +3,7 @@ import random
 import pytest
 from amaranth.hdl import signed
 
-from hw.skid import Skid
+from hw.bus.skid import Skid
 from tests.bench import run_bench
 
 

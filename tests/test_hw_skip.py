@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from golden.fixed import Q
+from golden.formats import Formats
 from golden.lstm import LSTMWeights
 from golden.model import Model
 from golden.network import DeltaNetwork
-from golden.parameters import CoreParameters, Formats, LayerParameters
+from golden.parameters import CoreParameters, LayerParameters
 from hw.engine import Engine
 from tests.bench import run_bench, send_frame
 from tests.networks import random_frames, random_model

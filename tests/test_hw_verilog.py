@@ -9,8 +9,8 @@ import pytest
 
 from golden.model import save_model
 from golden.parameters import CoreParameters
-from hw.registers import register_map
-from hw.verilog import TOP, emit
+from hw.bus.registers import register_map
+from hw.emit.verilog import TOP, emit
 from tests.networks import random_model
 
 MODEL = random_model((5, 9), 3)
@@ -26,7 +26,7 @@ def test_the_same_bytes_in_another_process_and_place(emission, tmp_path):
     script = (
         "import sys, hashlib; from pathlib import Path\n"
         "from golden.model import load_model; from golden.parameters import CoreParameters\n"
-        "from hw.verilog import emit\n"
+        "from hw.emit.verilog import emit\n"
         "m = load_model(Path('m.safetensors'))\n"
         "text = emit(CoreParameters(m.parameters, 4), m).verilog.replace(m.sha256, 'none')\n"
         "print(hashlib.sha256(text.encode()).hexdigest())"

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from amaranth.lib import memory
 
-from hw.weights import LoadedWeights, WeightMemory
+from hw.primitive.loaded_weights import LoadedWeights
+from hw.primitive.weights import WeightMemory
 from tests.bench import run_bench
 
 
@@ -14,8 +15,8 @@ def test_gives_each_word_after_its_latency():
     async def bench(ctx):
         for address in range(len(words) + dut.latency):
             if address >= dut.latency:
-                found.append([ctx.get(weight) for weight in dut.word])
-            ctx.set(dut.address, min(address, len(words) - 1))
+                found.append([ctx.get(weight) for weight in dut.port.word.payload])
+            ctx.set(dut.port.request.payload, min(address, len(words) - 1))
             await ctx.tick()
 
     run_bench(dut, bench)
@@ -31,14 +32,14 @@ def test_refuses_no_words(kind):
 class Memory(LoadedWeights):
     """Loaded into a memory of no vendor."""
 
-    def store(self, m):
+    def store(self, m, address, word):
         m.submodules.ram = ram = memory.Memory(shape=self._shape, depth=len(self._words), init=[])
         read, write = ram.read_port(), ram.write_port(granularity=1)
         place = self.write.payload
         m.d.comb += [
-            read.addr.eq(self.address),
+            read.addr.eq(address),
             read.en.eq(1),
-            self.word.eq(read.data),
+            word.eq(read.data),
             write.addr.eq(place.word),
             *(weight.eq(place.byte) for weight in write.data),
             write.en.eq(place.lanes & self.write.valid.replicate(len(place.lanes))),
@@ -88,9 +89,9 @@ def test_loads_what_it_is_sent_and_says_when_that_was_wrong(count, lanes, pauses
         async def contents():
             words = []
             for address in range(count):
-                ctx.set(dut.address, address)
+                ctx.set(dut.port.request.payload, address)
                 await ctx.tick().repeat(dut.latency)
-                words.append([ctx.get(weight) for weight in dut.word])
+                words.append([ctx.get(weight) for weight in dut.port.word.payload])
             return words
 
         assert not ctx.get(dut.loaded)  # after power-up

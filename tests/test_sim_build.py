@@ -4,7 +4,7 @@ import cocotb_tools.config
 import pytest
 
 from golden.parameters import CoreParameters
-from hw.verilog import emit
+from hw.emit.verilog import emit
 from sim import harness
 from sim.build import build
 from sim.harness import Harness

@@ -9,7 +9,7 @@ import pytest
 from golden.cost import delta_cost
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters
-from hw.registers import (
+from hw.bus.registers import (
     CONTROL_CLEAR_COUNTERS,
     CONTROL_RESET_STATE,
     IDENTITY,
@@ -17,7 +17,7 @@ from hw.registers import (
     STATUS_FRAME_SHORT,
     register_map,
 )
-from hw.verilog import emit
+from hw.emit.verilog import emit
 from sim.build import build
 from sim.compare import first_mismatch
 from sim.run import Job, play, trace_of

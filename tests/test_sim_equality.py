@@ -12,9 +12,10 @@ import pytest
 
 from boards.targets import TARGETS, Choice
 from golden.fixed import Q
+from golden.formats import Formats
 from golden.network import DeltaNetwork
-from golden.parameters import CoreParameters, Formats
-from hw.verilog import emit
+from golden.parameters import CoreParameters
+from hw.emit.verilog import emit
 from sim.build import build
 from sim.compare import first_mismatch
 from sim.run import Job, Record, play, trace_of

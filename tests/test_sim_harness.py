@@ -7,10 +7,11 @@ import pytest
 
 from boards.targets import TARGETS
 from golden.fixed import Q
+from golden.formats import Formats
 from golden.network import DeltaNetwork
-from golden.parameters import CoreParameters, Formats
-from hw.registers import STATUS_FRAME_SHORT, register_map
-from hw.verilog import Emission, emit
+from golden.parameters import CoreParameters
+from hw.bus.registers import STATUS_FRAME_SHORT, register_map
+from hw.emit.verilog import Emission, emit
 from sim.build import build
 from sim.compare import first_mismatch
 from sim.harness import Harness

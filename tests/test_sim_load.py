@@ -10,13 +10,13 @@ from golden.gru import GRUWeights
 from golden.model import Model
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters
-from hw.registers import (
+from hw.bus.registers import (
     STATUS_LOAD_BROKEN,
     STATUS_RESETTING,
     STATUS_UNLOADED,
     register_map,
 )
-from hw.verilog import emit
+from hw.emit.verilog import emit
 from sim.build import build
 from sim.compare import first_mismatch
 from sim.harness import Harness

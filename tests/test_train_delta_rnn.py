@@ -7,8 +7,8 @@ torch = pytest.importorskip("torch")
 
 from golden.delta import DeltaEncoder  # noqa: E402
 from golden.fixed import Q, quantize  # noqa: E402
+from golden.formats import Formats  # noqa: E402
 from golden.network import run_sequences  # noqa: E402
-from golden.parameters import Formats  # noqa: E402
 from golden.tables import sigmoid_table, tanh_table  # noqa: E402
 from tests.networks import random_model  # noqa: E402
 from train.delta_gru import _Recurrence as GRURecurrence  # noqa: E402

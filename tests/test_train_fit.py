@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from golden.fixed import Q  # noqa: E402
-from golden.parameters import Formats  # noqa: E402
+from golden.formats import Formats  # noqa: E402
 from train.data import Sequences  # noqa: E402
 from train.delta_rnn import DeltaRNN  # noqa: E402
 from train.fit import Fit, FitParameters, _batches, reproducible  # noqa: E402

@@ -8,11 +8,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from golden.fixed import Q  # noqa: E402
+from golden.formats import Formats  # noqa: E402
 from golden.gru import GRUWeights  # noqa: E402
 from golden.lstm import LSTMWeights  # noqa: E402
 from golden.model import Model  # noqa: E402
 from golden.network import DeltaNetwork  # noqa: E402
-from golden.parameters import Formats  # noqa: E402
 from golden.recurrent import RecurrentWeights  # noqa: E402
 from train.fit import reproducible  # noqa: E402
 from train.float_rnn import CELLS, FloatRNN, float_network  # noqa: E402

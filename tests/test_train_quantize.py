@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from golden.parameters import Formats  # noqa: E402
+from golden.formats import Formats  # noqa: E402
 from train.float_rnn import float_network  # noqa: E402
 from train.quantize import (  # noqa: E402
     quantize_bias,

@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from golden.fixed import Q  # noqa: E402
+from golden.formats import Formats  # noqa: E402
 from golden.model import load_model  # noqa: E402
-from golden.parameters import Formats  # noqa: E402
 from tests.test_train_delta_rnn import KINDS, H, I, O, network, walks  # noqa: E402
 from train.data import Dataset, Sequences  # noqa: E402
 from train.delta_rnn import DeltaRNN  # noqa: E402

@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from golden.formats import Formats
 from golden.network import run_sequences
-from golden.parameters import Formats
 from tests.networks import random_frames, random_model
 from train.data import Sequences
 from train.formats import Candidate, cheapest

@@ -9,9 +9,9 @@ import numpy as np
 from golden.cost import delta_cost, dense_cost
 from golden.errors import refusal
 from golden.fixed import Q, quantize
+from golden.formats import Formats
 from golden.model import Model
 from golden.network import DeltaNetwork
-from golden.parameters import Formats
 from train.data import Floats
 from train.network import FloatGRU, FloatNetwork
 from train.quantize import quantize_network

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from golden.parameters import Formats
+from golden.formats import Formats
 from train.delta_layer import DeltaRecurrentLayer
 from train.network import FloatGRU
 from train.straight_through import to_grid

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from golden.fixed import Q
-from golden.parameters import WEIGHT, Formats
+from golden.formats import WEIGHT, Formats
 from train.data import Floats
 from train.network import FloatLinear, FloatRecurrent
 from train.quantize import weight_frac

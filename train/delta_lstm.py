@@ -11,7 +11,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from golden.errors import refusal
-from golden.parameters import Formats
+from golden.formats import Formats
 from train.delta_layer import DeltaRecurrentLayer
 from train.network import FloatLSTM
 from train.straight_through import EXACT_BITS, to_grid

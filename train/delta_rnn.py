@@ -7,8 +7,8 @@ which is the same (M = W v^ + bias holds exactly) and what a CPU is fast at.
 from torch import Tensor, nn
 
 from golden.errors import refusal
+from golden.formats import Formats
 from golden.model import Model
-from golden.parameters import Formats
 from train.delta_gru import DeltaGRULayer
 from train.delta_layer import DeltaLinearLayer, DeltaRecurrentLayer
 from train.delta_lstm import DeltaLSTMLayer

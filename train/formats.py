@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from golden.parameters import Formats
+from golden.formats import Formats
 from train.score import Score
 
 

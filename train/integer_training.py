@@ -14,7 +14,8 @@ import torch
 
 from golden.bptt_fixed import Masters, Rounding, Trainee, TrainingFormats
 from golden.fixed import Integers, quantize
-from golden.parameters import Formats, LayerParameters
+from golden.formats import Formats
+from golden.parameters import LayerParameters
 from golden.training_core import Work
 from train.data import Dataset, Floats, Sequences
 from train.delta_rnn import DeltaRNN

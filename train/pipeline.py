@@ -11,8 +11,8 @@ import torch
 from rich.console import Console
 
 from golden.errors import refusal
+from golden.formats import Formats
 from golden.model import Model
-from golden.parameters import Formats
 from train.data import Dataset, Floats, Sequences
 from train.fit import Fit, FitRecord, reproducible
 from train.float_rnn import FloatRNN

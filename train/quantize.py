@@ -7,11 +7,12 @@ import numpy as np
 
 from golden.errors import refusal
 from golden.fixed import quantize
+from golden.formats import WEIGHT, WEIGHT_FRAC_MAX, Formats
 from golden.gru import GRUWeights
 from golden.linear import LinearWeights
 from golden.lstm import LSTMWeights
 from golden.model import Model, Weights
-from golden.parameters import WEIGHT, WEIGHT_FRAC_MAX, Formats, LayerParameters
+from golden.parameters import LayerParameters
 from golden.recurrent import RecurrentWeights
 from train.data import Floats
 from train.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork, FloatRecurrent

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from golden.errors import refusal
 from golden.fixed import Q
-from golden.parameters import Formats
+from golden.formats import Formats
 from train.data import Dataset
 from train.fit import FitParameters
 from train.float_rnn import CELLS

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from golden.fixed import Q
-from golden.parameters import Formats
+from golden.formats import Formats
 from train.data import Dataset, Floats
 from train.delta_rnn import DeltaRNN
 from train.fit import Fit, FitParameters, FitRecord

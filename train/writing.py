@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from golden.formats import Formats
 from golden.model import Model, save_model
-from golden.parameters import Formats
 from train.data import Dataset, Sequences, save_recordings
 from train.goals import Goal
 from train.recipe import Recipe

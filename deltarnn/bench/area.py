@@ -14,7 +14,7 @@ from deltarnn.bench.context import Bench, Context, figure
 from deltarnn.bench.workshop import SUBJECTS, Subject
 
 LOGIC = "logic cells"
-COLOURS = (*(f"C{n}" for n in range(7)), "#203864", "C8", "C9", "0.35", "0.7")  # of COMPONENTS
+COLOURS = (*(f"C{n}" for n in range(10)), "#203864", "#7030a0", "0.35", "0.7")  # of COMPONENTS
 
 
 def run(context: Context, subjects: Sequence[Subject] = SUBJECTS) -> dict[str, Any]:

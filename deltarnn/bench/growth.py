@@ -14,8 +14,8 @@ from boards.synthesis import synthesise
 from boards.tool import ToolError
 from deltarnn.bench.context import Bench, Context, figure
 from deltarnn.bench.workshop import Subject, on_ecp5
-from golden.parameters import WEIGHT
-from hw.layout import CoreLayout
+from golden.formats import WEIGHT
+from hw.walk.layout import CoreLayout
 from sim.outside import emit_outside, emit_simulated
 from sim.sweep import POINTS, WARM_UP, Shape, sweep
 

@@ -12,8 +12,9 @@ from rich.table import Table
 from deltarnn.bench.context import Bench, Context, figure
 from golden.bptt_fixed import TrainingFormats
 from golden.fixed import Q
+from golden.formats import Formats
 from golden.noise import Nearest, Stochastic
-from golden.parameters import CoreParameters, Formats, LayerParameters, NetworkParameters
+from golden.parameters import CoreParameters, LayerParameters, NetworkParameters
 from golden.training_core import Cycles, TrainingCore, Work
 
 SEEDS = (1, 2, 3)

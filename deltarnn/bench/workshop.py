@@ -8,8 +8,8 @@ import boards.ice40
 from boards.chip import Chip
 from boards.place import Placement, place
 from boards.synthesis import Netlist, synthesise
+from hw.emit.verilog import emit
 from hw.target import Target
-from hw.verilog import emit
 from sim.sweep import Shape
 
 

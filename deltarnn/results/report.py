@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from deltarnn.results.studies import CLIMBER, IncrementalStudy, ScratchStudy, Study
+from golden.kinds import KINDS
 from golden.model import Model, load_model
-from golden.parameters import KINDS, CoreParameters
+from golden.parameters import CoreParameters
 from sim.simulate import simulate
 from sim.simulator import Simulator
 from train.data import load_recordings

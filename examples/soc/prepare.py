@@ -11,7 +11,7 @@ from deltarnn.demo import decisions, held_out
 from golden.model import Model
 from golden.network import run_sequences
 from golden.parameters import CoreParameters
-from hw.verilog import emit
+from hw.emit.verilog import emit
 
 LANES = 4
 

@@ -19,7 +19,7 @@ from scipy.signal import resample_poly
 
 from golden.errors import refusal
 from golden.fixed import Q
-from golden.parameters import Formats
+from golden.formats import Formats
 from train.audio import LogMel, levelled
 from train.data import Dataset, Sequences
 from train.fit import FitParameters

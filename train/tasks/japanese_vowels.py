@@ -10,7 +10,7 @@ come with the package aeon; nothing is downloaded.
 import numpy as np
 
 from golden.fixed import Q
-from golden.parameters import Formats
+from golden.formats import Formats
 from train.data import Dataset, Sequences
 from train.fit import FitParameters
 from train.goals import OneClass

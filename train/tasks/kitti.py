@@ -13,7 +13,7 @@ import tarfile
 import numpy as np
 
 from golden.fixed import Q
-from golden.parameters import Formats
+from golden.formats import Formats
 from train.data import Dataset, Floats, Sequences
 from train.fit import FitParameters
 from train.goals import Value

@@ -1,0 +1,1 @@
+"""The buses around the engine, and what is counted and kept for them."""

@@ -1,0 +1,1 @@
+"""A core as text: Verilog, its manifest, its C header."""

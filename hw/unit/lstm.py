@@ -1,0 +1,76 @@
+"""The LSTM's pipeline (docs/numerics.md, "LSTM layer")."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Shape, Value, unsigned
+
+from golden.tables import sigmoid_table, tanh_table
+from hw.fixed import half, rshift, sat, shift
+from hw.pipeline import delayed
+from hw.unit import cell
+from hw.unit.cell import Made
+
+
+class LSTMCell(cell.Cell):
+    """Of i, f, g and o, as indices.
+
+    i, f, o = sigmoid[R(M)]   g = tanh[R(M_g)]   c_t = f * c_(t-1) + i * g   a_t = o * tanh[c_t]
+
+    It keeps a beside c: where c stands still, o may still move.
+    """
+
+    @property
+    def latency(self) -> int:
+        return 2 * self.target.read_latency + 3 * self.target.multiply_add.latency + 2
+
+    @property
+    def ahead(self) -> int:
+        return self.target.read_latency + 2 * self.target.multiply_add.latency + 2
+
+    @property
+    def kept(self) -> Shape:
+        return unsigned(self.formats.cell.width + self.formats.activation.width)
+
+    def unit(self, m: Module, name: str, gates: Sequence[Value], before: Value) -> Made:
+        f, read, multiply_add = self.formats, self.target.read_latency, self.target.multiply_add
+        multiplies = multiply_add.latency
+        c_before = before[: f.cell.width].as_signed()
+        a_before = before[f.cell.width :][: f.activation.width].as_signed()
+
+        def after(value: Value, cycles: int, what: str) -> Value:
+            return delayed(m, value, cycles, f"{name}_{what}")
+
+        sigmoid, tanh = (fn(f.preactivation, f.gate) for fn in (sigmoid_table, tanh_table))
+
+        # Look up all gates.
+        tables = zip("ifgo", (sigmoid, sigmoid, tanh, sigmoid), gates, strict=True)
+        i, forget, g, o = (
+            self.table(m, f"{name}_{gate}", values, index) for gate, values, index in tables
+        )
+
+        # i * g, while c comes. The rounding of c goes in here, and its bits below i * g behind it.
+        finer = f.cell_frac - f.gate.f
+        rounding = half(f.cell_shift)
+        new = multiply_add(m, i, g, Value.cast(rounding >> finer), f"{name}_new")
+        new = (new << finer) + rounding % (1 << finer)
+
+        # f * c.
+        forget = after(forget, multiplies, "forget")
+        total = multiply_add(m, forget, c_before << (f.cell_frac - f.cell.f), new, f"{name}_total")
+        c = after(sat(shift(total, f.cell_shift), f.cell), 1, "c")
+
+        # Look up tanh(c), and o * tanh(c) with the rounding of a.
+        index = sat(rshift(c, f.cell_index_shift), f.preactivation)
+        y = self.table(m, f"{name}_tanh", tanh, index)
+        o = after(o, 2 * multiplies + 1 + read, "o")
+        rounding = Value.cast(half(f.product_shift))
+        a = multiply_add(m, o, y, rounding, f"{name}_output")
+        a = after(sat(shift(a, f.product_shift), f.activation), 1, "a")
+
+        lasting = read + multiplies + 1
+        c_now, c_was = after(c, lasting, "c_now"), after(c_before, self.ahead, "c_was")
+        a_was = after(a_before, self.ahead, "a_was")
+        return Made(Cat(c_now, a), c_now, a, (c_now != c_was) | (a != a_was))
+
+
+Cell = LSTMCell  # by this name for hw.unit.cell.cell_of

@@ -1,0 +1,1 @@
+"""Walks: what decides, slot by slot, which row and which column the lanes take next."""

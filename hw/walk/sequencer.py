@@ -1,0 +1,325 @@
+"""Walks layers, blocks, gates and events: one slot for the lanes a cycle."""
+
+from amaranth.hdl import Array, Cat, Elaboratable, EnableInserter, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2, exact_log2
+
+from golden.parameters import CoreParameters
+from hw.walk.layout import CoreLayout
+from hw.walk.place import head_of, place, place_layout
+from hw.walk.row_block import RowBlock, by_layer
+from hw.walk.slot import layer_status, slot_layout
+
+
+class Sequencer(wiring.Component):
+    """Decides in every cycle which event the lanes take next.
+
+    For each layer, for each block of P units, for each gate it walks the layer's two event lists,
+    *segment* 0 and then segment 1 (hw.walk.layout). A *group* is what goes into one row of
+    accumulators: both segments, or each segment its own where the kind splits its last gate. A list
+    may still be growing; the walk then waits at its end. Most groups end on an event. One that does
+    not, because its list is empty or because its end was known too late, costs one slot without an
+    event. Nothing else costs a slot, so a frame with events in both vectors takes exactly its
+    ideal cycles.
+
+    Parameters
+    ----------
+    core : CoreParameters
+        Lanes and network.
+
+    Members
+    -------
+    now, next : In, layer_status
+        Of ``layer`` in this frame, and of the layer that comes after it, which may be the first
+        one of the next frame. What is seen here counts from the next cycle on.
+    start : In, array of 2
+        The frame of this parity may begin: its x has begun to come, and there is room for its
+        results. Counts from the next cycle on.
+    layer, next_layer : Out
+        The layer under way, and the one after it.
+    parity : Out
+        Changes with every frame: which half of the h lists, and of the first layer's x lists, is
+        being read. The other half is being written.
+    index : Out
+        The event to read in this cycle.
+    o : Out, stream
+        The slot of the cycle before (hw.walk.slot.slot_layout). While it has to wait the walk
+        stands still, and strobes nothing.
+    leave : Out
+        The lists of ``layer`` are not needed any more.
+    skip : Out
+        The layer that is left was skipped: nobody will make its states, which stay as they are.
+    begin, finish : Out
+        The frame's first cycle (it may be spent waiting for events), and its last slot.
+    active : Out
+        A frame has begun and not finished.
+    restart : In
+        Back to the first frame.
+    """
+
+    def __init__(self, core: CoreParameters) -> None:
+        layout = CoreLayout(core)
+        self._layout, self._activations = layout, core.activations
+        layers = layout.layers
+        columns = max(max(layer.segment_columns) for layer in layers)
+        super().__init__(
+            {
+                "now": In(layer_status(columns)),
+                "next": In(layer_status(columns)),
+                "start": In(1).array(2),
+                "layer": Out(ceil_log2(len(layers))),
+                "next_layer": Out(ceil_log2(len(layers))),
+                "parity": Out(1),
+                "index": Out(ceil_log2(columns)),
+                "o": Out(stream.Signature(slot_layout(core))),
+                "leave": Out(1),
+                "skip": Out(1),
+                "begin": Out(1),
+                "finish": Out(1),
+                "active": Out(1),
+                "restart": In(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Elaboratable:
+        m = Module()
+        layout = self._layout
+        layers = layout.layers
+        lanes = layout.core.lanes
+        slot = self.o.payload
+
+        def of_layer(attribute: str) -> Value:
+            return by_layer([int(getattr(layer, attribute)) for layer in layers], self.layer)
+
+        def of_next_layer(values: list[int]) -> Value:
+            return by_layer([*values[1:], values[0]], self.layer)
+
+        recurrent = of_layer("recurrent")
+        m.submodules.rows = rows = RowBlock(layout)
+        last_block = rows.last_block
+
+        # Where the walk is.
+        first_row = [layer.first_row for layer in layers]
+        gate = Signal(2, init=first_row[0])
+        segment = Signal()
+        columns = max(max(layer.segment_columns) for layer in layers)
+        index = Signal(range(columns))
+        ahead = Signal(range(columns + 1), init=1)  # index + 1, kept so that nobody has to add
+        beyond = Signal(range(columns + 2), init=2)  # index + 2
+        first = Signal(init=1)
+        counts = Signal(init=1)  # the first walk over the layer's lists
+        at_start = Signal(init=1)  # no slot of this layer yet
+
+        leaves, finishes = Signal(), Signal()
+
+        # What is known of the layer's lists, a register away from them, and what follows from it
+        # for their first elements; also of the next layer's, for when this one is left.
+        known = Signal.like(self.now, reset_less=True)
+        heads = [Signal(place_layout, name=f"head_{n}") for n in range(2)]
+        next_heads = [Signal(place_layout, name=f"next_head_{n}") for n in range(2)]
+        next_still = Signal()
+
+        def lists(status: data.View) -> list[data.View]:
+            return [status.h, status.x] if layout.x_last else [status.x, status.h]
+
+        m.d.sync += [known.eq(Mux(leaves, self.next, self.now)), next_still.eq(self.next.still)]
+        for n in range(2):
+            now, following = head_of(lists(self.now)[n]), head_of(lists(self.next)[n])
+            m.d.sync += [
+                heads[n].eq(Mux(leaves, following, now)),
+                next_heads[n].eq(following),
+            ]
+
+        # The element the walk is at, if it stays there and if it goes on.
+        here = Signal(place_layout)
+        current = data.View(self.now.x.shape(), Mux(segment, lists(known)[1], lists(known)[0]))
+        stays = place(current, index, ahead)
+        steps = place(current, ahead, beyond)
+
+        # ``split``: c, whose segments have a group each. ``closing``: a group that ends here is
+        # closed. ``final``: it is the block's last.
+        split = Signal()
+        closing = Signal()
+        final = Signal()
+        last_layer = Signal()
+        m.d.comb += [
+            last_layer.eq(self.layer == len(layers) - 1),
+            self.next_layer.eq(Mux(last_layer, 0, self.layer + 1)),
+        ]
+
+        # Reasons to go and to wait, all of them registers. ``holds`` a block's last slot, until the
+        # units of the block before have left. ``works``: a frame is under way and the layer is not
+        # to be skipped. ``skips``: it is.
+        frame = Signal()
+        started = Signal()
+        works = Signal()
+        skips = Signal()
+        holds = Signal()
+        busy = Signal(range(lanes))
+
+        closes = Signal()
+        jumps = Signal()
+        go = Signal()
+        ends_block = Signal()
+        m.d.comb += [
+            closes.eq(here.ends & closing),
+            ends_block.eq(works & closes & final & ~holds),
+            jumps.eq((works & here.ends & ~(final & holds)) | skips),
+            go.eq(works & (here.have | closes) & ~(closes & final & holds)),
+            leaves.eq((ends_block & last_block) | skips),
+            finishes.eq(leaves & last_layer),
+            self.begin.eq(frame & ~started & ~self.restart & self.o.ready),
+            self.active.eq(started),
+            self.skip.eq(skips & self.o.ready),
+            self.leave.eq(leaves & self.o.ready),
+            self.finish.eq(finishes & self.o.ready),
+        ]
+        units = Mux(last_block, of_layer("last_units") - 1, lanes - 1)
+        m.d.comb += self.index.eq(index)
+        m.d.sync += [
+            self.o.valid.eq(go),
+            slot.event.eq(here.have),
+            slot.segment.eq(segment),
+            slot.first.eq(first),
+            slot.close.eq(closes),
+            slot.count_it.eq(counts),
+            slot.tag.layer.eq(self.layer),
+            slot.tag.row.eq(Mux(final, 3, gate)),
+            slot.tag.units.eq(units),
+            slot.tag.last.eq(last_block),
+        ]
+
+        # The next position: the same, the next element, or the first of a list.
+        begins_with_last = heads[0].end | ~recurrent  # r, u: nothing in segment 0
+        linear = of_next_layer([int(not layer.recurrent) for layer in layers])
+        next_begins_with_last = next_heads[0].end | linear
+        # Segment 0 is over and its group is not, or c has its own group for segment 1.
+        to_other = ~segment & (split | ~closing)
+        # What follows a gate: c of a GRU, with a group for each segment; the next gate; the next
+        # block. Of an LSTM the last of four gates ends the block as soon as its group closes.
+        splits_next, next_final = gate == 1, ~recurrent
+        next_gate = Mux(final, of_layer("first_row"), 1)
+        other_final = split
+        m.d.sync += [here.eq(stays), closing.eq(closing | heads[1].end)]
+        whole = [int(layer.recurrent and not layer.splits) for layer in layers]
+        if any(whole):
+            even = by_layer(whole, self.layer)
+            at_last = even & (gate == 3)
+            splits_next &= ~even
+            next_gate = Mux(final, of_layer("first_row"), gate + 1)
+            next_final = Mux(even, (gate == 2) & (begins_with_last | heads[1].end), ~recurrent)
+            other_final = split | at_last
+            m.d.sync += final.eq(final | (at_last & heads[1].end))
+        with m.If(works & here.have & ~here.ends):
+            m.d.sync += [
+                here.eq(steps),
+                index.eq(ahead),
+                ahead.eq(beyond),
+                beyond.eq(beyond + 1),
+            ]
+        with m.Elif(jumps):
+            m.d.sync += [index.eq(0), ahead.eq(1), beyond.eq(2)]
+            with m.If(leaves):
+                m.d.sync += [
+                    here.eq(Mux(next_begins_with_last, next_heads[1], next_heads[0])),
+                    segment.eq(next_begins_with_last),
+                    closing.eq(next_begins_with_last | next_heads[1].end),
+                    final.eq(linear),
+                    gate.eq(of_next_layer(first_row)),
+                    split.eq(0),
+                ]
+            with m.Elif(to_other):
+                m.d.sync += [
+                    here.eq(heads[1]),
+                    segment.eq(1),
+                    closing.eq(1),
+                    final.eq(other_final),
+                ]
+            with m.Elif(splits_next):
+                m.d.sync += [
+                    here.eq(heads[0]),
+                    segment.eq(0),
+                    closing.eq(1),
+                    final.eq(0),
+                    gate.eq(2),
+                    split.eq(1),
+                ]
+            with m.Else():
+                m.d.sync += [
+                    here.eq(Mux(begins_with_last, heads[1], heads[0])),
+                    segment.eq(begins_with_last),
+                    closing.eq(begins_with_last | heads[1].end),
+                    final.eq(next_final),
+                    gate.eq(next_gate),
+                    split.eq(0),
+                ]
+
+        with m.If(go):
+            m.d.sync += [first.eq(closes), at_start.eq(0)]
+        with m.If(jumps & closing):
+            m.d.sync += counts.eq(0)
+        with m.If(leaves):
+            m.d.sync += [self.layer.eq(self.next_layer), at_start.eq(1), counts.eq(1)]
+        with m.If(finishes):
+            m.d.sync += self.parity.eq(~self.parity)
+
+        m.d.comb += [
+            rows.layer.eq(self.layer),
+            rows.leave.eq(leaves),
+            rows.finish.eq(finishes),
+            rows.skip.eq(skips),
+            rows.ends_block.eq(ends_block),
+            rows.ends_sweep.eq(jumps & ~to_other),
+            rows.ends_group.eq(jumps & closing),
+            rows.segment.eq(slot.segment),
+            rows.restart.eq(self.restart),
+            slot.base.eq(rows.base),
+            slot.row.eq(rows.row),
+        ]
+
+        may_begin = Array(self.start)[self.parity ^ finishes] & ~self.begin
+        next_frame = Signal()
+        next_rests = Signal()
+        m.d.comb += [
+            next_frame.eq(may_begin | (frame & ~finishes)),
+            next_rests.eq(at_start & ~go & known.still & begins_with_last & heads[1].end),
+        ]
+        with m.If(leaves):
+            m.d.comb += next_rests.eq(next_still & next_begins_with_last & next_heads[1].end)
+        m.d.sync += [
+            frame.eq(next_frame),
+            started.eq(frame & ~finishes),
+            works.eq(next_frame & ~next_rests),
+            skips.eq(next_frame & next_rests & ~leaves),
+        ]
+
+        sends = Mux(recurrent, units >> exact_log2(self._activations), units)
+        m.d.sync += holds.eq(busy > 1)
+        with m.If(busy != 0):
+            m.d.sync += busy.eq(busy - 1)
+        with m.If(ends_block):
+            # At least for the cycle in which it is found out whether the next block is the last.
+            m.d.sync += [busy.eq(sends), holds.eq(1)]
+        single = of_next_layer([int(layer.blocks == 1) for layer in layers])
+        with m.If(leaves & single):
+            m.d.sync += holds.eq(1)
+        with m.If(self.restart):
+            m.d.sync += [
+                Cat(frame, started, works, skips).eq(0),
+                self.parity.eq(0),
+                self.layer.eq(0),
+                gate.eq(gate.init),
+                segment.eq(0),
+                here.eq(0),
+                index.eq(0),
+                ahead.eq(1),
+                beyond.eq(2),
+                first.eq(1),
+                at_start.eq(1),
+                split.eq(0),
+                closing.eq(0),
+                final.eq(0),
+                counts.eq(1),
+            ]
+        return EnableInserter(self.o.ready)(m)
