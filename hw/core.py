@@ -8,7 +8,7 @@ from amaranth.utils import ceil_log2
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.bus.axi_lite import AxiLitePort, axi_lite_signature
-from hw.bus.counter import Counter
+from hw.bus.counter import Counter, LatchedCounter
 from hw.bus.registers import (
     ADDRESS_WIDTH,
     CONTROL_CLEAR_COUNTERS,
@@ -190,7 +190,7 @@ class Core(wiring.Component):
             "LAYERS": Const(len(network.layers)),
         }
 
-        # Counters. What lies beyond 32 bits comes with the carry, a cycle late.
+        # Counters.
         def counter(name: str, counts: Value) -> Counter:
             m.submodules[name] = result = Counter(32)
             m.d.comb += [result.counts.eq(counts), result.clear.eq(clear)]
@@ -207,15 +207,13 @@ class Core(wiring.Component):
                 name = f"EVENTS_{vector.upper()}_{k}"
                 values[name] = counter(name.lower(), seen).value
         values["FRAMES"] = counter("frames", engine.begin).value
-        cycles = counter("cycles", engine.active | engine.begin)
-        values["CYCLES_LO"] = cycles.value
-        high, latched = Signal(16), Signal(16)
-        m.d.sync += high.eq(high + cycles.carry)
-        with m.If(clear):
-            m.d.sync += high.eq(0)
-        with m.If(port.read & (port.read_word == address["CYCLES_LO"])):
-            m.d.sync += latched.eq(high + cycles.carry)
-        values["CYCLES_HI"] = latched
+        m.submodules.cycles = cycles = LatchedCounter(32, 16)
+        m.d.comb += [
+            cycles.counts.eq(engine.active | engine.begin),
+            cycles.clear.eq(clear),
+            cycles.read.eq(port.read & (port.read_word == address["CYCLES_LO"])),
+        ]
+        values |= {"CYCLES_LO": cycles.value, "CYCLES_HI": cycles.latched}
 
         # The map.
         with m.Switch(port.read_word):

@@ -58,7 +58,16 @@ def test_components_add_up_to_the_whole(netlist):
     for part in netlist.components.values():
         whole.update(part)
     assert dict(whole) == netlist.area
-    for part in ("encoders", "lists", "sequencer", "fetch", "readout", "activation", "engine", "buses"):
+    for part in (
+        "encoders",
+        "lists",
+        "sequencer",
+        "fetch",
+        "readout",
+        "activation",
+        "engine",
+        "buses",
+    ):
         assert netlist.components[part]["ff"] > 0, part
 
 

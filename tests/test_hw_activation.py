@@ -12,6 +12,7 @@ from hw.unit.activation import ActivationUnit
 from hw.walk.layout import CoreLayout
 from tests.bench import run_bench
 from tests.networks import random_model
+from tests.slow_lane import SlowLane
 
 FORMATS = {
     "Q3.4": Formats(),
@@ -24,7 +25,7 @@ FORMATS = {
     "a cell finer than two gates": Formats(gate=Q(1, 4), cell=Q(2, 13)),
     "a narrow cell": Formats(cell=Q(0, 5), activation=Q(0, 7), gate=Q(1, 3)),
 }
-SLOW = Target(read_latency=2, multiply_add=SplitMultiplyAdd())
+SLOW = Target(read_latency=2, lane=SlowLane, multiply_add=SplitMultiplyAdd())
 REGISTERED = Target(multiply_add=RegisteredMultiplyAdd())
 
 

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from hw.bus.counter import Counter
+from hw.bus.counter import Counter, LatchedCounter
 from tests.bench import run_bench
 
 
@@ -35,3 +35,30 @@ def test_counts_and_wraps_like_an_integer(width, density):
 def test_refuses_widths_without_halves(width):
     with pytest.raises(ValueError, match="width"):
         Counter(width)
+
+
+def test_reading_the_low_word_latches_the_high_one_and_clear_forgets_both():
+    dut = LatchedCounter(4, 3)
+    found = []
+
+    async def read(ctx):
+        ctx.set(dut.read, 1)
+        low = ctx.get(dut.value)
+        await ctx.tick()
+        ctx.set(dut.read, 0)
+        found.append(ctx.get(dut.latched) << 4 | low)
+
+    async def bench(ctx):
+        ctx.set(dut.counts, 1)
+        await ctx.tick().repeat(37)
+        ctx.set(dut.counts, 0)
+        await ctx.tick().repeat(3)
+        await read(ctx)
+        ctx.set(dut.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.clear, 0)
+        found.append(ctx.get(dut.latched))
+        await read(ctx)
+
+    run_bench(dut, bench)
+    assert found == [37, 0, 0]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.hdl import ResetInserter, Signal
 
 from golden.fixed import Q
 from golden.formats import Formats
@@ -17,6 +17,7 @@ from hw.primitive.serializer import MuxSerializer
 from hw.target import GENERIC, Target
 from tests.bench import run_bench, send_frame
 from tests.networks import provoking_frames, random_formats, random_frames, random_model
+from tests.slow_lane import SlowLane
 
 
 def run_engine(
@@ -113,19 +114,6 @@ def test_utilisation_at_ten_percent_occupancy(kind, inputs, theta_h, least):
     events = (trace.events_x + trace.events_h)[3:, 0]
     assert 0.08 < events.mean() / (inputs + 128) < 0.12
     assert ideal_cycles(model, 8, trace)[3:].sum() / np.diff(finishes)[2:].sum() >= least
-
-
-class SlowLane(Lane):
-    """A lane with a register on its factors."""
-
-    latency = 3
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.lane = lane = Lane(delta_width=len(self.delta), width=len(self.total))
-        m.d.sync += [lane.weight.eq(self.weight), lane.delta.eq(self.delta)]
-        m.d.comb += [lane.first.eq(self.first), lane.m.eq(self.m), self.total.eq(lane.total)]
-        return m
 
 
 MULTIPLY_ADDS = (MultiplyAdd(), RegisteredMultiplyAdd(), SplitMultiplyAdd())

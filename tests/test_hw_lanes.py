@@ -10,7 +10,7 @@ from hw.target import GENERIC, Target
 from hw.walk.layout import CoreLayout
 from tests.bench import run_bench
 from tests.networks import random_model
-from tests.test_hw_engine import SlowLane
+from tests.slow_lane import SlowLane
 
 TARGETS = {
     "generic": GENERIC,

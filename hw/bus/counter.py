@@ -55,3 +55,53 @@ class Counter(wiring.Component):
             with m.If(adds):
                 m.d.sync += [low.eq(low + 1), full.eq(low == (1 << self._half) - 2)]
         return m
+
+
+class LatchedCounter(wiring.Component):
+    """A counter that is read in two words, the low one first: reading it latches the high one.
+
+    Parameters
+    ----------
+    low, high : int
+        Bits of the two words; ``low`` as the width of a Counter.
+
+    Members
+    -------
+    counts, clear : In
+        As those of a Counter; ``clear`` forgets what is latched, too.
+    read : In
+        The low word is read in this cycle.
+    value : Out
+        The low word.
+    latched : Out
+        The high word as it was when the low one was read.
+    """
+
+    def __init__(self, low: int, high: int) -> None:
+        self._low = low
+        super().__init__(
+            {
+                "counts": In(1),
+                "clear": In(1),
+                "read": In(1),
+                "value": Out(low),
+                "latched": Out(high),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.low = low = Counter(self._low)
+        high = Signal.like(self.latched)
+        m.d.comb += [
+            low.counts.eq(self.counts),
+            low.clear.eq(self.clear),
+            self.value.eq(low.value),
+        ]
+        # What lies beyond the low word comes with its carry, a cycle late.
+        m.d.sync += high.eq(high + low.carry)
+        with m.If(self.read):
+            m.d.sync += self.latched.eq(high + low.carry)
+        with m.If(self.clear):
+            m.d.sync += [high.eq(0), self.latched.eq(0)]
+        return m

@@ -44,7 +44,7 @@ def register_map(network: NetworkParameters) -> tuple[Register, ...]:
             CONTROL,
             "wo",
             "write 1: bit 0 resets the state once the frames that have begun are done, "
-            "bit 1 clears the counters, which is for when no frame is under way; reads 0",
+            "bit 1 clears all counters, CYCLES_HI too, which is for when no frame is under way; reads 0",
         ),
         (
             "STATUS",
@@ -56,7 +56,7 @@ def register_map(network: NetworkParameters) -> tuple[Register, ...]:
         ),
         ("LANES", LANES, "ro", "lanes"),
         ("LAYERS", 0x14, "ro", "layers"),
-        ("FRAMES", 0x18, "ro", "frames begun"),
+        ("FRAMES", 0x18, "ro", "frames begun, modulo 2^32"),
         ("CYCLES_LO", 0x20, "ro", "cycles with a frame under way; reading them latches CYCLES_HI"),
         ("CYCLES_HI", 0x24, "ro", "bits 47:32 of the cycles"),
     ]
@@ -67,9 +67,11 @@ def register_map(network: NetworkParameters) -> tuple[Register, ...]:
         registers.append(Register(f"THETA_X_{k}", base, "rw", f"layer {k}, x: {theta}"))
         if layer.recurrent:
             registers.append(Register(f"THETA_H_{k}", base + 4, "rw", f"layer {k}, h: {theta}"))
-        registers.append(Register(f"EVENTS_X_{k}", base + 8, "ro", f"events of x in layer {k}"))
+        registers.append(
+            Register(f"EVENTS_X_{k}", base + 8, "ro", f"events of x in layer {k}, modulo 2^32")
+        )
         if layer.recurrent:
             registers.append(
-                Register(f"EVENTS_H_{k}", base + 12, "ro", f"events of h in layer {k}")
+                Register(f"EVENTS_H_{k}", base + 12, "ro", f"events of h in layer {k}, modulo 2^32")
             )
     return tuple(registers)

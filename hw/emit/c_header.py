@@ -52,7 +52,9 @@ static inline uint64_t deltarnn_cycles(const volatile uint32_t *base)
     return (uint64_t)deltarnn_read(base, DELTARNN_REG_CYCLES_HI) << 32 | low;
 }}
 
-// Multiplications done; a dense network does FRAMES * DELTARNN_DENSE_MACS.
+// Multiplications done since the counters were cleared; a dense network does FRAMES *
+// DELTARNN_DENSE_MACS. Right as long as no EVENTS register has counted 2^32 events: clear the
+// counters before, or add up what is read now and then and clear them each time.
 static inline uint64_t deltarnn_macs(const volatile uint32_t *base)
 {{
     uint64_t macs = 0;
