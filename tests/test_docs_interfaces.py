@@ -77,6 +77,11 @@ def diagram(cycles, names):
     """A line a signal, four characters a cycle; ``//`` where nothing changes for a while."""
     first = next(n for n in range(len(cycles) - 1, 0, -1) if cycles[n][0]) + 3
     last = next(n for n in range(len(cycles)) if cycles[n][4]) - 1
+    control = [
+        [v for v, name in zip(values, SIGNALS, strict=True) if "data" not in name]
+        for values in cycles
+    ]
+    assert all(values == control[first] for values in control[first : last + 1])
     lines = []
     for k, name in enumerate(SIGNALS):
         row = [values[k] for values in cycles]
