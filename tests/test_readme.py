@@ -39,6 +39,23 @@ def test_the_picture_shows_the_same_again(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+NUMBER = re.compile(r"\d+[\d,.]*\d|\d")
+
+
+def tables(text):
+    return "".join(line for line in text.splitlines(keepends=True) if line.startswith("|"))
+
+
+def test_results_are_those_of_the_pages_they_come_from():
+    docs = [(ROOT / "docs" / page).read_text() for page in ("results.md", "performance.md")]
+    summary, rest = docs[0].partition("## In short\n")[2].split("\n## ", 1)
+    known = set(NUMBER.findall(tables(rest)))
+    assert set(NUMBER.findall(tables(summary).partition("8 lanes |")[2])) <= known
+    known |= set(NUMBER.findall(tables(docs[1])))
+    results = README.partition("## Results\n")[2].partition("\n## ")[0]
+    assert set(NUMBER.findall(tables(results))) <= known
+
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -31,7 +31,7 @@ def draw(path: Path) -> tuple[int, int]:
     fired = {"x": trace.deltas_x[0] != 0, "h": trace.deltas_h[0] != 0}
     frames = len(utterance)
     per_column = 3 * gru.units  # a column's weights for the gates r, u and c
-    fetched = per_column * sum(f.sum(axis=1) for f in fired.values())
+    fetched = per_column * np.concatenate([*fired.values()], axis=1).sum(axis=1)
     dense = per_column * gru.columns
     total, dense_total = int(fetched.sum()), frames * dense
 
