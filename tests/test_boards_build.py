@@ -13,13 +13,17 @@ from boards.pll import Ecp5Pll, Ice40Pll
 from deltarnn.demo import held_out
 from golden.model import save_model
 from tests.networks import random_model
+from tests.slow import quick
 
 COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]
 LANES = dict.fromkeys(BOARDS, 8) | {"ice40-hx8k-b-evn": 4}
 SMALL = random_model((4, 6), 3)
+QUICK = ("icebreaker", "ulx3s-25f")
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize(
+    "name", quick({name: name for name in BOARDS}, ("icebreaker", "ulx3s-25f"))
+)
 def test_every_board_takes_the_shipped_model(name):
     board = BOARDS[name]
     lanes = LANES[name]
@@ -31,6 +35,7 @@ def test_every_board_takes_the_shipped_model(name):
         assert resources["dsp"][0] >= lanes
 
 
+@pytest.mark.slow
 def test_a_bitstream_and_what_is_said_of_it(tmp_path):
     """For an ECP5: the same bytes again, weights in it."""
     board = BOARDS["ulx3s-25f"]
@@ -57,6 +62,7 @@ def test_a_bitstream_and_what_is_said_of_it(tmp_path):
     assert again.files != built.files
 
 
+@pytest.mark.slow
 def test_icebreaker_from_the_command(tmp_path):
     """The shipped model: bitstream and weights. At a clock that closes at once, to be quick."""
     path = tmp_path / "model.safetensors"
@@ -88,6 +94,7 @@ def test_icebreaker_from_the_command(tmp_path):
         assert file.read(4) == b"DRNW"
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_said_and_what_would_help(tmp_path):
     big = random_model((40, 200), 10)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""What must not hang on the machine: an imported model, and the tables (docs/reproducibility.md)."""
+"""What must not hang on the machine (docs/reproducibility.md): an imported model, and tables."""
 
 import hashlib
 from decimal import Decimal, localcontext
@@ -18,7 +18,6 @@ PLAIN = {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": " ".join(_
 GATES = {"gru": 3, "lstm": 4}
 GATE_FRAC_MAX = 28
 MODELS = {  # SHA-256 of each file: other machines than this one
-
     "gru": "3e959f8ae2ada32236f890d356ec5fb209b602b673ed5fe28d6284b61460ad9d",
     "lstm": "487648c69ac5672e1884f2a1d7d8bd2a53b34c3df34054fe8e5e0a0eedc03614",
 }

@@ -23,6 +23,7 @@ from sim.compare import first_mismatch
 from sim.run import Job, play, trace_of
 from sim.simulators import SIMULATORS
 from tests.networks import random_frames, random_model
+from tests.slow import quick
 
 OKAY, SLVERR = 0, 2
 MODEL = random_model((5, 9, 6), 3, theta=(2, 2))
@@ -32,12 +33,12 @@ ADDRESS = {register.name: register.address for register in register_map(MODEL.pa
 STREAMS = {"full speed": (0, 0), "gaps": (0.6, 0), "pauses": (0, 0.6), "both": (0.5, 0.5)}
 
 
-@pytest.fixture(scope="module", params=SIMULATORS.values(), ids=SIMULATORS)
+@pytest.fixture(scope="module", params=quick(SIMULATORS, ("icarus",)))
 def simulation(request):
     return build(EMISSION, request.param)
 
 
-@pytest.fixture(params=STREAMS.values(), ids=STREAMS)
+@pytest.fixture(params=quick(STREAMS, ("both",)))
 def job(request):
     return Job(*request.param)
 

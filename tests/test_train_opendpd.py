@@ -43,6 +43,7 @@ def features(iq: np.ndarray) -> np.ndarray:
     return np.concatenate([iq, amplitude, amplitude**3, np.roll(iq, -1, axis=0)], axis=1)
 
 
+@pytest.mark.slow
 def test_it_is_refused_as_a_whole_and_its_gru_computes_what_torch_does(opened, tmp_path):
     tensors, iq = opened
     file = tmp_path / "amplifier.safetensors"
