@@ -145,7 +145,7 @@ class SlowLane(Lane):
 MULTIPLY_ADDS = (MultiplyAdd(), RegisteredMultiplyAdd(), SplitMultiplyAdd())
 
 
-@pytest.mark.parametrize("seed", every(10, range(60)))
+@pytest.mark.parametrize("seed", every(20, range(60)))
 def test_random_networks_with_resets_gaps_and_pauses(seed):
     """Shapes, lanes, latencies, thresholds and streams at random; a state reset now and then."""
     rng = np.random.default_rng(seed)
