@@ -13,12 +13,10 @@ from boards.pll import Ecp5Pll, Ice40Pll
 from deltarnn.demo import held_out
 from golden.model import save_model
 from tests.networks import random_model
-from tests.slow import quick
 
 COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]
 LANES = dict.fromkeys(BOARDS, 8) | {"ice40-hx8k-b-evn": 4}
 SMALL = random_model((4, 6), 3)
-QUICK = ("icebreaker", "ulx3s-25f")
 
 
 @pytest.mark.parametrize(
