@@ -19,9 +19,8 @@ LANES = dict.fromkeys(BOARDS, 8) | {"ice40-hx8k-b-evn": 4}
 SMALL = random_model((4, 6), 3)
 
 
-@pytest.mark.parametrize(
-    "name", quick({name: name for name in BOARDS}, ("icebreaker", "ulx3s-25f"))
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BOARDS)
 def test_every_board_takes_the_shipped_model(name):
     board = BOARDS[name]
     lanes = LANES[name]

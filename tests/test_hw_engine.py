@@ -77,6 +77,9 @@ def ideal_cycles(model, lanes, trace):
     return core.ideal_cycles(trace.events_x + trace.events_h)
 
 
+KINDS = {"gru": ("gru",), "lstm": ("lstm",), "lstm-gru": ("lstm", "gru")}
+
+
 @pytest.mark.parametrize(
     ("lanes", "activations"), every(4, [(1, 1), (3, 1), (8, 1), (2, 2), (8, 2), (8, 4)])
 )
