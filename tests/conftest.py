@@ -8,5 +8,11 @@ from pathlib import Path
 for _library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
-# Simulations are built once for all workers, and again only where what went into them changed.
-os.environ.setdefault("DELTARNN_CACHE", str(Path(__file__).parents[1] / "build" / "simulations"))
+# Built simulations serve all workers, and later runs where nothing that goes into them changed.
+_CACHE = Path(__file__).parents[1] / "build" / "tests"
+os.environ.setdefault("DELTARNN_CACHE", str(_CACHE))
+
+# What packages else write into the user's home, or send to those who made them.
+os.environ.setdefault("KERAS_HOME", str(_CACHE / "keras"))
+os.environ.setdefault("MPLCONFIGDIR", str(_CACHE / "matplotlib"))
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
