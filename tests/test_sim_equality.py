@@ -99,7 +99,6 @@ CONFIGURATIONS = {
 QUICK = (
     "one unit, one input, one lane",
     "odd sizes",
-    "results several in a beat",
     "LSTM: odd sizes",
 )
 
