@@ -85,6 +85,6 @@ def test_no_entry_of_any_table_is_near_enough_to_a_tie_for_rounding_to_hang_on_t
 
 
 def test_no_gate_is_finer():
-    Formats(gate=Q(1, GATE_FRAC_MAX), state=Q(0, 1))
+    Formats(gate=Q(1, GATE_FRAC_MAX), state=Q(0, 1), cell=Q(0, 1))
     with pytest.raises(ValueError, match="gate"):
-        Formats(gate=Q(1, GATE_FRAC_MAX + 1), state=Q(0, 1))
+        Formats(gate=Q(1, GATE_FRAC_MAX + 1), state=Q(0, 1), cell=Q(0, 1))
