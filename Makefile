@@ -1,9 +1,11 @@
-# One command each: make demo, make test. Both first set up what is missing.
-.PHONY: setup demo test lint clean
+# One command each: make demo, make test, make check. Each first sets up what is missing.
+.PHONY: setup demo test check lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --editable
+# Two cores, and a worker that is done takes over tests of the other.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 25
 
 setup: .venv/ready-demo
 
@@ -25,8 +27,13 @@ setup: .venv/ready-demo
 demo: setup
 	$(BIN)/deltarnn demo
 
+# Every promise by its smallest instance, in minutes.
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2
+	$(PYTEST) -m "not slow"
+
+# All tests; what CI runs.
+check: lint
+	$(PYTEST)
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .

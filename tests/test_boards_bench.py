@@ -1,6 +1,7 @@
 """Whole boards against golden, with partners from another hand on their UART and their flash."""
 
 import numpy as np
+import pytest
 
 from boards.design import TOP, design
 from boards.protocol import Flag
@@ -13,6 +14,7 @@ from hw.emit.verilog import emit
 from tests.board_player import ADDRESS, BoardBench
 from tests.networks import random_frames, random_model
 
+pytestmark = pytest.mark.slow
 DIVISOR = 4
 
 # The board as it is, and beside it the flash that it boots from, or none.

@@ -19,6 +19,7 @@ LANES = dict.fromkeys(BOARDS, 8) | {"ice40-hx8k-b-evn": 4}
 SMALL = random_model((4, 6), 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_board_takes_the_shipped_model(name):
     board = BOARDS[name]
@@ -31,6 +32,7 @@ def test_every_board_takes_the_shipped_model(name):
         assert resources["dsp"][0] >= lanes
 
 
+@pytest.mark.slow
 def test_a_bitstream_and_what_is_said_of_it(tmp_path):
     """For an ECP5: the same bytes again, weights in it."""
     board = BOARDS["ulx3s-25f"]
@@ -57,6 +59,7 @@ def test_a_bitstream_and_what_is_said_of_it(tmp_path):
     assert again.files != built.files
 
 
+@pytest.mark.slow
 def test_icebreaker_from_the_command(tmp_path):
     """The shipped model: bitstream and weights. At a clock that closes at once, to be quick."""
     path = tmp_path / "model.safetensors"
@@ -88,6 +91,7 @@ def test_icebreaker_from_the_command(tmp_path):
         assert file.read(4) == b"DRNW"
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_said_and_what_would_help(tmp_path):
     big = random_model((40, 200), 10)
     with pytest.raises(

@@ -9,6 +9,7 @@ import pytest
 from boards.ecp5 import EBR_BITS, EBR_SHAPES, ebr_lists
 from boards.registers import absorb_output_registers
 from boards.tool import YOSYS
+from tests.slow import every
 
 _ROM = """\
 module top(input clk, input [{high}:0] a, output [{top}:0] q);
@@ -43,7 +44,7 @@ def registers(module):
     return sum(cell["type"] == "TRELLIS_FF" for cell in module["cells"].values())
 
 
-@pytest.mark.parametrize("width", EBR_SHAPES)
+@pytest.mark.parametrize("width", every(9, EBR_SHAPES))
 def test_contents_lie_where_yosys_puts_them(width, tmp_path):
     rng = random.Random(width)
     values = [rng.randrange(1 << width) for _ in range(EBR_BITS // width)]

@@ -1,6 +1,7 @@
 """The iCEBreaker's top, mapped to the cells of its chip, against golden."""
 
 import numpy as np
+import pytest
 
 from boards.board import BOARDS
 from boards.build import netlist
@@ -14,6 +15,7 @@ from golden.parameters import CoreParameters
 from hw.emit.verilog import emit
 from tests.board_player import BoardBench
 
+pytestmark = pytest.mark.slow
 BOARD = BOARDS["icebreaker"]
 YOSYS_MODELS = (
     *("SB_IO", "SB_GB", "SB_LUT4", "SB_CARRY", "SB_RAM40_4K", "SB_SPRAM256KA", "SB_MAC16"),

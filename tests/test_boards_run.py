@@ -90,6 +90,7 @@ def test_weights_come_from_the_host_where_the_flash_has_none(made, program):
             assert [piece.wrong for piece in found] == [""] * 4
 
 
+@pytest.mark.slow
 def test_damaged_flash_images_are_flagged_and_answer_no_frame(made, program):
     """As in tests/test_boards_bench.py, with a flash of our own, which is quicker."""
     damages = image_damages(random.Random(3))

@@ -13,6 +13,7 @@ from golden.model import save_model
 from golden.network import run_sequences
 from tests import test_golden_frames, test_golden_model
 from tests.networks import random_frames
+from tests.slow import every
 from tests.test_golden_model import GOOD
 
 MODEL, FRAMES, OUT = "model.safetensors", "frames.npy", "out.npz"
@@ -69,7 +70,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("case", test_golden_model.BROKEN)
+@pytest.mark.parametrize("case", every(8, test_golden_model.BROKEN))
 def test_a_broken_model_is_refused(case, folder):
     path = folder / "broken.safetensors"
     text = test_golden_model.write_broken(case, path)
@@ -77,7 +78,7 @@ def test_a_broken_model_is_refused(case, folder):
     assert_refused(folder, words, [f"deltarnn: {path.name}: ", one_line(text), ", expected "])
 
 
-@pytest.mark.parametrize("case", test_golden_frames.BROKEN)
+@pytest.mark.parametrize("case", every(4, test_golden_frames.BROKEN))
 def test_broken_frames_are_refused(case, folder):
     path = folder / "broken.npy"
     write, found = test_golden_frames.BROKEN[case]

@@ -9,6 +9,7 @@ import pytest
 
 from deltarnn.demo import decisions, held_out
 from golden.network import DeltaNetwork
+from tests.slow import every
 
 COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]
 
@@ -31,6 +32,7 @@ def test_demo_shows_equality_and_saves_cycles():
     assert report["cells"]["iCE40 UP5K"]["lut"] > 1000
 
 
+@pytest.mark.slow
 def test_demo_table_ends_in_one_line():
     lines = deltarnn("demo", "--lanes", 16).strip().splitlines()
     assert "all equal" in "".join(lines)
@@ -59,7 +61,7 @@ def test_simulate_writes_what_the_rtl_did(simulator, tmp_path):
     assert report["simulator"] == simulator
 
 
-@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
+@pytest.mark.parametrize("simulator", every(2, ["icarus", "verilator"]))
 def test_simulate_writes_waves(simulator, tmp_path):
     _, utterances, _ = held_out()
     np.save(tmp_path / "frames.npy", utterances[0][:2])

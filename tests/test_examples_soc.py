@@ -85,6 +85,7 @@ def test_lint_has_nothing_to_say(example):
     assert "%Warning" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_all_recordings_come_out_as_the_golden_model_says(example):
     done = fusesoc(example, "run", "--target=sim", NAME, **verilator())
     assert done.returncode == 0, done.stdout + done.stderr
@@ -93,6 +94,7 @@ def test_all_recordings_come_out_as_the_golden_model_says(example):
     assert "PASS: 1153 frames, 70 of 74 right, 46502 events" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_bench_sees_a_single_wrong_bit(tmp_path):
     """In Icarus, so that it has said once that all is right."""
     example = prepared(tmp_path, "--recordings", "1")
@@ -125,6 +127,7 @@ def test_the_pins_are_the_boards(example):
     assert {name: [site] for name, site in found.items()} == expected
 
 
+@pytest.mark.slow
 def test_it_fits_the_board_at_its_clock(example, tmp_path):
     """FuseSoC's own flow, but for Yosys: it wants one with Tcl, which that from PyPI has not."""
     done = fusesoc(example, "run", "--setup", "--target=ulx3s", NAME)

@@ -42,6 +42,7 @@ def test_at_threshold_0_it_is_the_dense_network_over_10000_frames(shape, formats
         assert (delta.step(x) == dense.step(x)).all()
 
 
+@pytest.mark.slow
 def test_at_threshold_0_it_is_the_dense_network_in_one_long_stream():
     model = random_model((4, 6, 5), 3, theta=(0, 0))
     frames = random_frames(model, 10_000, moving=0.5)

@@ -13,6 +13,7 @@ from hw.walk.layout import CoreLayout
 from tests.bench import run_bench
 from tests.networks import random_model
 from tests.slow_lane import SlowLane
+from tests.slow import every
 
 FORMATS = {
     "Q3.4": Formats(),
@@ -31,13 +32,16 @@ REGISTERED = Target(multiply_add=RegisteredMultiplyAdd())
 
 @pytest.mark.parametrize(
     ("formats", "activations", "target"),
-    [
-        *((formats, 1, GENERIC) for formats in FORMATS.values()),
-        *((formats, 2, SLOW) for formats in FORMATS.values()),
-        (FORMATS["Q3.4"], 4, GENERIC),
-        (FORMATS["state Q1.14"], 4, SLOW),
-        (FORMATS["state Q1.14"], 2, REGISTERED),
-    ],
+    every(
+        4,
+        [
+            *((formats, 1, GENERIC) for formats in FORMATS.values()),
+            *((formats, 2, SLOW) for formats in FORMATS.values()),
+            (FORMATS["Q3.4"], 4, GENERIC),
+            (FORMATS["state Q1.14"], 4, SLOW),
+            (FORMATS["state Q1.14"], 2, REGISTERED),
+        ],
+    ),
     ids=[
         *(f"{name}, 1" for name in FORMATS),
         *(f"{name}, 2, slow" for name in FORMATS),

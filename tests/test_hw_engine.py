@@ -17,6 +17,7 @@ from hw.primitive.serializer import MuxSerializer
 from hw.target import GENERIC, Target
 from tests.bench import run_bench, send_frame
 from tests.networks import provoking_frames, random_formats, random_frames, random_model
+from tests.slow import every, quick
 from tests.slow_lane import SlowLane
 
 
@@ -75,12 +76,28 @@ def ideal_cycles(model, lanes, trace):
     return core.ideal_cycles(trace.events_x + trace.events_h)
 
 
-@pytest.mark.parametrize(("lanes", "activations"), [(1, 1), (3, 1), (8, 1), (2, 2), (8, 2), (8, 4)])
+KINDS = {"gru": ("gru",), "lstm": ("lstm",), "lstm-gru": ("lstm", "gru")}
+
+
+@pytest.mark.parametrize(
+    ("lanes", "activations"), every(4, [(1, 1), (3, 1), (8, 1), (2, 2), (8, 2), (8, 4)])
+)
 @pytest.mark.parametrize(
     ("sizes", "outputs", "theta"),
-    [((1, 1), None, (0, 0)), ((5, 7), 3, (2, 1)), ((4, 9, 5), 2, (0, 6)), ((3, 4), None, (300, 0))],
+    every(
+        2,
+        [
+            ((1, 1), None, (0, 0)),
+            ((5, 7), 3, (2, 1)),
+            ((4, 9, 5), 2, (0, 6)),
+            ((3, 4), None, (300, 0)),
+        ],
+    ),
 )
-@pytest.mark.parametrize("kinds", [("gru",), ("lstm",), ("lstm", "gru")], ids="-".join)
+@pytest.mark.parametrize(
+    "kinds",
+    quick({"-".join(k): k for k in [("gru",), ("lstm",), ("lstm", "gru")]}, ("gru", "lstm")),
+)
 def test_equals_golden(kinds, sizes, outputs, theta, lanes, activations):
     model = random_model(sizes, outputs, kinds=kinds, theta=theta)
     frames = random_frames(model, 25)
@@ -88,7 +105,7 @@ def test_equals_golden(kinds, sizes, outputs, theta, lanes, activations):
     assert np.array_equal(found, DeltaNetwork(model).run(frames).outputs)
 
 
-@pytest.mark.parametrize("kind", ["gru", "lstm"])
+@pytest.mark.parametrize("kind", every(2, ["gru", "lstm"]))
 def test_a_column_that_does_not_fire_costs_no_cycle(kind):
     """Every steady frame of a dense run takes its ideal cycles exactly, not one more."""
     model = random_model((20, 24), kinds=(kind,), theta=(0, 0), scale=20)
@@ -101,6 +118,7 @@ def test_a_column_that_does_not_fire_costs_no_cycle(kind):
     assert np.diff(finishes)[1:].tolist() == ideal[2:].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "inputs", "theta_h", "least"), [("gru", 40, 14, 0.90), ("lstm", 16, 4, 0.97)]
 )
@@ -181,7 +199,7 @@ def random_case(seed):
     return model, CoreParameters(model.parameters, lanes, activations), target, frames, resets
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", every(20, range(60)))
 def test_random_cores_with_resets_gaps_and_pauses(seed):
     model, core, target, frames, resets = random_case(seed)
     gap, pause = np.random.default_rng(seed).choice([0, 0.5, 0.9], 2)
@@ -203,7 +221,7 @@ def test_random_cores_with_resets_gaps_and_pauses(seed):
         assert np.array_equal(found[n], golden.run(frame[None]).outputs[0])
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", every(5, range(12)))
 def test_rst_in_mid_work_leaves_nothing_behind(seed):
     """A cycle of rst, whenever it comes: nothing that was on its way may arrive after it."""
     rng = np.random.default_rng(seed)

@@ -11,6 +11,7 @@ from hw.unit.readout import Readout
 from hw.walk.layout import CoreLayout
 from tests.bench import run_bench
 from tests.networks import random_model
+from tests.slow import every
 
 TARGETS = {
     "shift register": GENERIC,
@@ -21,7 +22,8 @@ TARGETS = {
 
 
 @pytest.mark.parametrize(
-    ("lanes", "activations"), [(1, 1), (3, 1), (4, 1), (8, 1), (2, 2), (6, 2), (8, 4), (8, 8)]
+    ("lanes", "activations"),
+    every(5, [(1, 1), (3, 1), (4, 1), (8, 1), (2, 2), (6, 2), (8, 4), (8, 8)]),
 )
 @pytest.mark.parametrize(("sizes", "outputs"), [((3, 5), None), ((3, 5, 6), None), ((3, 17), 5)])
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)

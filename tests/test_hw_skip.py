@@ -12,6 +12,7 @@ from golden.parameters import CoreParameters, LayerParameters
 from hw.engine import Engine
 from tests.bench import run_bench, send_frame
 from tests.networks import random_frames, random_model
+from tests.slow import every
 
 SETTLING = Formats(cell=Q(3, 3))  # finer ones creep for longer than these tests last
 
@@ -110,20 +111,25 @@ def _set_h(network, theta):
             layer.theta_h = theta
 
 
-@pytest.mark.parametrize(("gap", "pause"), [(0, 0), (0.8, 0), (0, 0.8), (0, 0.97), (0.5, 0.5)])
+@pytest.mark.parametrize(
+    ("gap", "pause"), every(4, [(0, 0), (0.8, 0), (0, 0.8), (0, 0.97), (0.5, 0.5)])
+)
 @pytest.mark.parametrize(
     ("sizes", "outputs", "lanes", "activations"),
-    [
-        ((2, 5), None, 2, 1),
-        ((2, 5), None, 4, 4),
-        ((2, 5), None, 8, 2),
-        ((2, 1), None, 1, 1),
-        ((2, 4, 3), None, 2, 2),
-        ((2, 5), 3, 2, 1),
-        ((2, 5), 1, 4, 4),
-        ((2, 4, 3), 6, 2, 2),
-        ((1, 1), 1, 1, 1),
-    ],
+    every(
+        5,
+        [
+            ((2, 5), None, 2, 1),
+            ((2, 5), None, 4, 4),
+            ((2, 5), None, 8, 2),
+            ((2, 1), None, 1, 1),
+            ((2, 4, 3), None, 2, 2),
+            ((2, 5), 3, 2, 1),
+            ((2, 5), 1, 4, 4),
+            ((2, 4, 3), 6, 2, 2),
+            ((1, 1), 1, 1, 1),
+        ],
+    ),
 )
 @pytest.mark.parametrize("kinds", [("gru",), ("lstm",)], ids="-".join)
 def test_results_are_right_whatever_is_skipped(

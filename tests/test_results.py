@@ -93,6 +93,7 @@ def test_what_is_there_is_not_trained_again(small, runs, monkeypatch):
     complete(small, runs, False)
 
 
+@pytest.mark.slow
 def test_a_document_gets_its_tables(small, runs, tmp_path):
     marks = "\n".join(
         f"# {name}\n<!-- {name} -->\nto be replaced\n<!-- end -->\n" for name in TABLES

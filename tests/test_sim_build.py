@@ -10,9 +10,10 @@ from sim.build import build
 from sim.harness import Harness
 from sim.simulators import SIMULATORS
 from tests.networks import random_model
+from tests.slow import quick
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS.values(), ids=SIMULATORS)
+@pytest.mark.parametrize("simulator", quick(SIMULATORS, ("icarus",)))
 def test_builds_are_kept_apart_by_where_cocotb_lies(simulator, monkeypatch, tmp_path):
     """The built program looks for cocotb's libraries where they lay when it was linked."""
     monkeypatch.setenv("DELTARNN_CACHE", str(tmp_path / "cache"))
@@ -26,6 +27,7 @@ def test_builds_are_kept_apart_by_where_cocotb_lies(simulator, monkeypatch, tmp_
     assert build(emission, simulator).folder != here.folder
 
 
+@pytest.mark.slow
 def test_builds_are_kept_apart_by_the_harness(monkeypatch, tmp_path):
     monkeypatch.setenv("DELTARNN_CACHE", str(tmp_path / "cache"))
     model = random_model((1, 1), None)

@@ -22,6 +22,7 @@ from sim.run import Job, Record, play, trace_of
 from sim.simulator import Simulator
 from sim.simulators import SIMULATORS
 from tests.networks import random_frames, random_model
+from tests.slow import quick
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,15 @@ CONFIGURATIONS = {
     "GRU below LSTM": Configuration((4, 6, 9), None, 8, (1, 1), kinds=("gru", "lstm")),
 }
 
+QUICK = (
+    "one unit, one input, one lane",
+    "odd sizes",
+    "LSTM: odd sizes",
+)
+
 
 @pytest.mark.parametrize("simulator", SIMULATORS.values(), ids=SIMULATORS)
-@pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", quick(CONFIGURATIONS, QUICK))
 def test_equals_golden(configuration, simulator):
     equals_golden(configuration, simulator, TARGETS["generic"])
 

@@ -18,6 +18,7 @@ from sim.harness import Harness
 from sim.run import Job, play, trace_of
 from sim.simulators import FASTEST, SIMULATORS, find_simulator
 from tests.networks import random_frames, random_model
+from tests.slow import quick
 
 PLAYERS = {"harness": Harness(), "icarus": SIMULATORS["icarus"]}
 
@@ -39,9 +40,9 @@ def busy_job(model) -> Job:
 @pytest.mark.parametrize(
     ("sizes", "outputs", "lanes", "formats", "target"),
     [
-        ((5, 9, 6), 3, (4, 1), Formats(), "generic"),
+        pytest.param((5, 9, 6), 3, (4, 1), Formats(), "generic", marks=pytest.mark.slow),
         ((1, 1), None, (1, 1), Formats(activation=Q(2, 5), state=Q(1, 14)), "generic"),
-        ((5, 9, 6), None, (4, 4), Formats(), "up5k"),
+        pytest.param((5, 9, 6), None, (4, 4), Formats(), "up5k", marks=pytest.mark.slow),
     ],
     ids=["two layers and a read-out", "one unit, one input, one lane", "weights to load, tkeep"],
 )
@@ -110,7 +111,7 @@ def stub(core: CoreParameters, model, body: str, **widths: int) -> Emission:
     return Emission(f"{text}\nendmodule\n", {**manifest, "ports": ports})
 
 
-@pytest.mark.parametrize("player", PLAYERS.values(), ids=PLAYERS)
+@pytest.mark.parametrize("player", quick(PLAYERS, ("icarus",)))
 @pytest.mark.parametrize(
     ("body", "steps", "error"),
     [
@@ -134,6 +135,7 @@ def test_a_core_that_misbehaves_gives_a_clear_error(player, body, steps, error):
         play(simulation, core, job)
 
 
+@pytest.mark.slow
 def test_results_after_the_last_frame_are_seen():
     body = "assign s_axis_tready = 1; assign m_axis_tvalid = 1; assign m_axis_tlast = ended;"
     body += "reg ended = 1; always @(posedge clk) if (m_axis_tready) ended <= 0;"
@@ -151,7 +153,7 @@ def test_a_core_that_cannot_be_built_gives_a_clear_error():
         build(stub(core, model, "this is no Verilog"), Harness())
 
 
-@pytest.mark.parametrize("player", [Harness(), *SIMULATORS.values()], ids=["harness", *SIMULATORS])
+@pytest.mark.parametrize("player", quick({"harness": Harness(), **SIMULATORS}, ("icarus",)))
 @pytest.mark.parametrize(
     ("state", "slots"),
     [(Q(1, 14), 4), (Q(1, 10), 7), (Q(1, 14), 1)],
@@ -187,7 +189,7 @@ def test_states_that_come_several_at_once(player, state, slots):
     assert record.states.tolist() == [list(row) for row in expected]
 
 
-@pytest.mark.parametrize("player", [Harness(), *SIMULATORS.values()], ids=["harness", *SIMULATORS])
+@pytest.mark.parametrize("player", quick({"harness": Harness(), **SIMULATORS}, ("icarus",)))
 @pytest.mark.parametrize(("slots", "wide"), [(4, 32), (16, 128)], ids=["32 bits", "128 bits"])
 def test_results_that_come_several_in_a_beat(player, slots, wide):
     """Two beats of bytes, of which the second has three that count."""

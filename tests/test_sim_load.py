@@ -23,6 +23,7 @@ from sim.harness import Harness
 from sim.run import Job, play, trace_of
 from sim.simulators import SIMULATORS
 from tests.networks import random_frames, random_model
+from tests.slow import quick
 
 MODEL = random_model((3, 5), 2, theta=(1, 1))
 CORE = CoreParameters(MODEL.parameters, 4, 2)
@@ -48,7 +49,7 @@ OTHER = negated(MODEL)
 OTHER_EMISSION = emit(CORE, OTHER, TARGETS["up5k"].target)
 
 
-@pytest.fixture(scope="module", params=PLAYERS.values(), ids=PLAYERS)
+@pytest.fixture(scope="module", params=quick(PLAYERS, ("harness",)))
 def simulation(request):
     return build(EMISSION, request.param, models=TARGETS["up5k"].cells.models())
 

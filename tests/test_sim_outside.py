@@ -1,3 +1,5 @@
+import pytest
+
 import boards.ecp5
 from boards.chip import ECP5
 from boards.synthesis import synthesise
@@ -6,6 +8,7 @@ from sim.outside import emit_outside
 from tests.networks import random_model
 
 
+@pytest.mark.slow
 def test_a_core_with_its_weights_outside_is_mapped_in_stages():
     model = random_model((5, 9))
     emission = emit_outside(CoreParameters(model.parameters, 6), model, boards.ecp5.ECP5)

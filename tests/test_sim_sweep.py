@@ -1,7 +1,10 @@
+import pytest
+
 from sim.simulators import SIMULATORS
 from sim.sweep import POINTS, WARM_UP, Shape, sweep
 
 
+@pytest.mark.slow
 def test_a_small_sweep_goes_from_all_to_nothing():
     shape = Shape("small", (6, 8), 3, 4)
     rows = sweep(shape, SIMULATORS["icarus"], seed=1, length=WARM_UP + 2)

@@ -32,11 +32,14 @@ SMALL = {
     "thresholds large": ("ecp5", 2, 2),
 }
 
+QUICK = {("odd sizes", "up5k"), ("LSTM: odd sizes", "ecp5"), ("one unit, lanes above", "up5k")}
+
 
 def case(name, target, lanes, activations):
     changed = replace(CONFIGURATIONS[name], lanes=lanes, activations=activations)
     shape = f"{target}, {lanes} lanes, {activations} at once"
-    return pytest.param(changed, TARGETS[target], id=f"{name}, {shape}")
+    marks = () if (name, target) in QUICK else pytest.mark.slow
+    return pytest.param(changed, TARGETS[target], id=f"{name}, {shape}", marks=marks)
 
 
 DEALT = [

@@ -35,9 +35,13 @@ def test_no_sample_is_lost(samples, frames):
 
 
 def test_frames_do_not_look_ahead():
+    """To the bit, however many frames there are: a frame's sum has an order of its own."""
+    front_end = LogMel()
     sound = np.random.default_rng(1).normal(size=4000) * 0.1
-    whole, cut = LogMel()(sound), LogMel()(sound[:2000])
-    np.testing.assert_array_equal(cut[:20], whole[:20])
+    whole = front_end(sound)
+    for count in range(1, 48):
+        cut = front_end(sound[: front_end.window + (count - 1) * front_end.hop])
+        np.testing.assert_array_equal(cut, whole[:count])
 
 
 def test_recordings_of_another_rate_and_kind_sound_the_same(tmp_path):

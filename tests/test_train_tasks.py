@@ -63,7 +63,8 @@ def test_a_digit_of_another_name_is_refused(recordings):
 
 
 @pytest.mark.usefixtures("recordings")
-def test_strings_are_three_to_seven_digits_of_their_own_part():
+def test_strings_are_three_to_seven_digits_of_their_own_part(monkeypatch):
+    monkeypatch.setattr(strings, "STRINGS", {"train": 90, "validation": 30, "test": 60})
     data = strings.load()
     for part, count in strings.STRINGS.items():
         sequences = getattr(data, part)

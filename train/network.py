@@ -1,4 +1,9 @@
-"""A float network of recurrent layers and an optional linear read-out, whoever trained it."""
+"""A float network of recurrent layers and an optional linear read-out, whoever trained it.
+
+What it computes decides formats and thresholds of an imported model. So that these are the same
+everywhere, it takes nothing but operations that IEEE 754 fixes to the bit, in one order: no BLAS,
+and no exponential function of the CPU's own.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -54,11 +59,11 @@ class FloatGRU:
         """h [T, H] of frames [T, I], from h = 0."""
         size = self.units
         h, states = np.zeros(size), np.empty((len(frames), size))
-        products = frames @ self.weight_x.T + self.bias_x
-        for t, x in enumerate(products):
-            p = self.weight_h @ h + self.bias_h
+        for t, frame in enumerate(frames):
+            x = _product(self.weight_x, frame) + self.bias_x
+            p = _product(self.weight_h, h) + self.bias_h
             r, u = np.split(_sigmoid(x[: 2 * size] + p[: 2 * size]), 2)
-            h = (1 - u) * np.tanh(x[2 * size :] + r * p[2 * size :]) + u * h
+            h = (1 - u) * _tanh(x[2 * size :] + r * p[2 * size :]) + u * h
             states[t] = h
         return states
 
@@ -101,16 +106,42 @@ class FloatLSTM:
         """h [T, H] of frames [T, I], from h = c = 0."""
         h, c = np.zeros(self.units), np.zeros(self.units)
         states = np.empty((len(frames), self.units))
-        products = frames @ self.weight_x.T + self.bias
-        for t, x in enumerate(products):
-            i, f, g, o = np.split(x + self.weight_h @ h, 4)
-            c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
-            h = states[t] = _sigmoid(o) * np.tanh(c)
+        for t, frame in enumerate(frames):
+            x = _product(self.weight_x, frame) + self.bias
+            i, f, g, o = np.split(x + _product(self.weight_h, h), 4)
+            c = _sigmoid(f) * c + _sigmoid(i) * _tanh(g)
+            h = states[t] = _sigmoid(o) * _tanh(c)
         return states
 
 
+def _product(weight: Floats, v: Floats) -> Floats:
+    """``weight @ v``, summed in NumPy's own order, which no CPU changes."""
+    return np.add.reduce(weight * v, axis=1)
+
+
 def _sigmoid(v: Floats) -> Floats:
-    return 1 / (1 + np.exp(-v))
+    return 1 / (1 + _exp(-v))
+
+
+def _tanh(v: Floats) -> Floats:
+    return 1 - 2 / (1 + _exp(2 * v))
+
+
+def _exp(v: Floats) -> Floats:
+    """e^v to a few units of the last place; beyond 2^-1000 and 2^1000 it stays at them."""
+    v = np.clip(v, -1000 * _LN2, 1000 * _LN2)
+    twos = np.rint(v / _LN2)
+    rest = v - twos * _LN2_HIGH - twos * _LN2_LOW
+    series = np.ones_like(rest)
+    for n in range(_TERMS, 0, -1):
+        series = 1 + rest * series / n
+    return np.ldexp(series, twos.astype(np.int32))
+
+
+_LN2 = 0.6931471805599453
+_LN2_HIGH = 762123384785 * 2.0**-40  # its first 40 bits: times 1000 it is still exact
+_LN2_LOW = 7.371002565167799e-13  # the rest of it
+_TERMS = 14  # of |rest| <= ln2 / 2: what follows is below 2^-63
 
 
 FloatRecurrent = FloatGRU | FloatLSTM
@@ -133,7 +164,10 @@ class FloatLinear:
 
     def run(self, frames: Floats) -> Floats:
         """[T, O] of [T, I]."""
-        return frames @ self.weight.T + self.bias
+        results = np.empty((len(frames), self.units))
+        for t, frame in enumerate(frames):
+            results[t] = _product(self.weight, frame) + self.bias
+        return results
 
 
 @dataclass(frozen=True)
