@@ -118,7 +118,7 @@ class Host:
         self._close()
 
     def _close(self) -> None:
-        with suppress(Exception):  # a port that has gone away is closed
+        with suppress(OSError):  # of a port that has gone away
             self._port.close()
 
     def limit(self, request: int, answer: int, frames: int = 0) -> float:
@@ -245,8 +245,8 @@ class Host:
         except serial.SerialTimeoutException:
             limit = self._port.write_timeout
             raise LinkError(f"{self._name}: it has taken nothing for {limit:.1f} s") from None
-        except Exception as error:
-            raise self._gone(error) from None
+        except OSError as error:  # pyserial's own are OSErrors
+            raise LinkError(f"{self._name}: {error}") from None
 
     def _pieces(self, end: float) -> Iterator[bytes]:
         """What comes until ``end``: one clock for all of it, whatever comes."""
@@ -254,18 +254,14 @@ class Host:
             late = time.monotonic() >= end  # looked at first: what is there by then is heard
             try:
                 piece = self._port.read(max(1, self._port.in_waiting))
-            except Exception as error:
-                raise self._gone(error) from None
+            except OSError as error:
+                raise LinkError(f"{self._name}: {error}") from None
             if piece:
                 yield piece
             elif not late:
                 time.sleep(0.0002)
             if late:
                 return
-
-    def _gone(self, error: Exception) -> LinkError:
-        """What pyserial says where a port fails, which is not always an error of its own."""
-        return LinkError(f"{self._name}: the port has failed: {error}")
 
 
 def require_baud(baud: int) -> int:

@@ -128,11 +128,6 @@ class HostLink(wiring.Component):
             m.d.sync += status.eq(code)
             m.next = "prepare"
 
-        def halt() -> None:
-            """Says that the core stands still, now and from now on: what comes late is nobody's."""
-            m.d.sync += halted.eq(1)
-            finish(Status.STUCK)
-
         def read(register: _What) -> None:
             """Reads a register."""
             m.d.sync += what.eq(register)
@@ -184,7 +179,7 @@ class HostLink(wiring.Component):
                 with m.Case(Command.FRAMES):
                     m.next = "frames"
                     with m.If(halted):
-                        finish(Status.STUCK)
+                        m.next = "halt"
                     if link.loads:
                         with m.If(self.booting):
                             finish(Status.BUSY)
@@ -192,7 +187,7 @@ class HostLink(wiring.Component):
                     with m.Case(Command.LOAD):
                         takes(length[1:].any())
                         with m.If(halted):
-                            finish(Status.STUCK)
+                            m.next = "halt"
                         with m.If(self.booting):
                             finish(Status.BUSY)
                 with m.Default():
@@ -246,7 +241,7 @@ class HostLink(wiring.Component):
                     with m.If(receiver.drained):
                         finish(Status.OK)
                     with m.Elif(stuck):
-                        halt()
+                        m.next = "halt"
 
             # A register.
             with m.State("read"):
@@ -276,7 +271,7 @@ class HostLink(wiring.Component):
                     with m.If(~value[STATUS_ACTIVE]):
                         m.d.sync += what.eq(_What.COUNTER)
                     with m.Elif(stuck):
-                        halt()
+                        m.next = "halt"
                 with m.Case(_What.COUNTER):
                     m.d.sync += counter.eq(counter + 1)
                     m.next = "bytes"
@@ -313,7 +308,10 @@ class HostLink(wiring.Component):
                 with m.If(none_left):
                     read(_What.SETTLED)
                 with m.Elif(stuck):
-                    halt()
+                    m.next = "halt"
+            with m.State("halt"):  # for ever: what the core may still give is in nobody's answer
+                m.d.sync += halted.eq(1)
+                finish(Status.STUCK)
 
             # Answers.
             with m.State("prepare"):

@@ -1,0 +1,74 @@
+"""The host against whatever may be at the other end of its port."""
+
+import random
+import sys
+
+import numpy as np
+import pytest
+
+from boards.host import LinkError
+from boards.protocol import Link
+from boards.stream import pieces, prepare, run
+from golden.network import DeltaNetwork
+from golden.parameters import CoreParameters
+from tests.board_peers import Board, Clock, Port, TimedHost, hostile
+from tests.networks import random_frames, random_model
+
+MODEL = random_model((4, 5), 3, theta=(2, 2))
+CORE = CoreParameters(MODEL.parameters, 2)
+LINKS = [Link.of(CORE, MODEL, loads) for loads in (False, True)]
+FRAMES = random_frames(MODEL, 12, moving=0.4).astype(np.int64)
+EXPECTED = DeltaNetwork(MODEL).run(FRAMES).outputs
+PATIENCE = 0.05
+PER_TEST = 13
+
+
+def session(seed, monkeypatch):
+    """(name of the peer, what came of a session with it): outputs, or the error in one line."""
+    source, clock = random.Random(seed), Clock()
+    link = source.choice(LINKS)
+    board = Board(link, CORE, MODEL)
+    name, peer, adjust = hostile(source, board, PATIENCE)
+    port = Port(clock, peer)
+    adjust(port)
+    TimedHost.clock = clock
+    monkeypatch.setattr("boards.host.time", clock)
+    monkeypatch.setattr("serial.serial_for_url", port.opened)
+    try:
+        with TimedHost("/dev/peer", link, patience=PATIENCE) as host:
+            prepare(host, MODEL)
+            size = source.choice((1, 5, 12))
+            found = [piece.outputs for piece in run(host, link, MODEL, pieces(FRAMES, size), False)]
+    except (LinkError, ValueError) as error:
+        text = str(error)
+        assert "/dev/peer" in text or "the board counts" in text
+        assert "\n" not in text
+        return name, text
+    return name, np.concatenate(found)
+
+
+def outcomes(seeds, monkeypatch):
+    """How many sessions ended right and how many with an error; no other end is allowed."""
+    count = {"right": 0, "refused": 0}
+    for seed in seeds:
+        name, found = session(seed, monkeypatch)
+        if isinstance(found, str):
+            assert not name.endswith("!"), f"seed {seed}, {name}: {found}"
+            count["refused"] += 1
+        else:
+            assert np.array_equal(found, EXPECTED), f"seed {seed}, {name}: a wrong answer"
+            count["right"] += 1
+    return count
+
+
+@pytest.mark.parametrize("group", range(8))
+def test_the_answer_is_right_or_refused_in_time_whoever_answers(group, monkeypatch):
+    seeds = range(PER_TEST * group, PER_TEST * (group + 1))
+    count = outcomes(seeds, monkeypatch)
+    assert sum(count.values()) == PER_TEST
+    assert count["refused"] > 0
+
+
+if __name__ == "__main__":  # python -m tests.test_boards_peers COUNT
+    with pytest.MonkeyPatch.context() as patch:
+        print(outcomes(range(1000, 1000 + int(sys.argv[1])), patch))
