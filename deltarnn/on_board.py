@@ -119,7 +119,7 @@ def _until_nobody_reads() -> Iterator[None]:
     except BrokenPipeError:
         # What is still in a buffer goes nowhere, and not into a second error on the way out.
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, 1)
         os.close(nowhere)
         sys.exit(READER_GONE)
 
@@ -302,8 +302,7 @@ def _lines(model: Model) -> Iterator[Integers]:
         except ValueError:
             frame = np.empty((1, 0), int)
         if frame.shape[1] != inputs or frame.min() < low or frame.max() > high:
-            found = repr(line.decode(errors="backslashreplace").strip()[:40])
-            raise refusal(name, found, expected)
+            raise refusal(name, repr(line.strip()[:40]).removeprefix("b"), expected)
         yield frame
 
 
