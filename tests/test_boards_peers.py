@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from boards.host import LinkError
-from boards.protocol import Link
+from boards.protocol import Command, Link, Packet, Status
 from boards.stream import pieces, prepare, run
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
@@ -23,28 +23,31 @@ PATIENCE = 0.05
 PER_TEST = 13
 
 
+def results(link, port, size, monkeypatch):
+    """What a session through ``port`` gives for FRAMES, ``size`` in a request."""
+    TimedHost.clock = port.clock
+    monkeypatch.setattr("boards.host.time", port.clock)
+    monkeypatch.setattr("serial.serial_for_url", port.opened)
+    with TimedHost("/dev/peer", link, patience=PATIENCE) as host:
+        prepare(host, MODEL)
+        found = [piece.outputs for piece in run(host, link, MODEL, pieces(FRAMES, size), False)]
+    return np.concatenate(found)
+
+
 def session(seed, monkeypatch):
     """(name of the peer, what came of a session with it): outputs, or the error in one line."""
-    source, clock = random.Random(seed), Clock()
+    source = random.Random(seed)
     link = source.choice(LINKS)
-    board = Board(link, CORE, MODEL)
-    name, peer, adjust = hostile(source, board, PATIENCE)
-    port = Port(clock, peer)
+    name, peer, adjust = hostile(source, Board(link, CORE, MODEL), PATIENCE)
+    port = Port(Clock(), peer)
     adjust(port)
-    TimedHost.clock = clock
-    monkeypatch.setattr("boards.host.time", clock)
-    monkeypatch.setattr("serial.serial_for_url", port.opened)
     try:
-        with TimedHost("/dev/peer", link, patience=PATIENCE) as host:
-            prepare(host, MODEL)
-            size = source.choice((1, 5, 12))
-            found = [piece.outputs for piece in run(host, link, MODEL, pieces(FRAMES, size), False)]
+        return name, results(link, port, source.choice((1, 5, 12)), monkeypatch)
     except (LinkError, ValueError) as error:
         text = str(error)
         assert "/dev/peer" in text or "the board counts" in text
         assert "\n" not in text
         return name, text
-    return name, np.concatenate(found)
 
 
 def outcomes(seeds, monkeypatch):
@@ -67,6 +70,28 @@ def test_the_answer_is_right_or_refused_in_time_whoever_answers(group, monkeypat
     count = outcomes(seeds, monkeypatch)
     assert sum(count.values()) == PER_TEST
     assert count["refused"] > 0
+
+
+@pytest.mark.parametrize(
+    ("status", "size", "reason"),
+    [
+        (Status.STUCK, 0, "its core stands still: reset the board .FRAMES"),
+        (Status.OK, 0, "answer to FRAMES: found 0 bytes, expected 32"),
+        (Status.OK, 33, "answer to FRAMES: found 33 bytes, expected 32"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_said(status, size, reason, monkeypatch):
+    link = LINKS[0]
+    board = Board(link, CORE, MODEL)
+
+    def peer(port, packet):
+        answer = board.answer(packet)
+        if packet.kind == Command.FRAMES:
+            answer = Packet(answer.sequence, status, bytes(size))
+        port.say(answer.encoded())
+
+    with pytest.raises(LinkError, match=f"/dev/peer: {reason}"):
+        results(link, Port(Clock(), peer), 1, monkeypatch)
 
 
 if __name__ == "__main__":  # python -m tests.test_boards_peers COUNT
