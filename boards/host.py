@@ -1,5 +1,6 @@
 """The host's end of the link (docs/link.md): a board that answers as golden/ would."""
 
+import os
 import struct
 import time
 from collections.abc import Iterator
@@ -95,8 +96,7 @@ class Host:
                 port, baudrate=baud, timeout=0, write_timeout=most
             )
         except Exception as error:  # of the handler of the port's kind, and of what lies beneath
-            reason = getattr(error, "strerror", None) or str(error)
-            raise refusal(str(port), reason, "a serial port that a board is at") from None
+            raise refusal(str(port), _words(error), "a serial port that a board is at") from None
         self._decoder = Decoder(link.answer)
         self._sequence = time.time_ns() & 0xFF  # not that of a session before, if it can be helped
         self.retries = 0
@@ -262,6 +262,15 @@ class Host:
                 time.sleep(0.0002)
             if late:
                 return
+
+
+def _words(error: BaseException) -> str:
+    """The system's own, which pyserial puts into brackets or into an error behind its own."""
+    for each in (error.__context__, error):
+        number = each.args[0] if each is not None and each.args else None
+        if isinstance(number, int) and number > 0:
+            return os.strerror(number)
+    return str(error)
 
 
 def require_baud(baud: int) -> int:

@@ -18,12 +18,14 @@ import pytest
 
 from boards.board import BOARDS
 from boards.boot import image
+from boards.build import build
 from boards.design import TOP, design
 from boards.host import Host, LinkError
 from boards.protocol import FIRST, Command, Flag, Link, Packet
 from boards.stream import pieces, prepare, run
 from boards.targets import TARGETS
 from deltarnn.demo import held_out
+from golden.model import save_model
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
 from hw.registers import STATUS, STATUS_LOAD_BROKEN, register_map
@@ -243,6 +245,16 @@ def test_what_does_not_go_into_packets_is_refused_by_name(sizes, outputs, reason
         Link.of(CoreParameters(model.parameters, 1), model, True)
 
 
+def test_run_and_build_refuse_them_before_anything_else(tmp_path):
+    model = random_model((65536, 1), 1)
+    save_model(model, tmp_path / "wide.safetensors")
+    words = ("run", tmp_path / "wide.safetensors", "no-such.npy", "--simulated-board")
+    done = deltarnn(*words, "--board", "ulx3s-85f", status=2)
+    assert "inputs of wide: found 65536, expected at most 65528 over a host link" in done.stderr
+    with pytest.raises(ValueError, match="found 65536, expected at most 65528 over a host link"):
+        build(model, BOARDS["ulx3s-85f"], tmp_path)
+
+
 def test_the_largest_frames_and_results_go_into_packets():
     for sizes, outputs in (((65528, 1), 1), ((1, 1), 16370)):
         model = random_model(sizes, outputs)
@@ -253,10 +265,18 @@ def test_the_largest_frames_and_results_go_into_packets():
 
 def test_a_silent_or_missing_port_is_said(made, tmp_path):
     (tmp_path / "file").write_bytes(b"text")
-    for port in ("/dev/no-such-port", tmp_path / "file", tmp_path, "/dev/null", "no-such://x"):
-        with pytest.raises(ValueError, match=r"a serial port that a board is at") as refused:
+    for port, found in (
+        ("/dev/no-such-port", "No such file or directory"),
+        (tmp_path / "file", "Inappropriate ioctl for device"),
+        (tmp_path, "Is a directory"),
+        ("/dev/null", "Inappropriate ioctl for device"),
+        ("no-such://x", "invalid URL, protocol 'no-such' not known"),
+        ("hwgrep://(", "missing ), unterminated subpattern at position 0"),
+    ):
+        with pytest.raises(ValueError, match="a serial port that a board is at") as refused:
             Host(str(port), made.link)
-        assert "\n" not in str(refused.value)
+        expected = "a serial port that a board is at"
+        assert str(refused.value) == f"{port}: found {found}, expected {expected}"
     leader, follower = os.openpty()
     name = os.ttyname(follower)
     with pytest.raises(LinkError, match=r"no answer after 5 attempts in 0\.3 s .HELLO"):
