@@ -191,8 +191,9 @@ class Host:
         """Runs frames [n, I], as many as one request takes (boards.protocol.Link.frames)."""
         link = self._link
         payload = frames.astype(f"<i{link.element}")
-        if frames.ndim != 2 or frames.shape[1] != link.inputs or (payload != frames).any():
-            expected = f"[n, {link.inputs}] of {8 * link.element} bits"
+        fits = frames.ndim == 2 and frames.shape[1] == link.inputs and len(frames) <= link.frames
+        if not fits or (payload != frames).any():
+            expected = f"[1 to {link.frames}, {link.inputs}] of {8 * link.element} bits"
             raise refusal("frames", f"{list(frames.shape)} of {frames.dtype}", expected)
         size = len(frames) * link.results
         expected_size = size + 4 * len(link.counters)

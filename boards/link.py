@@ -96,7 +96,7 @@ class HostLink(wiring.Component):
         counters = Array(Const(address, ADDRESS_WIDTH) for _, address in link.counters)
         counter, last_counter = Signal(range(len(link.counters) + 1)), Signal()
         ended, dropped = Signal(), Signal()
-        # Cycles since a byte went to the core or came from it: their last bit says it stands still.
+        # Cycles since a byte was taken or the answer got one: the last bit says nothing moves.
         moves, waited, halted = Signal(), Signal(link.cycles.bit_length() + 1), Signal()
         stuck = waited[-1]
         m.d.comb += [bus.rready.eq(1), bus.bready.eq(1)]
@@ -113,7 +113,7 @@ class HostLink(wiring.Component):
         with m.If(receiver.dropped):
             m.d.sync += dropped.eq(1)
         m.d.sync += [
-            moves.eq((receiver.o.valid & receiver.o.ready) | scatter.o.valid),
+            moves.eq((receiver.o.valid & receiver.o.ready) | sender.i.valid),
             waited.eq(waited + 1),
         ]
         with m.If(moves):

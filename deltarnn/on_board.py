@@ -169,7 +169,8 @@ def run(
     source = _lines(loaded) if live else pieces(load_frames(frames, loaded.parameters), link.frames)
     columns = sum(layer.inputs for layer in loaded.parameters.layers)
     columns += sum(layer.units for layer in loaded.parameters.recurrent)
-    done = _Done(f"{loaded.name} at {port or f'a simulated {chosen.title}'}", columns, check)
+    title = f"{loaded.name} at {port or f'a simulated {chosen.title}'}"
+    done = _Done(title, columns, check, output is not None)
     patience = SIMULATION if simulated_board else PATIENCE
     with (
         _simulated(core, loaded, chosen, port) as terminal,
@@ -211,6 +212,7 @@ class _Done:
     title: str
     columns: int
     check: bool
+    keeps: bool  # all results, else those of the last piece: a live run may have no end
     frames: int = 0
     events: int = 0
     cycles: int = 0
@@ -223,6 +225,8 @@ class _Done:
         self._since = time.monotonic()
 
     def add(self, outputs: Integers, events: int, cycles: int, wrong: str) -> None:
+        if not self.keeps:
+            self.outputs.clear()
         self.outputs.append(outputs)
         self.frames += len(outputs)
         self.events += events

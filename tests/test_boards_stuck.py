@@ -11,8 +11,13 @@ from hw.registers import STATUS, STATUS_ACTIVE
 from tests.bench import run_bench
 from tests.networks import random_model
 
-MODEL = random_model((2, 3), 2)
-LINK = Link.of(CoreParameters(MODEL.parameters, 2), MODEL, True)
+
+def link_of(model):
+    return Link.of(CoreParameters(model.parameters, 1), model, True)
+
+
+LINK = link_of(random_model((2, 3), 2))
+SMALLEST = link_of(random_model((1, 1), 1))  # most frames of the fewest cycles
 FRAME = bytes(LINK.frame)
 
 
@@ -23,7 +28,8 @@ class Core:
     for ever. ``active``: what STATUS says.
     """
 
-    def __init__(self, takes=True, loads=True, delay=0, active=False):
+    def __init__(self, link=LINK, takes=True, loads=True, delay=0, active=False):
+        self.link = link
         self.takes, self.loads, self.delay, self.active = takes, loads, delay, active
 
     def streams(self, dut):
@@ -36,7 +42,7 @@ class Core:
                 results = core.results
                 ctx.set(results.valid, left > 0)
                 ctx.set(results.payload.data, left)
-                ctx.set(results.payload.keep, (1 << LINK.result) - 1)
+                ctx.set(results.payload.keep, (1 << self.link.result) - 1)
                 ctx.set(results.payload.last, left == 1)
                 _, _, valid, ready, last, taken = await ctx.tick().sample(
                     core.frames.valid, core.frames.ready, core.frames.payload.last, results.ready
@@ -48,7 +54,7 @@ class Core:
                 waited = 0 if left or not due else waited + 1
                 if due and not left and self.delay is not None and waited > self.delay:
                     due.pop()
-                    left, waited = LINK.outputs, 0
+                    left, waited = self.link.outputs, 0
 
         return run
 
@@ -74,8 +80,8 @@ class Core:
 class Alone(wiring.Component):
     """The link with nothing around it, so that a bench can be its core."""
 
-    def __init__(self):
-        self.link = HostLink(LINK)
+    def __init__(self, link):
+        self.link = HostLink(link)
         super().__init__({})
 
     def elaborate(self, platform):
@@ -86,7 +92,7 @@ class Alone(wiring.Component):
 
 def played(core, bench):
     """Runs ``bench(ask)``; ``ask`` gives the answer to a request and the cycles that it took."""
-    dut = Alone()
+    dut = Alone(core.link)
     link, found = dut.link, []
 
     async def host(ctx):
@@ -102,7 +108,7 @@ def played(core, bench):
                 ctx.set(link.i.valid, 0)
                 await ctx.tick().repeat(3)
             found.clear()
-            for cycles in range(20 * LINK.cycles):
+            for cycles in range(20 * core.link.cycles + 10_000):
                 if found:
                     assert found[0].sequence == sequence
                     return found[0].kind, found[0].payload, cycles
@@ -162,14 +168,23 @@ def test_a_load_that_is_not_taken_is_said():
     played(core, bench)
 
 
-@pytest.mark.parametrize("delay", [0, LINK.cycles])
-def test_a_core_that_is_slow_is_waited_for(delay):
+@pytest.mark.parametrize(
+    ("link", "delay", "counts"),
+    [
+        (LINK, 0, (1, 3, 2)),
+        (LINK, LINK.cycles, (1, 3, 2)),
+        (SMALLEST, 0, (SMALLEST.frames,)),
+        (SMALLEST, SMALLEST.cycles, (2,)),
+    ],
+    ids=["quick", "slow", "many frames", "smallest, slow"],
+)
+def test_a_core_that_is_slow_is_waited_for(link, delay, counts):
     async def bench(ask):
-        for count in (1, 3, 2):
-            kind, payload, _ = await ask(Command.FRAMES, count * FRAME)
+        for count in counts:
+            kind, payload, _ = await ask(Command.FRAMES, count * bytes(link.frame))
             assert kind == Status.OK
-            result = [n.to_bytes(LINK.result, "little") for n in range(LINK.outputs, 0, -1)]
-            assert payload == count * b"".join(result) + bytes(4 * len(LINK.counters))
+            result = [n.to_bytes(link.result, "little") for n in range(link.outputs, 0, -1)]
+            assert payload == count * b"".join(result) + bytes(4 * len(link.counters))
         assert (await ask(Command.LOAD, b"\1\0\0"))[0] == Status.OK
 
-    played(Core(delay=delay), bench)
+    played(Core(link, delay=delay), bench)
