@@ -13,6 +13,7 @@ from boards.design import Design, design
 from boards.memories import apart
 from boards.place import DoesNotFitError, overfull
 from boards.pll import Pll
+from boards.protocol import Link
 from boards.synthesis import MAP_CORE, count
 from boards.targets import find_target
 from boards.tool import YOSYS, Tool, ToolError
@@ -127,10 +128,12 @@ def build(
 
 
 def _require_room(model: Model, board: Board) -> None:
-    """Refuses a model whose weights alone are too many, before anything else is tried."""
-    chip, layout = board.chip, CoreLayout(CoreParameters(model.parameters, 1))
+    """Refuses a model that no packet or no memory holds, before anything else is tried."""
+    core, loads = CoreParameters(model.parameters, 1), find_target(board.target).target.loads
+    Link.of(core, model, loads)
+    chip, layout = board.chip, CoreLayout(core)
     needed = -(-layout.words * WEIGHT.width // chip.bram_bits)
-    if not find_target(board.target).target.loads and needed > chip.capacity["bram"]:
+    if not loads and needed > chip.capacity["bram"]:
         raise misfit(board, 1, {"bram": (needed, chip.capacity["bram"])})
 
 

@@ -96,6 +96,9 @@ class HostLink(wiring.Component):
         counters = Array(Const(address, ADDRESS_WIDTH) for _, address in link.counters)
         counter, last_counter = Signal(range(len(link.counters) + 1)), Signal()
         ended, dropped = Signal(), Signal()
+        # Cycles since a byte was taken or the answer got one: the last bit says nothing moves.
+        moves, waited, halted = Signal(), Signal(link.cycles.bit_length() + 1), Signal()
+        stuck = waited[-1]
         m.d.comb += [bus.rready.eq(1), bus.bready.eq(1)]
         m.d.sync += [
             is_hello.eq(command == Command.HELLO),
@@ -109,6 +112,12 @@ class HostLink(wiring.Component):
         ]
         with m.If(receiver.dropped):
             m.d.sync += dropped.eq(1)
+        m.d.sync += [
+            moves.eq((receiver.o.valid & receiver.o.ready) | sender.i.valid),
+            waited.eq(waited + 1),
+        ]
+        with m.If(moves):
+            m.d.sync += waited.eq(0)
 
         def next_byte() -> list:
             """Of the word."""
@@ -169,12 +178,16 @@ class HostLink(wiring.Component):
                     takes(length == 6)
                 with m.Case(Command.FRAMES):
                     m.next = "frames"
+                    with m.If(halted):
+                        m.next = "halt"
                     if link.loads:
                         with m.If(self.booting):
                             finish(Status.BUSY)
                 if link.loads:
                     with m.Case(Command.LOAD):
                         takes(length[1:].any())
+                        with m.If(halted):
+                            m.next = "halt"
                         with m.If(self.booting):
                             finish(Status.BUSY)
                 with m.Default():
@@ -227,6 +240,8 @@ class HostLink(wiring.Component):
                     ]
                     with m.If(receiver.drained):
                         finish(Status.OK)
+                    with m.Elif(stuck):
+                        m.next = "halt"
 
             # A register.
             with m.State("read"):
@@ -255,6 +270,8 @@ class HostLink(wiring.Component):
                     m.next = "read"  # the same again, or the first counter
                     with m.If(~value[STATUS_ACTIVE]):
                         m.d.sync += what.eq(_What.COUNTER)
+                    with m.Elif(stuck):
+                        m.next = "halt"
                 with m.Case(_What.COUNTER):
                     m.d.sync += counter.eq(counter + 1)
                     m.next = "bytes"
@@ -290,9 +307,15 @@ class HostLink(wiring.Component):
                     m.d.sync += frames_left.eq(frames_left - 1)
                 with m.If(none_left):
                     read(_What.SETTLED)
+                with m.Elif(stuck):
+                    m.next = "halt"
+            with m.State("halt"):  # for ever: what the core may still give is in nobody's answer
+                m.d.sync += halted.eq(1)
+                finish(Status.STUCK)
 
             # Answers.
             with m.State("prepare"):
+                m.d.comb += sender.anew.eq(1)  # where the core stood still one had begun
                 m.d.sync += [answer.eq(0), empty.eq(1)]
                 with m.If(status == Status.OK), m.Switch(command):
                     with m.Case(Command.HELLO):

@@ -156,6 +156,8 @@ class PacketSender(wiring.Component):
     -------
     i : In, stream, always ready
         A packet without its checksum, header first, ``last`` with its last byte; while ``idle``.
+    anew : In
+        Strobe, while ``idle``: forgets what has come of a packet; the next byte is its first one.
     again : In
         Strobe, while ``idle``: sends the last packet once more.
     idle : Out
@@ -169,6 +171,7 @@ class PacketSender(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(BYTE, always_ready=True)),
+                "anew": In(1),
                 "again": In(1),
                 "idle": Out(1),
                 "o": Out(stream.Signature(8)),
@@ -207,6 +210,8 @@ class PacketSender(wiring.Component):
                         m.next = "flag"
                 with m.Elif(self.again):
                     m.next = "flag"
+                with m.If(self.anew):
+                    m.d.sync += count.eq(0)
             with m.State("flag"):
                 m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(FLAG), crc.start.eq(1)]
                 m.d.sync += [signal.eq(0) for signal in (index, of_check, place)]

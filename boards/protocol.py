@@ -8,10 +8,16 @@ import zlib
 from dataclasses import dataclass
 from enum import IntEnum
 
+from golden.errors import refusal
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.bus.registers import register_map
 from hw.core import bus_width
+<<<<<<< HEAD
+=======
+from hw.walk.layout import CoreLayout
+from hw.bus.registers import register_map
+>>>>>>> link
 
 BAUD = 3_000_000  # where a board says nothing else
 VERSION = 1
@@ -20,6 +26,7 @@ HEADER, CHECK = 4, 4  # bytes: sequence, kind, length of the payload; the checks
 FIRST, LAST = 0, 1  # what the first byte of a load says
 HELLO_FLAGS = 1  # place of the flags in the answer to HELLO
 TAG = 8  # bytes of the model's sha256
+MOST = 0xFFFF  # that a length in a header, or a number in the answer to HELLO, can say
 
 
 class Command(IntEnum):
@@ -42,6 +49,7 @@ class Status(IntEnum):
     UNLOADED = 4  # no frame without weights
     BUSY = 5  # weights are being copied from flash
     SEQUENCE = 6  # not the next request: nothing was done, and nothing will be until a HELLO
+    STUCK = 7  # the core stands still, and takes no frame and no load until it is reset
 
 
 class Flag(IntEnum):
@@ -69,6 +77,11 @@ class Packet:
         return bytes([FLAG]) + escaped(body) + bytes([FLAG])
 
 
+def line_bytes(payload: int) -> int:
+    """Bytes of the line that a packet takes at most: each may be escaped, and there are flags."""
+    return 2 * (HEADER + payload + CHECK) + 2
+
+
 def escaped(body: bytes) -> bytes:
     """``body`` without a flag in it."""
     line = bytearray()
@@ -80,14 +93,20 @@ def escaped(body: bytes) -> bytes:
 class Decoder:
     """Takes bytes as they come and finds the packets in them.
 
+    Parameters
+    ----------
+    longest
+        Bytes of a payload, at most: what goes on for longer is dropped as it comes.
+
     Attributes
     ----------
     dropped
         How many pieces between flags were no packet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = MOST) -> None:
         self.dropped = 0
+        self._most = line_bytes(longest)
         self._piece = bytearray()
 
     def take(self, line: bytes) -> list[Packet]:
@@ -95,10 +114,11 @@ class Decoder:
         packets = []
         for byte in line:
             if byte != FLAG:
-                self._piece.append(byte)
+                if len(self._piece) < self._most:  # with one more it would be no packet
+                    self._piece.append(byte)
                 continue
             if self._piece:
-                packet = _packet(bytes(self._piece))
+                packet = _packet(bytes(self._piece)) if len(self._piece) < self._most else None
                 if packet is None:
                     self.dropped += 1
                 else:
@@ -145,6 +165,9 @@ class Link:
         Weights are loaded.
     request, answer
         Bytes of the largest payloads.
+    cycles
+        A frame's on a core of one lane, with its way in and a state reset before it: more than any
+        core for the model takes.
     """
 
     element: int
@@ -157,10 +180,14 @@ class Link:
     loads: bool
     request: int
     answer: int
+    cycles: int
 
     @classmethod
     def of(cls, core: CoreParameters, model: Model, loads: bool) -> "Link":
-        """For a core; ``loads`` as its target has it."""
+        """For a core; ``loads`` as its target has it.
+
+        Raises ValueError where a frame or its results do not go into packets.
+        """
         network = core.network
         element = bus_width(network.formats.activation.width) // 8
         result = bus_width(network.output_width) // 8
@@ -173,6 +200,15 @@ class Link:
         # A block RAM of an iCE40 for requests, two for answers, more where a frame needs it.
         request = max(512, _power(network.inputs * element + HEADER + CHECK)) - HEADER - CHECK
         results = network.outputs * result + 4 * len(counters)
+        answer = max(1024, _power(results + HEADER)) - HEADER
+        for name, count, size, rest in (
+            ("inputs", network.inputs, element, HEADER + CHECK),
+            ("outputs", network.outputs, result, HEADER + 4 * len(counters)),
+        ):
+            most = (MOST + 1 - rest) // size
+            if count > most:
+                raise refusal(f"{name} of {model.name}", count, f"at most {most} over a host link")
+        single = CoreParameters(network, 1)
         return cls(
             element=element,
             result=result,
@@ -183,7 +219,12 @@ class Link:
             tag=bytes.fromhex(model.sha256 or "00" * TAG)[:TAG],
             loads=loads,
             request=request,
-            answer=max(1024, _power(results + HEADER)) - HEADER,
+            answer=answer,
+            # A bound in which every column fires, twice over for what stands between layers.
+            cycles=2 * single.dense_cycles
+            + CoreLayout(single).reset_cycles
+            + 4 * network.inputs * element
+            + 256,
         )
 
     @property

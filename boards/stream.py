@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boards.host import Host, LinkError
+from boards.host import WORD, Host, LinkError
 from boards.protocol import Link
 from golden.fixed import Integers
 from golden.model import Model
@@ -60,7 +60,7 @@ def prepare(host: Host, model: Model) -> None:
             of_layer = model.parameters.layers[int(layer)]
             theta = of_layer.theta_x if kind == "THETA_X" else of_layer.theta_h
             assert theta is not None
-            host.write(register.address, theta)
+            host.write(register.address, min(theta, WORD))  # both act as the greatest that fits
     host.write(CONTROL, 1 << CONTROL_RESET_STATE | 1 << CONTROL_CLEAR_COUNTERS)
 
 

@@ -1,5 +1,6 @@
 """The commands that have to do with boards: build, flash, run."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -34,6 +35,9 @@ BUILT = click.option(
     help="Folder of the build. Default: build/MODEL-BOARD.",
 )
 OCCUPANCY = (1.0, 0.1)  # at which frames a second are reported
+SIMULATION = 60.0  # seconds of patience with a simulated board, which is slower than a board
+SHORT_LINE, ELEMENT = 1024, 32  # bytes of a line of input: as many in any case, and for a number
+READER_GONE = 141  # the exit status of what SIGPIPE ends
 
 
 @click.command()
@@ -105,6 +109,21 @@ def flash(model: Path, board: str, folder: Path | None, dry_run: bool) -> None:
                 perform(command)
 
 
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """Ends without a word where what reads the results has ended, as SIGPIPE would."""
+    try:
+        yield
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still in a buffer goes nowhere, and not into a second error on the way out.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+        sys.exit(READER_GONE)
+
+
 @click.command()
 @MODEL
 @click.argument("frames", type=click.Path(path_type=Path, allow_dash=True))
@@ -115,6 +134,7 @@ def flash(model: Path, board: str, folder: Path | None, dry_run: bool) -> None:
 @click.option("--check", is_flag=True, help="Hold every answer against the golden model.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="OUT.npz: the results.")
 @JSON
+@_until_nobody_reads()
 def run(
     model: Path,
     frames: Path,
@@ -129,7 +149,7 @@ def run(
     """Streams FRAMES through a board: an int8 .npy file, or - for lines of numbers."""
     with extra("boards"):
         from boards.board import find_board
-        from boards.host import Host
+        from boards.host import PATIENCE, Host, require_baud
         from boards.protocol import Link
         from boards.stream import pieces, prepare
         from boards.stream import run as stream
@@ -137,18 +157,24 @@ def run(
 
     if (port is None) == (not simulated_board):
         raise refusal("port", "both" if port else "neither", "--port TTY or --simulated-board")
+    if baud is not None:
+        require_baud(baud)
+    live = str(frames) == "-"
+    if live and sys.stdin is None:
+        raise refusal("standard input", "it closed", "lines of numbers")
     require_writable(output)
     loaded, chosen = load_model(model), find_board(board)
     core = CoreParameters(loaded.parameters, chosen.lanes)
     link = Link.of(core, loaded, find_target(chosen.target).target.loads)
-    live = str(frames) == "-"
     source = _lines(loaded) if live else pieces(load_frames(frames, loaded.parameters), link.frames)
     columns = sum(layer.inputs for layer in loaded.parameters.layers)
     columns += sum(layer.units for layer in loaded.parameters.recurrent)
-    done = _Done(f"{loaded.name} at {port or f'a simulated {chosen.title}'}", columns, check)
+    title = f"{loaded.name} at {port or f'a simulated {chosen.title}'}"
+    done = _Done(title, columns, check, output is not None)
+    patience = SIMULATION if simulated_board else PATIENCE
     with (
         _simulated(core, loaded, chosen, port) as terminal,
-        Host(terminal, link, baud or chosen.baud) as host,
+        Host(terminal, link, baud or chosen.baud, patience) as host,
         Live(console=progress, transient=True) as shown,
     ):
         prepare(host, loaded)
@@ -171,6 +197,9 @@ def run(
         print_json(done.report())
     elif not live:
         out.print(done.table())
+    elif check and not done.wrong:
+        what = f"{done.frames:,} frames, board and golden model equal in every bit"
+        print(f"deltarnn: {what}", file=sys.stderr)
     if done.wrong:
         print(f"deltarnn: board and golden model differ: {done.wrong}", file=sys.stderr)
         sys.exit(1)
@@ -183,6 +212,7 @@ class _Done:
     title: str
     columns: int
     check: bool
+    keeps: bool  # all results, else those of the last piece: a live run may have no end
     frames: int = 0
     events: int = 0
     cycles: int = 0
@@ -195,6 +225,8 @@ class _Done:
         self._since = time.monotonic()
 
     def add(self, outputs: Integers, events: int, cycles: int, wrong: str) -> None:
+        if not self.keeps:
+            self.outputs.clear()
         self.outputs.append(outputs)
         self.frames += len(outputs)
         self.events += events
@@ -258,18 +290,23 @@ def _simulated(
 def _lines(model: Model) -> Iterator[Integers]:
     """A frame a line from standard input."""
     formats, inputs = model.parameters.formats, model.parameters.inputs
-    expected = f"{inputs} integers from {formats.activation.min} to {formats.activation.max}"
-    for n, line in enumerate(sys.stdin, 1):
-        words = line.replace(",", " ").split()
+    low, high = formats.activation.min, formats.activation.max
+    expected = f"{inputs} integers from {low} to {high}"
+    longest = SHORT_LINE + ELEMENT * inputs
+    # Bytes, for any may come, and so many of a line at most, for its end may never come.
+    for n, line in enumerate(iter(lambda: sys.stdin.buffer.readline(longest + 1), b""), 1):
+        name = f"standard input, line {n}"
+        if len(line) > longest:
+            raise refusal(name, f"more than {longest:,} bytes", expected)
+        words = line.replace(b",", b" ").split()
         if not words:
             continue
         try:
             frame = np.array([[int(word) for word in words]])
         except ValueError:
-            raise refusal(f"standard input, line {n}", repr(line.strip()[:40]), expected) from None
-        low, high = formats.activation.min, formats.activation.max
+            frame = np.empty((1, 0), int)
         if frame.shape[1] != inputs or frame.min() < low or frame.max() > high:
-            raise refusal(f"standard input, line {n}", repr(line.strip()[:40]), expected)
+            raise refusal(name, repr(line.strip()[:40]).removeprefix("b"), expected)
         yield frame
 
 

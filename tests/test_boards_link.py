@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 
 from boards.boot import Boot, image
 from boards.packets import PacketReceiver, PacketSender
-from boards.protocol import ESCAPE, FLAG, Decoder, Packet
+from boards.protocol import ESCAPE, FLAG, Decoder, Packet, line_bytes
 from boards.uart import UartReceiver, UartTransmitter
 from tests.bench import run_bench
 
@@ -46,6 +46,23 @@ def test_the_decoder_finds_what_was_encoded_among_rubbish():
         found += decoder.take(line[5:])
     assert found == packets
     assert decoder.dropped > 0
+
+
+def test_the_decoder_keeps_no_more_than_the_largest_packet():
+    """Of what never ends, and of one packet after the other that is as long as they get."""
+    longest = Packet(FLAG, ESCAPE, bytes([FLAG]) * 100)
+    decoder = Decoder(100)
+    for _ in range(3):
+        assert decoder.take(longest.encoded()) == [longest]
+    for rubbish in (b"\0", bytes([ESCAPE]), b"U"):
+        dropped = decoder.dropped
+        for _ in range(50):
+            assert decoder.take(1000 * rubbish) == []
+            assert len(decoder._piece) <= line_bytes(100)
+        assert decoder.take(longest.encoded()) == [longest]
+        assert decoder.dropped == dropped + 1
+    # With a right end, but too long.
+    assert decoder.take(Packet(1, 0, bytes(300)).encoded()) == []
 
 
 async def offer(ctx, dut, line, broken=()):

@@ -3,26 +3,40 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
+from contextlib import suppress
+from dataclasses import replace
 from enum import IntEnum
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from boards.board import BOARDS
 from boards.boot import image
+from boards.build import build
 from boards.design import TOP, design
 from boards.host import Host, LinkError
-from boards.protocol import Command, Flag, Link
+from boards.protocol import FIRST, Command, Flag, Link, Packet
 from boards.stream import pieces, prepare, run
 from boards.targets import TARGETS
 from deltarnn.demo import held_out
+from golden.model import save_model
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
+<<<<<<< HEAD
 from hw.bus.registers import register_map
 from hw.emit.verilog import emit
+=======
+from hw.bus.registers import STATUS, STATUS_LOAD_BROKEN, register_map
+from hw.emit.verilog import emit
+>>>>>>> link
 from sim.board import build_board, running
+from sim.verilator import verilator_environment
 from tests.damages import image_damages
 from tests.networks import random_frames, random_model
 
@@ -128,7 +142,7 @@ def test_what_cannot_be_done_is_refused_and_nothing_happens(made, terminal):
             (Command.WRITE, bytes(6), "no such register"),
         ):
             with pytest.raises(LinkError, match=reason):
-                host._request(command, payload)
+                host._request(command, payload, None)
         assert host.read(ADDRESS["FRAMES"]) == 0
         frames = random_frames(MODEL, 3).astype(np.int64)
         assert next(run(host, made.link, MODEL, [frames], check=True)).wrong == ""
@@ -172,20 +186,220 @@ def test_another_model_or_core_at_the_port_is_refused(made, terminal):
             Host(terminal, link)
 
 
-def test_a_silent_or_missing_port_is_said(made, monkeypatch):
-    monkeypatch.setattr("boards.host.PATIENCE", 0.05)
-    with pytest.raises(ValueError, match="a serial port that a board is at"):
-        Host("/dev/no-such-port", made.link)
+@pytest.mark.parametrize("left", [None, 1, 2])
+def test_a_load_that_was_cut_does_not_spoil_the_next_one(left, made, program):
+    """After a byte, after a half, with all but so many bytes; and in the midst of a request."""
+    weights = made.emission.weights
+    cuts = [1, len(weights) // 2] if left is None else [len(weights) - left]
+    frames = random_frames(MODEL, 10).astype(np.int64)
+    with running(program, made.shell.divisor, b"", FLASH) as name:
+        for cut in cuts:
+            with Host(name, made.link) as host:
+                host.booted()
+                for low in range(0, cut, 60):
+                    host._request(
+                        Command.LOAD, bytes([FIRST]) + weights[low : min(cut, low + 60)], 0
+                    )
+                line = Packet(host._sequence + 1 & 0xFF, Command.LOAD, bytes(40)).encoded()
+                host._put(line[:20])
+            with Host(name, made.link) as host:
+                prepare(host, MODEL)
+                assert next(run(host, made.link, MODEL, [frames], check=True)).wrong == ""
+                assert host.read(STATUS) >> STATUS_LOAD_BROKEN & 1 == 0
+
+
+def test_a_load_of_another_length_is_said(made, program):
+    with (
+        running(program, made.shell.divisor, b"", FLASH) as name,
+        Host(name, made.link) as host,
+    ):
+        host.booted()
+        for weights in (made.emission.weights[:-1], made.emission.weights + b"\0"):
+            with pytest.raises(LinkError, match=f"takes no load of {len(weights)} bytes"):
+                host.load(weights)
+
+
+def test_a_register_takes_32_bits_and_a_greater_threshold_acts_as_the_greatest(made, terminal):
+    frames = random_frames(MODEL, 20).astype(np.int64)
+    first, *others = MODEL.parameters.layers
+    with Host(terminal, made.link) as host:
+        for value in (-1, 1 << 32, 1 << 70):
+            with pytest.raises(ValueError, match=r"register 0x100: found .* from 0 to 4294967295"):
+                host.write(ADDRESS["THETA_X_0"], value)
+        for theta in ((1 << 32) - 1, 1 << 32, (1 << 40) + 5, 1 << 70):
+            layer = replace(first, theta_x=theta)
+            parameters = replace(MODEL.parameters, layers=(layer, *others))
+            model = replace(MODEL, parameters=parameters)
+            prepare(host, model)
+            piece = next(run(host, made.link, model, [frames], check=True))
+            assert piece.wrong == ""
+        for wrong in (frames + 500, frames[:, :3], frames[0], np.repeat(frames, 1000, axis=0)):
+            with pytest.raises(ValueError, match=r"frames: found .*, expected \[1 to .* of 8 bits"):
+                host.frames(wrong)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "outputs", "reason"),
+    [
+        ((65536, 1), 1, "inputs of .*: found 65536, expected at most 65528 over a host link"),
+        ((1, 1), 40000, "outputs of .*: found 40000, expected at most"),
+    ],
+)
+def test_what_does_not_go_into_packets_is_refused_by_name(sizes, outputs, reason):
+    model = random_model(sizes, outputs)
+    with pytest.raises(ValueError, match=reason):
+        Link.of(CoreParameters(model.parameters, 1), model, True)
+
+
+def test_run_and_build_refuse_them_before_anything_else(tmp_path):
+    model = random_model((65536, 1), 1)
+    save_model(model, tmp_path / "wide.safetensors")
+    words = ("run", tmp_path / "wide.safetensors", "no-such.npy", "--simulated-board")
+    done = deltarnn(*words, "--board", "ulx3s-85f", status=2)
+    assert "inputs of random: found 65536, expected at most 65528 over a host link" in done.stderr
+    with pytest.raises(ValueError, match="found 65536, expected at most 65528 over a host link"):
+        build(model, BOARDS["ulx3s-85f"], tmp_path)
+
+
+def test_the_largest_frames_and_results_go_into_packets():
+    for sizes, outputs in (((65528, 1), 1), ((1, 1), 16370)):
+        model = random_model(sizes, outputs)
+        link = Link.of(CoreParameters(model.parameters, 1), model, True)
+        assert link.frames == 1
+        assert len(link.hello()) == 20
+
+
+def test_a_silent_or_missing_port_is_said(made, tmp_path):
+    (tmp_path / "file").write_bytes(b"text")
+    for port, found in (
+        ("/dev/no-such-port", "No such file or directory"),
+        (tmp_path / "file", "Inappropriate ioctl for device"),
+        (tmp_path, "Is a directory"),
+        ("/dev/null", "Inappropriate ioctl for device"),
+        ("no-such://x", "invalid URL, protocol 'no-such' not known"),
+        ("hwgrep://(", "missing ), unterminated subpattern at position 0"),
+    ):
+        with pytest.raises(ValueError, match="a serial port that a board is at") as refused:
+            Host(str(port), made.link)
+        expected = "a serial port that a board is at"
+        assert str(refused.value) == f"{port}: found {found}, expected {expected}"
     leader, follower = os.openpty()
-    with pytest.raises(LinkError, match="no answer after 5 attempts"):
-        Host(os.ttyname(follower), made.link)
+    name = os.ttyname(follower)
+    with pytest.raises(LinkError, match=r"no answer after 5 attempts in 0\.3 s .HELLO"):
+        Host(name, made.link, patience=0.05)
     os.close(leader)
+    with pytest.raises((LinkError, ValueError), match=name):
+        Host(name, made.link)
     os.close(follower)
+
+
+def test_a_port_that_goes_away_is_said(made):
+    leader, follower = os.openpty()
+    gone = threading.Timer(0.2, os.close, [leader])
+    gone.start()
+    with pytest.raises(LinkError, match=f"{os.ttyname(follower)}: .*error"):
+        Host(os.ttyname(follower), made.link, patience=60)
+    gone.join()
+    os.close(follower)
+
+
+@pytest.mark.parametrize("piece", [b"$GPGLL,4717.11,N,00833.91,E*2F\r\n", b"\x7e", b"U" * 900])
+def test_a_port_that_talks_all_the_time_is_given_up(piece, made):
+    """Real time, at a real terminal, which says something every 10 ms."""
+    leader, follower = os.openpty()
+    os.set_blocking(leader, False)
+    ends = threading.Event()
+
+    def talk():
+        while not ends.wait(0.01):
+            with suppress(BlockingIOError):
+                os.write(leader, piece)
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        with pytest.raises(LinkError, match=r"in 0.\d s, among [\d,]+ bytes that came"):
+            Host(os.ttyname(follower), made.link, patience=0.1)
+    finally:
+        ends.set()
+        talker.join()
+        os.close(leader)
+        os.close(follower)
+
+
+STUBBORN = """#!/bin/sh
+trap '' TERM INT
+echo $$ > "{}"
+echo /dev/no-such-terminal
+while :; do sleep 0.1; done
+"""
+
+
+def test_a_simulated_board_that_hangs_is_gone_afterwards_and_so_is_its_folder(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("sim.board.ENDING", 0.1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    stubborn, noted = tmp_path / "stubborn", tmp_path / "number"
+    stubborn.write_text(STUBBORN.format(noted))
+    stubborn.chmod(0o755)
+    for error in (KeyboardInterrupt, ValueError):
+        with suppress(error), running(stubborn, 4, b"flash"):
+            assert list(tmp_path.glob("deltarnn-*"))
+            raise error
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(noted.read_text()), 0)
+        assert not list(tmp_path.glob("deltarnn-*"))
+
+
+# As a command does that turns signals into an exception.
+INTERRUPTED = """
+import signal, sys, time
+from pathlib import Path
+from sim.board import running
+def stop(*_):
+    raise KeyboardInterrupt
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, stop)
+try:
+    with running(Path(sys.argv[1]), int(sys.argv[2])) as name:
+        print(name, flush=True)
+        time.sleep(60)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_simulated_board(number, made, program, tmp_path):
+    done = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(program), str(made.shell.divisor)],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+    )
+    terminal = done.stdout.readline().decode().strip()
+    assert Path(terminal).exists()
+    done.send_signal(number)
+    assert done.wait(60) == 130
+    done.stdout.close()
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(LinkError if Path(terminal).exists() else ValueError):
+        Host(terminal, made.link, patience=0.05)  # nobody is there
+
+
+def test_a_path_that_is_not_set_is_the_systems(monkeypatch):
+    monkeypatch.delenv("PATH")
+    assert verilator_environment()["PATH"].endswith(os.defpath)
 
 
 def deltarnn(*words, status=0, given=None):
     done = subprocess.run(
-        [*COMMAND, *map(str, words)], capture_output=True, text=True, check=False, input=given
+        [*COMMAND, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        input=given,
+        errors="surrogateescape",
     )
     assert done.returncode == status, done.stderr + done.stdout
     return done
@@ -213,14 +427,54 @@ def test_run_at_a_simulated_board(tmp_path):
         assert np.array_equal(arrays["outputs"], expected)
     # And line by line from standard input.
     lines = "\n".join(" ".join(map(str, row)) for row in np.load(frames)[:3]) + "\n"
-    done = deltarnn("run", model, "-", "--simulated-board", given=lines)
+    done = deltarnn("run", model, "-", "--simulated-board", "--check", given=lines)
+    assert "deltarnn: 3 frames, board and golden model equal in every bit\n" in done.stderr
     assert [list(map(int, line.split())) for line in done.stdout.splitlines()] == expected[
         :3
     ].tolist()
-    done = deltarnn("run", model, "-", "--simulated-board", given="1 2 x\n", status=2)
-    assert "standard input, line 1" in done.stderr
+    for wrong, reason in (
+        ("1 2 x\n", "line 1: found '1 2 x'"),
+        ("\n\udcff\udc80\0\n", r"line 2: found '\xff\x80\x00'"),
+        ("1" * 2_000_000, "line 1: found more than 1,408 bytes"),
+    ):
+        done = deltarnn("run", model, "-", "--simulated-board", given=wrong, status=2)
+        assert f"standard input, {reason}, expected 12 integers from -128 to 127" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
     done = deltarnn("run", model, "-", "--simulated-board", given="", status=2)
     assert "found no frame" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("-",), ("-", "--json")])
+def test_run_ends_where_nobody_reads_its_results(words, tmp_path):
+    model, frames = shipped(tmp_path, 3)
+    lines = "\n".join(" ".join(map(str, row)) for row in np.load(frames)) + "\n"
+    done = subprocess.Popen(
+        [*COMMAND, "run", str(model), *words, "--simulated-board"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    done.stdout.close()
+    done.stdout = None
+    _, errors = done.communicate(lines)
+    assert (done.returncode, errors) == (141, "")
+
+
+def test_run_refuses_a_closed_input_and_a_speed_that_no_port_has(tmp_path):
+    model, frames = shipped(tmp_path, 3)
+    words = [*COMMAND, "run", str(model), "-", "--simulated-board"]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "deltarnn: standard input: found it closed, expected lines of numbers\n"
+    for baud in (0, -9600, 99999999999):
+        done = deltarnn(
+            "run", model, frames, "--port", "/dev/no-such-port", "--baud", baud, status=2
+        )
+        expected = f"found {baud}, expected an integer from 300 to 12000000"
+        assert done.stderr == f"deltarnn: baud: {expected}\n"
 
 
 def test_run_wants_one_port(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
 from hw.core import Core
-from hw.verilog import emit
+from hw.emit.verilog import emit
 from tests.bench import run_bench
 from tests.networks import random_frames, random_model
 

@@ -12,8 +12,8 @@ from hw.unit.activation import ActivationUnit
 from hw.walk.layout import CoreLayout
 from tests.bench import run_bench
 from tests.networks import random_model
-from tests.slow_lane import SlowLane
 from tests.slow import every
+from tests.slow_lane import SlowLane
 
 FORMATS = {
     "Q3.4": Formats(),

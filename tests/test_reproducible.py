@@ -9,7 +9,7 @@ from numpy._core._multiarray_umath import __cpu_dispatch__  # what NumPy has fas
 from safetensors.numpy import save_file
 
 from golden.fixed import Q
-from golden.parameters import Formats
+from golden.formats import Formats
 from tests.test_command import deltarnn
 from train.network import _exp, _tanh
 
