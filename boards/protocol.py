@@ -13,11 +13,7 @@ from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.bus.registers import register_map
 from hw.core import bus_width
-<<<<<<< HEAD
-=======
 from hw.walk.layout import CoreLayout
-from hw.bus.registers import register_map
->>>>>>> link
 
 BAUD = 3_000_000  # where a board says nothing else
 VERSION = 1

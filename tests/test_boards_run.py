@@ -28,13 +28,8 @@ from deltarnn.demo import held_out
 from golden.model import save_model
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
-<<<<<<< HEAD
-from hw.bus.registers import register_map
-from hw.emit.verilog import emit
-=======
 from hw.bus.registers import STATUS, STATUS_LOAD_BROKEN, register_map
 from hw.emit.verilog import emit
->>>>>>> link
 from sim.board import build_board, running
 from sim.verilator import verilator_environment
 from tests.damages import image_damages

@@ -44,7 +44,7 @@ def register_map(network: NetworkParameters) -> tuple[Register, ...]:
             CONTROL,
             "wo",
             "write 1: bit 0 resets the state once the frames that have begun are done, "
-            "bit 1 clears all counters, CYCLES_HI too, which is for when no frame is under way; reads 0",
+            "bit 1 clears all counters, which is for when no frame is under way; reads 0",
         ),
         (
             "STATUS",
