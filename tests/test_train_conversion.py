@@ -90,7 +90,7 @@ def test_a_budget_is_kept_and_a_larger_one_saves_more():
 
 def test_thresholds_are_for_every_layer():
     gru, linear = network().layers
-    upper = FloatGRU(np.zeros((3, UNITS)), np.zeros((3, 1)), np.zeros(3), np.zeros(3))
+    upper = FloatGRU(np.ones((3, UNITS)), np.zeros((3, 1)), np.zeros(3), np.zeros(3))
     model = convert("two", FloatNetwork((gru, upper)), theta=(5, None)).model
     assert [(p.theta_x, p.theta_h) for p in model.parameters.layers] == [(5, 0), (5, 0)]
     model = convert("one", FloatNetwork((gru, linear)), theta=(5, 2)).model
@@ -153,7 +153,7 @@ def test_the_command_shows_what_it_made(folder):
     ("words", "naming"),
     [
         (["--calibration", "integers.npy"], ["integers.npy", "int8", "a float .npy array [T, 3]"]),
-        (["--calibration", "none.npy"], ["none.npy", "No such file"]),
+        (["--calibration", "none.npy"], ["none.npy", "no such file"]),
         (["--calibration", "state.safetensors"], ["state.safetensors", "no .npy file"]),
         (["--budget", "0.1"], ["budget", "no calibration frames"]),
         (["--budget", "-1"], ["--budget"]),
