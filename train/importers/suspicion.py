@@ -93,7 +93,7 @@ def content_of(path: Path, source: str, expected: str, most: int = FILE_BYTES) -
         if found.st_size > most:
             raise refusal(source, f"{found.st_size:,} bytes", f"at most {most:,}")
         with path.open("rb") as file:
-            return file.read(most)
+            return file.read(found.st_size)
     except FileNotFoundError:
         raise refusal(source, "no such file", expected) from None
     except OSError as error:

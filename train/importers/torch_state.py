@@ -45,7 +45,8 @@ def read(content: bytes, source: str) -> FloatNetwork:
     try:
         entries = dict(sorted(deserialize(content)))
     except SafetensorError as error:
-        raise refusal(source, one_line(str(error), 100), "tensors of floats") from None
+        found = f"no safetensors ({one_line(str(error), 100)})"
+        raise refusal(source, found, "tensors of floats") from None
     require_count({key: math.prod(entry["shape"]) for key, entry in entries.items()}, source)
     state = {key: _array(entry, f"{source}, {shown(key)}") for key, entry in entries.items()}
     return network_of(state, source, in_order=False)
