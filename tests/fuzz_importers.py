@@ -45,7 +45,7 @@ class Report:
     accepted: int = 0
     refused: int = 0
     violations: list[str] = field(default_factory=list)
-    slowest: float = 0.0
+    slowest: tuple[float, int] = (0.0, 0)
     largest: int = 0
     reasons: Counter = field(default_factory=Counter)
 
@@ -57,7 +57,7 @@ class Report:
         return (
             f"{self.kind}: {self.mutants} mutants, {self.accepted} accepted, "
             f"{self.refused} refused, {len(self.violations)} violations; "
-            f"slowest {self.slowest:.2f} s, "
+            f"slowest {self.slowest[0]:.2f} s (mutant {self.slowest[1]}), "
             f"peak {self.largest / 2**20:.0f} MB above idle"
         )
 
@@ -220,7 +220,7 @@ def _model():
 
 
 def _judge(report, found, n):
-    report.slowest = max(report.slowest, found["seconds"])
+    report.slowest = max(report.slowest, (found["seconds"], n))
     report.largest = max(report.largest, found["bytes"])
     if wrong := _wrong(found):
         report.violations.append(f"{n}: {wrong}")

@@ -222,7 +222,10 @@ def changed(path, change):
         ),
         (lambda c: c["config"]["layers"][1]["config"].update(units=7), r"found variables \[4, 12"),
         (lambda c: c["config"]["layers"][2]["config"].pop("use_bias"), "found no use_bias"),
-        (lambda c: c["config"]["layers"][2]["config"].update(name="\x1b\n"), r"layer '\\x1b\\n', expected"),
+        (
+            lambda c: c["config"]["layers"][2]["config"].update(name="\x1b\n"),
+            r"layer '\\x1b\\n', expected",
+        ),
         (lambda c: c["config"].update(layers={"a": 1}), "layers: found a dict, expected a list"),
         (lambda c: c.update(config=[[]]), "config: found a list, expected a dict"),
     ],
