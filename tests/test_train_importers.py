@@ -161,7 +161,8 @@ NODES = [("GRU",), ("LSTM",), ("GRU", "LSTM")]
 @pytest.mark.parametrize("kinds", NODES, ids=" ".join)
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize(
-    ("outputs", "layers", "tail"), [(3, 1, ()), (None, 2, ()), (2, 2, ("Identity", "Softmax"))]
+    ("outputs", "layers", "tail"),
+    [(3, 1, ()), (None, 2, ()), (2, 2, ("Identity", "Softmax")), (2, 1, ("Softmax", "Identity"))],
 )
 def test_a_graph_computes_what_onnxruntime_does(
     outputs, layers, tail, batch_first, kinds, tmp_path

@@ -233,7 +233,8 @@ class _Graph:
                 expected = _INSTEAD.get(node.op_type, "GRU, LSTM, Gemm, or MatMul and Add")
                 raise refusal(name, "an operation that the core does not have", expected)
             self._reached = {output: output for output in outputs if output}
-            values += sum(value.size for value in vars(layers[-1]).values())
+            if node.op_type != "Add":
+                values += sum(value.size for value in vars(layers[-1]).values())
             if len(layers) > LAYERS or values > VALUES:  # a file may name one matrix often
                 found = f"{len(layers)} layers of {values:,} values"
                 raise refusal(self._source, found, f"at most {LAYERS} of {VALUES:,}")
@@ -263,8 +264,10 @@ class _Graph:
         """
         if node.op_type == "Cast" and _attributes(node).get("to") not in _NUMBERS:
             raise refusal(name, "a cast to something else", "one to numbers")
-        if node.input[0] in self._reached:
-            self._reached[node.output[0]] = node.output[0]
+        before = self._reached.get(node.input[0])
+        if before is not None:  # what is behind a softmax still stands for what is before it
+            moved = node.output[0]
+            self._reached[moved] = moved if before == node.input[0] else before
         value = self._constants.get(node.input[0])
         if value is None:
             return
