@@ -255,6 +255,10 @@ def of(model, name, value):
     attribute.i = value
 
 
+def resized(model, axis, size):
+    model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+
+
 def changed(change):
     model = graph()
     change(model)
@@ -271,6 +275,8 @@ def changed(change):
         (lambda m: m.graph.initializer.append(m.graph.initializer[1]), "'w0': found two tensors"),
         (lambda m: setattr(m.opset_import[0], "version", 5), "found opset 5, expected 7 to"),
         (lambda m: of(m, "hidden_size", 9), "hidden_size 9, expected 4"),
+        (lambda m: of(m, "linear_before_reset", 1 << 31), "linear_before_reset 2147483648, exp"),
+        (lambda m: resized(m, 1, 0), "input 'frames': found a size below 1, expected sizes from"),
         (lambda m: setattr(m.graph.node[0], "op_type", "\x1b[2J"), r"node \\x1b\[2J 'gru0'|valid"),
         (lambda m: setattr(m.graph.initializer[1], "data_type", 3), "'w0': found data type INT8"),
         (
@@ -284,6 +290,13 @@ def test_graphs_that_mean_something_else_are_refused(change, naming, tmp_path):
     if model.graph.node[0].input[-1] == "n":
         model.graph.initializer.append(numpy_helper.from_array(np.array([7], np.int32), "n"))
     refused(saved(model, tmp_path), naming)
+
+
+def test_a_layer_of_frames_without_their_batch_is_refused(tmp_path):
+    """The reference takes them; onnxruntime does not."""
+    model = graph(layers=2, kinds=("GRU", "LSTM"))
+    del model.graph.node[1].input[1]
+    refused(saved(model, tmp_path), "found frames of [12] dimensions in a LSTM")
 
 
 # Keras.

@@ -295,6 +295,9 @@ class _Graph:
         if node.op_type == "GRU" and not attributes.get("linear_before_reset"):
             expected = "linear_before_reset = 1 (Keras: reset_after=True); train it again so"
             raise refusal(name, "the reset gate before the product", expected)
+        if attributes.get("linear_before_reset", 1) != 1:
+            found = f"linear_before_reset {shown(attributes['linear_before_reset'])}"
+            raise refusal(name, found, "1")
         if attributes.get("input_forget"):
             raise refusal(name, "an input gate that is 1 - f", "input_forget = 0")
         functions = tuple(f.decode(errors="replace") for f in attributes.get("activations", ()))

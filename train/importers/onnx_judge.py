@@ -42,6 +42,8 @@ def check_equal(
     if tensor.elem_type not in _FLOATS:
         raise refusal(f"{source}, {given}", f"element type {tensor.elem_type}", "floats")
     sizes = [max(dimension.dim_value, 0) for dimension in tensor.shape.dim]
+    if any(each.HasField("dim_value") and each.dim_value < 1 for each in tensor.shape.dim):
+        raise refusal(f"{source}, {given}", "a size below 1", "sizes from 1, or free ones")
     if not 2 <= len(sizes) <= _RANK:
         raise refusal(f"{source}, {given}", f"{len(sizes)} dimensions", f"2 to {_RANK}")
     if sizes[-1] not in (0, network.inputs):
@@ -124,6 +126,8 @@ def _size(node: onnx.NodeProto, inputs: list[Any]) -> int:
         case "Gemm":
             return max(shapes[0]) * max(shapes[1])
         case "GRU" | "LSTM":  # a state for each frame of each sequence
+            if len(shapes[0]) != 3:  # which the reference takes, and onnxruntime does not
+                raise ValueError(f"frames of {len(shapes[0])} dimensions in a {node.op_type}")
             return 2 * sizes[0] // max(shapes[0][-1], 1) * shapes[2][-1]
     return max(sizes, default=0)
 
