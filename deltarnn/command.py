@@ -331,6 +331,7 @@ def import_(
     with extra("import"):
         from train.conversion import convert, load_calibration
         from train.importers import read_network
+        from train.importers.suspicion import source_of
 
         require_writable(output)
         network = read_network(file)
@@ -340,7 +341,10 @@ def import_(
         def show(fidelity: Any) -> None:
             status.update(f"thresholds: {fidelity.macs:.0%} of the MACs, loss {fidelity.loss:.4f}")
 
-        found = convert(output.stem, network, frames, (theta_x, theta_h), budget, show)
+        try:
+            found = convert(output.stem, network, frames, (theta_x, theta_h), budget, show)
+        except ValueError as error:
+            raise ValueError(f"{source_of(file)}: {error}") from None
     save_model(found.model, output)
     report: dict[str, Any] = {
         "file": str(file),

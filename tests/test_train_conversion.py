@@ -1,6 +1,8 @@
 """From a float network to a model: scale, thresholds, budget, and the command that does it."""
 
 import json
+import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from golden.fixed import Q, quantize
 from golden.model import load_model
 from golden.network import DeltaNetwork
 from tests.test_command import assert_refused, deltarnn
-from train.conversion import Calibration, convert
+from train.conversion import Calibration, convert, load_calibration
 from train.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork
 
 INPUTS, UNITS, OUTPUTS = 3, 12, 2
@@ -90,7 +92,7 @@ def test_a_budget_is_kept_and_a_larger_one_saves_more():
 
 def test_thresholds_are_for_every_layer():
     gru, linear = network().layers
-    upper = FloatGRU(np.zeros((3, UNITS)), np.zeros((3, 1)), np.zeros(3), np.zeros(3))
+    upper = FloatGRU(np.ones((3, UNITS)), np.zeros((3, 1)), np.zeros(3), np.zeros(3))
     model = convert("two", FloatNetwork((gru, upper)), theta=(5, None)).model
     assert [(p.theta_x, p.theta_h) for p in model.parameters.layers] == [(5, 0), (5, 0)]
     model = convert("one", FloatNetwork((gru, linear)), theta=(5, 2)).model
@@ -106,6 +108,118 @@ def test_what_does_not_go_together_is_refused():
         Calibration(network(), np.zeros((9, 2)))
 
 
+def recorded(change):
+    """A recording of which something is changed in place."""
+    frames = recording()
+    change(frames)
+    return frames
+
+
+def feature(n, value):
+    def change(frames):
+        frames[:, n] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("frames", "naming"),
+    [
+        (np.zeros((300, INPUTS)), "found 0 in every place, expected a recording that changes"),
+        (np.full((300, INPUTS), 0.7), "found 300 equal frames, expected a recording that chan"),
+        (np.tile([[1.0, 2.0, 3.0]], (300, 1)), "found 300 equal frames"),
+        (recorded(feature(1, np.nan)), "found nan in frame 0, feature 1, expected finite numb"),
+        (recorded(lambda f: f.__setitem__((7, 2), -np.inf)), "found -inf in frame 7, feature 2"),
+        (recording()[:15], r"found shape \[15, 3\], expected \[T, 3\], T >= 16"),
+        (recording()[:0], r"found shape \[0, 3\], expected"),
+        (recording()[:, :2], r"found shape \[300, 2\], expected"),
+        (recording() * 1e12, r"a largest value of .*e\+12, expected one from 1e-09 to 1e\+09"),
+        (recording() * 1e-12, r"a largest value of .*e-12, expected one from"),
+        (recording() * 1e300, r"a largest value of .*e\+300, expected one from"),
+    ],
+)
+def test_a_recording_that_tells_nothing_is_refused(frames, naming):
+    with pytest.raises(ValueError, match=rf"^calibration: .*{naming}"):
+        Calibration(network(), frames)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, -3.0])
+def test_one_feature_may_stay_as_it_is(value):
+    found = convert("still", network(), Calibration(network(), recorded(feature(1, value))))
+    assert found.dense is not None
+    assert found.dense.loss < 0.2
+    assert 0.1 < found.input_scale < 100
+
+
+def test_frames_that_are_nearly_all_0_choose_no_scale_by_that():
+    """Of 300 frames one: 99 % of the values are 0, and no scale makes use of that."""
+    frames = np.zeros((300, INPUTS))
+    frames[150] = recording()[0]
+    calibration = Calibration(network(), frames)
+    largest = np.abs(frames).max()
+    assert all(scale <= 1e9 for scale in calibration.scales(Q(3, 4)))
+    assert calibration.scales(Q(3, 4))[0] == 8 / largest
+
+
+def replaced(weight, value):
+    gru, linear = network().layers
+    changed = {"weight_x": gru, "weight": linear}[weight]
+    changed = replace(changed, **{weight: np.full_like(getattr(changed, weight), value)})
+    return FloatNetwork((changed, linear) if weight == "weight_x" else (gru, changed))
+
+
+@pytest.mark.parametrize(
+    ("weight", "value", "naming"),
+    [
+        ("weight_x", 0.0, "layer 0: found every weight of its inputs at 0 when rounded"),
+        ("weight_x", 1e-9, "layer 0: found every weight of its inputs at 0 when rounded"),
+        ("weight", 0.0, "layer 1: found every weight of its inputs at 0 when rounded"),
+        ("weight", 200.0, "layer 1: largest weight: found 200, expected within -128"),
+        ("weight_x", 1e300, r"layer 0: largest weight: found 1e\+300, expected"),
+    ],
+)
+def test_a_network_that_no_integers_follow_is_refused(weight, value, naming):
+    with pytest.raises(ValueError, match=naming):
+        convert("none", replaced(weight, value))
+
+
+@pytest.mark.parametrize("weight", ["weight_x", "weight"])
+def test_results_that_stay_the_same_are_refused(weight):
+    """A network that does not answer to its inputs; where it only begins to, the loss tells."""
+    with pytest.raises(ValueError, match="results: found the same in every frame of the calib"):
+        Calibration(replaced("weight", 0.0), recording())
+    silent = replaced(weight, 1e-9)
+    with pytest.raises(ValueError, match=r"found every weight of its inputs at 0|results: found"):
+        convert("silent", silent, Calibration(silent, recording()))
+
+
+def test_a_recording_of_other_inputs_is_refused_by_what_it_loses():
+    """In units that make all but one feature vanish nothing is left to follow."""
+    frames = np.random.default_rng(3).normal(size=(200, INPUTS))
+    frames[:, 0] *= 1e8
+    still = network()
+    gru = replace(still.layers[0], weight_x=still.layers[0].weight_x * [1e-9, 1.0, 1.0])
+    strange = FloatNetwork((gru, still.layers[1]))
+    with pytest.raises(ValueError, match=r"found an error of .* of their spread|largest w"):
+        convert("strange", strange, Calibration(strange, frames))
+
+
+@pytest.mark.parametrize("budget", [float("nan"), float("inf"), -0.1])
+def test_a_budget_is_a_number(budget):
+    with pytest.raises(ValueError, match=f"budget: found {budget}, expected a number that is"):
+        convert("walk", network(), Calibration(network(), recording()), budget=budget)
+
+
+def test_a_recording_is_read_once_it_is_known_to_be_a_file_of_some_size(tmp_path):
+    large, pipe = tmp_path / "large.npy", tmp_path / "pipe.npy"
+    with large.open("wb") as file:
+        file.truncate(12 << 30)
+    os.mkfifo(pipe)
+    for path, found in ((large, "12,884,901,888 bytes"), (pipe, "a device or a pipe")):
+        with pytest.raises(ValueError, match=rf"{path.name}: found {found}, expected"):
+            load_calibration(path, network())
+
+
 @pytest.fixture
 def folder(tmp_path):
     gru, linear = network().layers
@@ -119,6 +233,10 @@ def folder(tmp_path):
     }
     save_file(state, tmp_path / "state.safetensors")
     np.save(tmp_path / "walk.npy", recording())
+    np.save(tmp_path / "zeros.npy", np.zeros((99, INPUTS)))
+    with (tmp_path / "large.npy").open("wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (10**12, INPUTS)}
+        np.lib.format.write_array_header_1_0(file, header)
     np.save(tmp_path / "integers.npy", np.zeros((9, INPUTS), dtype=np.int8))
     return tmp_path
 
@@ -153,8 +271,10 @@ def test_the_command_shows_what_it_made(folder):
     ("words", "naming"),
     [
         (["--calibration", "integers.npy"], ["integers.npy", "int8", "a float .npy array [T, 3]"]),
-        (["--calibration", "none.npy"], ["none.npy", "No such file"]),
+        (["--calibration", "none.npy"], ["none.npy", "no such file"]),
         (["--calibration", "state.safetensors"], ["state.safetensors", "no .npy file"]),
+        (["--calibration", "zeros.npy"], ["zeros.npy: calibration: found 0 in every place"]),
+        (["--calibration", "large.npy"], ["large.npy", "no .npy file of numbers"]),
         (["--budget", "0.1"], ["budget", "no calibration frames"]),
         (["--budget", "-1"], ["--budget"]),
         (["--theta-x", "-1"], ["theta_x", "-1"]),

@@ -1,5 +1,6 @@
 """From a float network to a model file: input scale, formats, thresholds, and what it costs."""
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from golden.formats import Formats
 from golden.model import Model
 from golden.network import DeltaNetwork
 from train.data import Floats
+from train.importers.suspicion import content_of, shown, source_of
 from train.network import FloatGRU, FloatNetwork
 from train.quantize import quantize_network
 from train.thresholds import descend, thresholds, with_thresholds
@@ -32,6 +34,12 @@ LSTM_FORMATS = tuple(
     for cell in (Q(3, 12), Q(6, 9))
 )
 TOLERANCE = 1.3  # times the least loss
+
+# What a recording must be to calibrate with: shorter, it says little of what comes; beyond, the
+# largest value is no quantity that a network takes as it is.
+MIN_FRAMES = 16
+SMALLEST, LARGEST = 1e-9, 1e9
+FILE_BYTES = 1 << 28
 
 # Where inputs may begin to saturate: the fraction of calibration values within the range.
 _WITHIN = (1.0, 0.9999, 0.999, 0.99)
@@ -70,18 +78,40 @@ class Calibration:
     Raises
     ------
     ValueError
-        Where the frames are not the network's.
+        Where the frames are not the network's, or nothing can be told from them: too few, none
+        that differs, values that are not finite or beyond all measure, or results that stay the
+        same.
     """
 
     def __init__(self, network: FloatNetwork, frames: Floats) -> None:
-        if frames.ndim != 2 or frames.shape[1] != network.inputs or len(frames) < 2:
-            shape = list(frames.shape)
-            raise refusal("calibration", f"shape {shape}", f"[T, {network.inputs}], T >= 2")
+        if frames.ndim != 2 or frames.shape[1] != network.inputs or len(frames) < MIN_FRAMES:
+            shape, least = list(frames.shape), f"T >= {MIN_FRAMES}"
+            raise refusal("calibration", f"shape {shape}", f"[T, {network.inputs}], {least}")
+        with np.errstate(over="ignore"):  # wider floats may hold more
+            frames = frames.astype(np.float64)
         if not np.isfinite(frames).all():
-            raise refusal("calibration", "a value that is not finite", "numbers")
-        self.frames = frames.astype(np.float64)
-        self._expected = network.run(self.frames)
-        self._size = float(np.sqrt(np.mean((self._expected - self._expected.mean(axis=0)) ** 2)))
+            t, i = (int(n) for n in np.argwhere(~np.isfinite(frames))[0])
+            found = f"{frames[t, i]} in frame {t}, feature {i}"
+            raise refusal("calibration", found, "finite numbers")
+        self.frames = frames
+        largest = float(np.abs(self.frames).max())
+        if (self.frames == self.frames[0]).all():
+            found = f"{len(frames)} equal frames" if largest else "0 in every place"
+            raise refusal("calibration", found, "a recording that changes")
+        if not SMALLEST <= largest <= LARGEST:
+            expected = f"one from {SMALLEST:g} to {LARGEST:g}"
+            raise refusal("calibration", f"a largest value of {largest:g}", expected)
+        with np.errstate(all="ignore"):
+            self._expected = network.run(self.frames)
+            mean = self._expected.mean(axis=0)
+            self._size = float(np.sqrt(np.mean((self._expected - mean) ** 2)))
+            least = 1e-12 * float(np.abs(self._expected).max())
+        if not np.isfinite(self._size):
+            raise refusal("results", "some that are not finite", "a network of smaller weights")
+        # Rounding alone moves results that stay the same.
+        if self._size <= least:
+            found = "the same in every frame of the calibration"
+            raise refusal("results", found, "a network that answers to it")
 
     def fidelity(self, model: Model, scale: float) -> Fidelity:
         """Of ``model``, whose inputs are quantize(frames * scale)."""
@@ -94,16 +124,20 @@ class Calibration:
         columns_h = sum(layer.units for layer in network.recurrent)
         columns_x = sum(layer.columns for layer in network.layers) - columns_h
         return Fidelity(
-            loss=difference / max(self._size, 1e-12),
+            loss=difference / self._size,
             macs=macs / int(dense_cost(network, frames).macs.sum()),
             occupancy_x=int(trace.events_x.sum()) / (frames * columns_x),
             occupancy_h=int(trace.events_h.sum()) / (frames * columns_h),
         )
 
     def scales(self, activation: Q) -> list[float]:
-        """Input scales worth trying: with them so much of the frames is within the range."""
+        """Input scales worth trying: with them so much of the frames is within the range.
+
+        Where nearly all values are 0 so much may be nothing: then there are fewer.
+        """
         sizes = np.abs(self.frames)
-        return [2.0**activation.m / max(float(np.quantile(sizes, q)), 1e-12) for q in _WITHIN]
+        within = (float(np.quantile(sizes, q)) for q in _WITHIN)
+        return [2.0**activation.m / size for size in within if size >= SMALLEST]
 
 
 @dataclass(frozen=True)
@@ -139,12 +173,21 @@ def convert(
     Raises
     ------
     ValueError
-        Where a budget comes without calibration or beside thresholds, or a threshold is none.
+        Where a budget comes without calibration or beside thresholds, a threshold or budget is
+        none, no integers hold the weights, or the model would be of no use: with every weight of
+        a layer's inputs at 0, or with an error larger than what the results tell.
     """
+    if budget is not None and not 0 <= budget < np.inf:
+        raise refusal("budget", f"{budget}", "a number that is not negative")
 
     def quantised(formats: Formats, scale: float) -> Model:
         extra = {"input_scale": [scale] * network.inputs}
-        return quantize_network(name, formats, network.scaled(scale), extra=extra)
+        model = quantize_network(name, formats, network.scaled(scale), extra=extra)
+        for k, weights in enumerate(model.weights):
+            if not weights.weight_x.any():
+                found = f"every weight of its inputs at 0 when rounded, input scale {scale:g}"
+                raise refusal(f"layer {k}", found, "a network that answers to its inputs")
+        return model
 
     keeps_state = any(isinstance(layer, FloatGRU) for layer in network.layers)
     tried = FORMATS if keeps_state else LSTM_FORMATS
@@ -153,11 +196,22 @@ def convert(
             raise refusal("budget", "no calibration frames", "some to measure the loss on")
         formats, scale = tried[0], 1.0
     else:
-        losses = {
-            (formats, scale): calibration.fidelity(quantised(formats, scale), scale).loss
-            for formats in tried
-            for scale in calibration.scales(formats.activation)
-        }
+        losses: dict[tuple[Formats, float], float] = {}
+        refused: ValueError | None = None
+        for formats in tried:
+            for scale in calibration.scales(formats.activation):
+                try:
+                    model = quantised(formats, scale)
+                except ValueError as error:  # another scale may do
+                    refused = refused or error
+                    continue
+                losses[formats, scale] = calibration.fidelity(model, scale).loss
+        if refused is not None and not losses:
+            raise refused
+        if min(losses.values()) >= 1:
+            found = f"an error of {min(losses.values()):.0%} of their spread in every format"
+            expected = "a network that follows its float one: is the recording of its inputs?"
+            raise refusal("results", found, expected)
         enough = TOLERANCE * min(losses.values())
         cheapest = next(formats for (formats, _), loss in losses.items() if loss <= enough)
         formats, scale = min(
@@ -196,17 +250,16 @@ def _of_every_layer(model: Model, theta: tuple[int | None, int | None]) -> tuple
 def load_calibration(path: Path, network: FloatNetwork) -> Calibration:
     """Frames in a float .npy array [T, I]. Raises ValueError that names the file."""
     expected = f"a float .npy array [T, {network.inputs}]"
+    source = source_of(path)
+    content = content_of(path, source, expected, FILE_BYTES)
     try:
-        with path.open("rb") as file:
-            frames = np.load(file, allow_pickle=False)
-    except OSError as error:
-        raise refusal(str(path), error.strerror or str(error), expected) from None
+        frames = np.load(io.BytesIO(content), allow_pickle=False)
     except Exception:  # a broken header raises nearly anything
-        raise refusal(str(path), "no .npy file of numbers", expected) from None
+        raise refusal(source, "no .npy file of numbers", expected) from None
     if not isinstance(frames, np.ndarray) or frames.dtype.kind != "f":
-        found = getattr(frames, "dtype", "an archive")
-        raise refusal(str(path), f"{found}", expected)
+        found = shown(str(getattr(frames, "dtype", "an archive")))
+        raise refusal(source, found, expected)
     try:
         return Calibration(network, frames)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{source}: {error}") from None

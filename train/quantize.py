@@ -27,8 +27,16 @@ def quantize_network(
     labels: tuple[str, ...] | None = None,
     extra: dict[str, Any] | None = None,
 ) -> Model:
-    """The integer network of a float one, with every threshold at 0."""
-    quantized = [_QUANTIZE[type(layer)](layer, formats) for layer in network.layers]
+    """The integer network of a float one, with every threshold at 0.
+
+    Raises ValueError that names the layer where a weight or bias is too large for any format.
+    """
+    quantized = []
+    for k, layer in enumerate(network.layers):
+        try:
+            quantized.append(_QUANTIZE[type(layer)](layer, formats))
+        except ValueError as error:
+            raise ValueError(f"layer {k}: {error}") from None
     layers, weights = zip(*quantized, strict=True)
     return Model.of(name, formats, layers, weights, labels, extra)
 
@@ -81,7 +89,8 @@ def weight_frac(*weights: Floats) -> int:
 
 
 def _fits(weight: Floats, frac: int) -> bool:
-    nearest = np.floor(weight * 2.0**frac + 0.5)  # as quantize, but without its saturation
+    with np.errstate(over="ignore"):
+        nearest = np.floor(weight * 2.0**frac + 0.5)  # as quantize, but without its saturation
     return bool(((nearest >= WEIGHT.min) & (nearest <= WEIGHT.max)).all())
 
 
@@ -92,7 +101,8 @@ def quantize_weight(weight: Floats, frac: int) -> np.ndarray:
 
 def quantize_bias(bias: Floats, frac: int) -> np.ndarray:
     """int32 with ``frac`` = f_act + f_w fraction bits: where an accumulator starts."""
-    nearest = np.floor(bias * 2.0**frac + 0.5)
+    with np.errstate(over="ignore"):  # infinity is refused as what it was
+        nearest = np.floor(bias * 2.0**frac + 0.5)
     largest = float(np.abs(nearest).max(initial=0.0))
     if not largest < 1 << 31:
         raise refusal("largest bias", f"{largest:g} LSBs", "below 2^31, as the file holds int32")

@@ -1,83 +1,217 @@
-"""PyTorch: the state_dict of a module, as safetensors or as torch.save wrote it."""
+"""PyTorch: what the names and shapes of a state_dict say; and one that is kept as safetensors."""
 
+import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from itertools import pairwise, permutations
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError, deserialize
 
 from golden.errors import refusal
 from train.data import Floats
+from train.importers.suspicion import (
+    LAYERS,
+    VALUES,
+    cut,
+    from_bfloat16,
+    listed,
+    one_line,
+    quoted,
+    shape_of,
+    shown,
+)
 from train.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork, FloatRecurrent
 
-_CELL = re.compile(
-    r"(?P<prefix>.*?)(?P<what>weight|bias)_(?P<of>ih|hh|hr)_l(?P<k>\d+)(?P<back>_\w+)?"
-)
+_CELL = re.compile(r"(.*?)(weight|bias)_(ih|hh|hr)_l([0-9]{1,3})(_reverse)?", re.DOTALL)
 _KINDS: dict[int, type[FloatRecurrent]] = {3: FloatGRU, 4: FloatLSTM}  # by the gates there are
 _WANTED = "nn.GRU or nn.LSTM, and one nn.Linear"
+# What a read-out is called, by the last part of its name: asked only where shapes do not tell.
+_READ_OUTS = re.compile(
+    r"(head|fc|fc_?out|lin|linear|out|output|out_?proj|proj_?out|read_?out|dense|decoder|classifier"
+    r"|logits|lm_head|output_layer|out_layer)\d*"
+)
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
 State = dict[str, Floats]
 
 
-def read(path: Path) -> FloatNetwork:
-    """The network in a file of tensors with the names of ``nn.GRU``, ``nn.LSTM``, ``nn.Linear``."""
-    state = _safetensors(path) if path.suffix == ".safetensors" else _saved(path)
-    return network_of(state, str(path))
+def read(content: bytes, source: str) -> FloatNetwork:
+    """The network in a safetensors file of tensors named as nn.GRU, nn.LSTM, nn.Linear do.
+
+    Such a file keeps no order of its tensors.
+    """
+    try:
+        entries = dict(sorted(deserialize(content)))
+    except SafetensorError as error:
+        found = f"no safetensors ({one_line(str(error), 100)})"
+        raise refusal(source, found, "tensors of floats") from None
+    require_count({key: math.prod(entry["shape"]) for key, entry in entries.items()}, source)
+    state = {key: _array(entry, f"{source}, {shown(key)}") for key, entry in entries.items()}
+    return network_of(state, source, in_order=False)
 
 
-def network_of(state: State, source: str) -> FloatNetwork:
-    """Layers in the order of their names' first appearance; ``source`` is what errors begin with.
+def _array(entry: Mapping[str, Any], name: str) -> Floats:
+    if entry["dtype"] == "BF16":
+        values = from_bfloat16(np.frombuffer(entry["data"], "<u2"))
+    elif entry["dtype"] in _DTYPES:
+        values = np.frombuffer(entry["data"], _DTYPES[entry["dtype"]])
+    else:
+        found = f"a tensor of {shown(entry['dtype'])} {shape_of(entry['shape'])}"
+        raise refusal(name, found, "one of floats")
+    return values.reshape(entry["shape"]).astype(np.float64)
+
+
+def require_count(sizes: Mapping[str, int], source: str) -> None:
+    """Refuses more values than there may be, before one is converted."""
+    values = sum(sizes.values())
+    if values > VALUES:
+        largest = max(sizes, key=lambda key: sizes[key])
+        found = f"{values:,} values in tensors, most in {quoted(largest)}"
+        raise refusal(source, found, f"at most {VALUES:,}")
+
+
+def network_of(state: State, source: str, in_order: bool) -> FloatNetwork:
+    """The network of tensors by name.
 
     PyTorch's gates r, z, n are the specification's r, u, c, and so is its update; i, f, g, o are
     named alike.
+
+    Parameters
+    ----------
+    source
+        What errors begin with.
+    in_order
+        Whether modules come in the order in which the whole was made of them.
     """
-    cells: dict[tuple[str, int], State] = {}
+    cells: dict[str, dict[int, State]] = {}
     linear: dict[str, State] = {}
     for key, tensor in state.items():
+        name = f"{source}, {shown(key)}"
         cell = _CELL.fullmatch(key)
         if cell is None:
-            prefix, _, name = key.rpartition(".")
-            if name not in ("weight", "bias") or tensor.ndim != (2 if name == "weight" else 1):
-                shape = list(tensor.shape)
-                raise refusal(f"{source}, {key}", f"a tensor {shape}", _WANTED)
-            linear.setdefault(prefix, {})[name] = tensor
+            prefix, _, what = key.rpartition(".")
+            if what not in ("weight", "bias") or tensor.ndim != (2 if what == "weight" else 1):
+                raise refusal(name, f"a tensor {shape_of(tensor.shape)}", _WANTED)
+            linear.setdefault(prefix, {})[what] = tensor
             continue
-        if cell["back"]:
-            raise refusal(f"{source}, {key}", "bidirectional", "one direction: frames come singly")
-        if cell["of"] == "hr":
-            raise refusal(f"{source}, {key}", "an LSTM with projections", "one without")
-        layer = cells.setdefault((cell["prefix"], int(cell["k"])), {})
-        layer[f"{cell['what']}_{cell['of']}"] = tensor
-    if len(linear) > 1:
-        found = ", ".join(repr(prefix) for prefix in linear)
-        raise refusal(source, f"linear layers {found}", "one read-out at most")
+        prefix, what, of, k, back = cell.groups()
+        if back:
+            raise refusal(name, "bidirectional", "one direction: frames come singly")
+        if of == "hr":
+            raise refusal(name, "an LSTM with projections", "one without")
+        layer = cells.setdefault(prefix, {}).setdefault(int(k), {})
+        if f"{what}_{of}" in layer:
+            raise refusal(name, "the same layer under two names", "one")
+        layer[f"{what}_{of}"] = tensor
+    if not cells:
+        raise refusal(source, f"tensors {listed(state)}", _WANTED)
+    modules = {prefix: _stack(layers, source, prefix) for prefix, layers in cells.items()}
+    order = list(modules) if in_order else _order(modules, source)
     layers: list[FloatRecurrent | FloatLinear] = [
-        _recurrent(tensors, f"{source}, {prefix}layer {k}")
-        for (prefix, k), tensors in cells.items()
+        layer for prefix in order for layer in modules[prefix]
     ]
-    for prefix, tensors in linear.items():
-        if "weight" not in tensors:
-            raise refusal(f"{source}, {prefix}", "a bias without a weight", "nn.Linear")
-        weight = tensors["weight"]
-        layers.append(FloatLinear(weight, tensors.get("bias", np.zeros(len(weight)))))
+    if len(layers) > LAYERS:
+        raise refusal(source, f"{len(layers)} layers", f"at most {LAYERS}")
+    if linear:
+        layers.append(_read_out(linear, layers, source))
     try:
         return FloatNetwork(tuple(layers))
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
 
 
+def _order(modules: dict[str, list[FloatRecurrent]], source: str) -> list[str]:
+    """The one order in which each module takes what the one before gives.
+
+    Where there are several: the order of their numbers, if that is all in which names differ.
+    """
+    if len(modules) == 1:
+        return list(modules)
+    texts = {re.sub(r"[0-9]+", "0", prefix) for prefix in modules}
+    if len(texts) == 1:
+        return sorted(modules, key=lambda prefix: [int(n) for n in re.findall(r"[0-9]+", prefix)])
+    fitting = [
+        order
+        for order in (permutations(modules) if len(modules) <= 6 else ())
+        if all(
+            modules[above][0].inputs == modules[below][-1].units for below, above in pairwise(order)
+        )
+    ]
+    if len(fitting) != 1:
+        found = f"recurrent modules {listed(prefix.rstrip('.') for prefix in modules)}"
+        expected = "one, or numbered ones, or torch.save, which keeps their order"
+        raise refusal(source, found, expected)
+    return list(fitting[0])
+
+
+def _read_out(
+    linear: dict[str, State], below: list[FloatRecurrent | FloatLinear], source: str
+) -> FloatLinear:
+    """The one linear layer, if it can be nothing else: a state_dict does not say what it is for.
+
+    An embedding or a layer that frames go through first has just such a matrix.
+    """
+    found = ", ".join(_spoken(prefix, tensors) for prefix, tensors in list(linear.items())[:3])
+    if len(linear) > 1:
+        found += f" and {len(linear) - 3} more" if len(linear) > 3 else ""
+        raise refusal(source, f"linear layers {found}", "one read-out at most")
+    ((prefix, tensors),) = linear.items()
+    name = f"{source}, {shown(prefix or 'weight')}"
+    if "weight" not in tensors:
+        raise refusal(name, "a bias without a weight", "nn.Linear")
+    weight, bias = tensors["weight"], tensors.get("bias")
+    if not weight.size:
+        raise refusal(name, f"shape {shape_of(weight.shape)}", "outputs and inputs")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise refusal(f"{name} bias", f"shape {shape_of(bias.shape)}", f"[{len(weight)}]")
+    inputs, units = below[0].inputs, below[-1].units
+    if "emb" in prefix.lower():
+        raise refusal(name, f"an embedding {shape_of(weight.shape)}", "frames of features")
+    if weight.shape[1] != units:
+        expected = f"a read-out [outputs, {units}] of the last layer"
+        raise refusal(name, f"a matrix {shape_of(weight.shape)}", expected)
+    embeds = bias is None and weight.shape[1] <= inputs
+    if (embeds or len(weight) == inputs) and not _READ_OUTS.fullmatch(
+        prefix.rpartition(".")[2].lower()
+    ):
+        found = f"a matrix {shape_of(weight.shape)} that may also lie before the recurrent layers"
+        raise refusal(name, found, "a read-out called so, such as head or fc")
+    return FloatLinear(weight, np.zeros(len(weight)) if bias is None else bias)
+
+
+def _spoken(prefix: str, tensors: State) -> str:
+    weight = tensors.get("weight")
+    shape = "without weight" if weight is None else shape_of(weight.shape)
+    return f"{cut(quoted(prefix), 40)} {shape}"
+
+
+def _stack(layers: dict[int, State], source: str, prefix: str) -> list[FloatRecurrent]:
+    """The layers of one module, from l0 on."""
+    missing = set(range(len(layers))) - set(layers)
+    if missing:
+        name = f"{source}, {shown(prefix)}layer {min(missing)}"
+        raise refusal(name, "none of its tensors", "the layers from 0 on")
+    return [
+        _recurrent(layers[k], f"{source}, {shown(prefix)}layer {k}") for k in range(len(layers))
+    ]
+
+
 def _recurrent(tensors: State, name: str) -> FloatRecurrent:
     for key in ("weight_ih", "weight_hh"):
         if key not in tensors:
             raise refusal(name, f"no {key}", "both weights of a layer")
+        if tensors[key].ndim != 2 or not tensors[key].size:
+            raise refusal(f"{name} {key}", f"shape {shape_of(tensors[key].shape)}", "a matrix")
     weight_x, weight_h = tensors["weight_ih"], tensors["weight_hh"]
     units = weight_h.shape[-1]
     gates, rest = divmod(len(weight_h), units)
     if rest or gates not in _KINDS:
         found = (
-            "an RNN" if gates == 1 and not rest else f"shape {list(weight_h.shape)} of weight_hh"
+            "an RNN"
+            if gates == 1 and not rest
+            else f"shape {shape_of(weight_h.shape)} of weight_hh"
         )
         raise refusal(name, found, "[3H, H] of a GRU or [4H, H] of an LSTM")
     rows = len(weight_h)
@@ -88,31 +222,8 @@ def _recurrent(tensors: State, name: str) -> FloatRecurrent:
     }
     for key, shape in expected.items():
         if key in tensors and tensors[key].shape != shape:
-            raise refusal(f"{name} {key}", f"shape {list(tensors[key].shape)}", f"{list(shape)}")
+            raise refusal(
+                f"{name} {key}", f"shape {shape_of(tensors[key].shape)}", f"{list(shape)}"
+            )
     biases = (tensors.get(key, np.zeros(rows)) for key in ("bias_ih", "bias_hh"))
     return _KINDS[gates](weight_x, weight_h, *biases)
-
-
-def _safetensors(path: Path) -> State:
-    try:
-        with safe_open(path, framework="np") as file:
-            return {key: file.get_tensor(key).astype(np.float64) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, TypeError) as error:
-        raise refusal(str(path), str(error), "tensors of floats") from None
-
-
-def _saved(path: Path) -> State:
-    import torch
-
-    try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken archive raises nearly anything
-        reason = str(error).partition("\n")[0][:120]
-        raise refusal(str(path), reason, "what torch.save(module.state_dict()) writes") from None
-    # Checkpoints keep it beside what else training needs to go on.
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    if not isinstance(state, Mapping) or not all(torch.is_tensor(t) for t in state.values()):
-        raise refusal(str(path), type(state).__name__, "a state_dict: tensors by name")
-    return {key: tensor.double().numpy() for key, tensor in state.items()}

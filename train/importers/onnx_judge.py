@@ -1,0 +1,137 @@
+"""Whether a network computes what its ONNX graph does: by ONNX's own reference, on random frames.
+
+A graph may ask for any amount of memory or time; it gets what is bounded here.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from golden.errors import refusal
+from train.importers.suspicion import VALUES, listed, one_line, quoted
+from train.network import FloatNetwork
+
+_FRAMES, _TOLERANCE = 7, 1e-4
+# Sizes that a graph fixes are kept while there are at most so many frames, of all sequences
+# together: beyond, a short sequence must do.
+_FIXED = 512
+_RANK = 8
+_FLOATS = {getattr(onnx.TensorProto, name) for name in ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")}
+_BUDGET = 2 * VALUES  # values that one run may make
+
+
+def check_equal(
+    model: onnx.ModelProto, results: list[str], network: FloatNetwork, source: str
+) -> None:
+    """Refuses a graph that computes something else: what moves values may have moved them apart.
+
+    ``results`` are the values of the graph that must be the network's results.
+    """
+    known = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in known]
+    if len(inputs) != 1:
+        names = listed(value.name for value in inputs)
+        raise refusal(source, f"inputs {names}", "one: the frames")
+    given = f"input {quoted(inputs[0].name)}"
+    tensor = inputs[0].type.tensor_type
+    if tensor.elem_type not in _FLOATS:
+        raise refusal(f"{source}, {given}", f"element type {tensor.elem_type}", "floats")
+    sizes = [max(dimension.dim_value, 0) for dimension in tensor.shape.dim]
+    if any(each.HasField("dim_value") and each.dim_value < 1 for each in tensor.shape.dim):
+        raise refusal(f"{source}, {given}", "a size below 1", "sizes from 1, or free ones")
+    if not 2 <= len(sizes) <= _RANK:
+        raise refusal(f"{source}, {given}", f"{len(sizes)} dimensions", f"2 to {_RANK}")
+    if sizes[-1] not in (0, network.inputs):
+        raise refusal(f"{source}, {given}", f"{sizes[-1]} features", f"{network.inputs}")
+    rng = np.random.default_rng(0)
+    reason = f"{given} of {len(sizes)} dimensions"
+    for time in range(len(sizes) - 1):
+        shape = [size or 1 for size in sizes]
+        shape[time] = sizes[time] or _FRAMES
+        if math.prod(shape[:-1]) > _FIXED:
+            shape = [1] * len(sizes)
+            shape[time] = _FRAMES
+        shape[-1] = network.inputs
+        frames = rng.normal(size=(shape[time], network.inputs))
+        moved = [1] * len(shape)
+        moved[time], moved[-1] = frames.shape
+        fed = np.broadcast_to(frames.reshape(moved), shape).astype(
+            np.float64 if tensor.elem_type == onnx.TensorProto.DOUBLE else np.float32
+        )
+        try:
+            values = _evaluated(model, {inputs[0].name: fed})
+            expected = network.run(frames)
+            differences = [_difference(values[name], expected) for name in results]
+        except Exception as error:  # each operator has errors of its own
+            reason = one_line(str(error), 100) or type(error).__name__
+            continue
+        # Written so that NaN is no match.
+        if all(each <= _TOLERANCE for each in differences):
+            return
+        reason = f"results that differ by {max(differences):.2g}"
+    raise refusal(source, reason, "a graph that is recurrent layers and a read-out, frame by frame")
+
+
+def _difference(found: Any, expected: np.ndarray) -> float:
+    """The greatest, of what the greatest result is, or of 1 if that is more."""
+    found = np.asarray(found, dtype=np.float64).reshape(-1, expected.shape[1])
+    copies, others = divmod(len(found), len(expected))
+    if others or not copies:  # of the last frame only
+        expected, copies = expected[-1:], len(found)
+    if not copies:
+        raise ValueError("no results")
+    ways = (np.repeat(expected, copies, axis=0), np.tile(expected, (copies, 1)))
+    difference = min(float(np.abs(found - way).max()) for way in ways)
+    return difference / max(1.0, float(np.abs(expected).max()))
+
+
+def _evaluated(model: onnx.ModelProto, given: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Every value of the graph, made node by node while they are few enough."""
+    evaluator = ReferenceEvaluator(model)
+    values: dict[str, Any] = {"": None, **evaluator.rt_inits_, **given}
+    left = _BUDGET
+    for node in evaluator.rt_nodes_:
+        inputs = [values[name] for name in node.input]
+        left -= _size(node.onnx_node, inputs)
+        if left < 0:
+            raise ValueError(f"over {_BUDGET:,} values on the way")
+        values.update(zip(node.output, node.run(*inputs), strict=False))
+    return values
+
+
+def _size(node: onnx.NodeProto, inputs: list[Any]) -> int:
+    """How many values a node will make, at most; known before it makes them."""
+    shapes = [np.shape(value) for value in inputs if value is not None]
+    sizes = [math.prod(shape) for shape in shapes]
+    match node.op_type:
+        case "ConstantOfShape":
+            return math.prod(int(n) for n in np.ravel(inputs[0]))
+        case "Expand":
+            return _together(shapes[0], [int(n) for n in np.ravel(inputs[1])])
+        case "Add":
+            return _together(*shapes)
+        case "Concat":
+            return sum(sizes)
+        case "Gather":
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+            return sizes[1] * (sizes[0] // max(shapes[0][axis], 1))
+        case "MatMul":
+            (*left, rows, _), (*right, _, columns) = shapes
+            return _together(left, right) * rows * columns
+        case "Gemm":
+            return max(shapes[0]) * max(shapes[1])
+        case "GRU" | "LSTM":  # a state for each frame of each sequence
+            if len(shapes[0]) != 3:  # which the reference takes, and onnxruntime does not
+                raise ValueError(f"frames of {len(shapes[0])} dimensions in a {node.op_type}")
+            return 2 * sizes[0] // max(shapes[0][-1], 1) * shapes[2][-1]
+    return max(sizes, default=0)
+
+
+def _together(a: Sequence[int], b: Sequence[int]) -> int:
+    """The size of what two shapes are broadcast to."""
+    return math.prod(max(pair) for pair in zip_longest(reversed(a), reversed(b), fillvalue=1))
