@@ -1,7 +1,7 @@
 """The `deltarnn` command line. Bad input gets one line and exit status 2."""
 
 import io
-import json
+import math
 import os
 import signal
 import sys
@@ -23,10 +23,13 @@ from deltarnn.console import (
     JSON,
     LANES,
     MODEL,
+    SIMULATOR,
     TARGET,
     OutputPath,
+    brief,
     extra,
     fitting_lanes,
+    names_in,
     out,
     print_json,
     progress,
@@ -35,6 +38,7 @@ from deltarnn.console import (
     table,
 )
 from deltarnn.on_board import build, flash, run
+from golden.errors import refusal, require_int
 from golden.files import (
     require_distinct,
     require_writable_folder,
@@ -46,6 +50,8 @@ from golden.model import load_model, save_model
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters, LayerParameters
 from golden.processes import Interrupted, interruptible
+
+THETA_MAX = 255  # what two activations of 8 bits can differ by
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,7 +94,8 @@ def info(model: Path, lanes: int, as_json: bool) -> None:
     """What is in MODEL, and what its core would hold and take at most."""
     from hw.layout import CoreLayout
 
-    loaded = load_model(model)
+    with progress.status("reading"):
+        loaded = load_model(model)
     network = loaded.parameters
     lanes = fitting_lanes(network, lanes)
     core = CoreParameters(network, lanes)
@@ -124,7 +131,7 @@ def info(model: Path, lanes: int, as_json: bool) -> None:
         f"core of {lanes} lanes": f"{layout.words:,} weight words of {8 * lanes} bits, "
         f"{core.dense_cycles:,} cycles a dense frame",
     }
-    rows |= {key: json.dumps(value) for key, value in loaded.extra.items()}
+    rows |= {f"extra: {key}": brief(value) for key, value in loaded.extra.items()}
     table(rows, str(model))
 
 
@@ -146,14 +153,15 @@ def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
     loaded = load_model(model)
     sequence = load_frames(frames, loaded.parameters)
     network = DeltaNetwork(loaded)
+    step = max(1, min(1000, 10**8 // loaded.parameters.weights))  # a second's work, or less
     parts = [
-        network.run(sequence[start : start + 1000])
+        network.run(sequence[start : start + step])
         for start in track(
-            range(0, len(sequence), 1000),
+            range(0, len(sequence), step),
             description="golden",
             console=progress,
             transient=True,
-            disable=len(sequence) <= 1000 or not progress.is_terminal,
+            disable=len(sequence) <= step or not progress.is_terminal,
         )
     ]
     trace = Trace.joined(parts)
@@ -219,7 +227,7 @@ def generate(
 @LANES
 @ACTIVATIONS
 @TARGET
-@click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")
+@SIMULATOR
 @click.option(
     "--waves",
     type=OutputPath(),
@@ -283,7 +291,7 @@ def simulate(
 
 @cli.command()
 @LANES
-@click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")
+@SIMULATOR
 @JSON
 def demo(lanes: int, simulator: str, as_json: bool) -> None:
     """The main job, end to end, on the shipped model and real held-out recordings."""
@@ -317,7 +325,7 @@ def demo(lanes: int, simulator: str, as_json: bool) -> None:
     "several times. Else all of them.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")
+@SIMULATOR
 @JSON
 def bench(output: Path, only: tuple[str, ...], seed: int, simulator: str, as_json: bool) -> None:
     """Measures cycles, area, clock and more; writes NAME.json and NAME.png of each to a folder."""
@@ -369,11 +377,23 @@ def import_(
     as_json: bool,
 ) -> None:
     """Makes a model of a GRU or LSTM trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
+    for name, theta in (("theta_x", theta_x), ("theta_h", theta_h)):
+        if theta is not None:
+            require_int(name, theta, 0, THETA_MAX)
+    if budget is not None:
+        if not math.isfinite(budget):
+            raise refusal("budget", budget, "a finite number")
+        if (theta_x, theta_h) != (None, None):
+            expected = "one of them: a budget chooses them"
+            raise refusal("thresholds", "some beside a budget", expected)
+        if calibration is None:
+            raise refusal("budget", "no calibration frames", "some to measure the loss on")
+    require_distinct({"-o": output}, {"FILE": file, "--calibration": calibration})
+    require_writable(output)
     with extra("import"):
         from train.conversion import convert, load_calibration
         from train.importers import read_network
 
-        require_writable(output)
         network = read_network(file)
     frames = None if calibration is None else load_calibration(calibration, network)
     with progress.status("quantising") as status:
@@ -423,6 +443,7 @@ DATA = click.option(
     show_default=True,
     help="What training knows of deltas: plain, rounded, noisy, delta or sparse; or from scratch: "
     "scratch, or dense beside it.",
+    shell_complete=names_in("train.methods", "METHODS"),
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @DATA

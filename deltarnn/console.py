@@ -2,8 +2,9 @@
 
 import json
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,19 @@ class OutputPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+def names_in(module: str, registry: str) -> Callable[..., list[str]]:
+    """What the shell may complete to: the keys of a dictionary, imported only when it asks."""
+
+    def complete(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+        try:
+            names = getattr(import_module(module), registry)
+        except ImportError:  # of an extra that is not installed
+            return []
+        return [name for name in names if name.startswith(begun)]
+
+    return complete
+
+
 MODEL = click.argument("model", type=click.Path(path_type=Path))
 FRAMES = click.argument("frames", type=click.Path(path_type=Path))
 LANES = click.option("--lanes", type=int, default=8, show_default=True, help="Lanes P.")
@@ -51,6 +65,14 @@ TARGET = click.option(
     default="generic",
     show_default=True,
     help="What the core is made of: generic, up5k or ecp5.",
+    shell_complete=names_in("boards.targets", "TARGETS"),
+)
+SIMULATOR = click.option(
+    "--simulator",
+    default="verilator",
+    show_default=True,
+    help="verilator or icarus.",
+    shell_complete=names_in("sim.simulators", "FASTEST"),
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 
@@ -93,6 +115,13 @@ def shortened(text: str, length: int) -> str:
     if 0 <= cut < len(tail) // 2:
         tail = tail[cut + 1 :]
     return head + dots + tail
+
+
+def brief(value: Any) -> str:
+    """``value`` as JSON, but short: a list of equal values as one and how often it comes."""
+    if isinstance(value, list) and len(value) > 4 and all(each == value[0] for each in value):
+        return f"{len(value)} times {brief(value[0])}"
+    return shortened(json.dumps(value, ensure_ascii=False), LINE)
 
 
 def table(rows: dict[str, Any], title: str) -> None:

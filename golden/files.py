@@ -1,6 +1,7 @@
 """Output files that are whole or absent: write aside, then rename."""
 
 import atexit
+import errno
 import os
 import re
 import shutil
@@ -132,13 +133,29 @@ def _kind(path: Path, *, follow: bool = True) -> int | None:
         raise refusal(str(path), error.strerror, "a file that can be written") from None
 
 
-def require_distinct(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path]) -> None:
+def unreadable(path: Path, limit: int) -> str | None:
+    """Why ``path`` is no regular file of at most ``limit`` bytes; None where it is one.
+
+    To be asked before it is opened: a FIFO would wait for its writer, and a device has no end.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        return error.strerror
+    if stat.S_ISDIR(found.st_mode):
+        return os.strerror(errno.EISDIR)
+    if not stat.S_ISREG(found.st_mode):
+        return _KINDS[stat.S_IFMT(found.st_mode)]
+    return f"{found.st_size:,} bytes" if found.st_size > limit else None
+
+
+def require_distinct(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]) -> None:
     """Refuses an output that is one of ``inputs`` or another output: by name, link or hard link.
 
     Both are paths by what the command calls them. Devices and FIFOs may be the same: nothing in
     them is lost.
     """
-    seen = dict(inputs)
+    seen = {name: path for name, path in inputs.items() if path is not None}
     for name, path in outputs.items():
         if path is None:
             continue

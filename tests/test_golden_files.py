@@ -56,9 +56,9 @@ def test_a_full_disk_is_refused_by_the_files_name(tmp_path):
 def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path):
     path = tmp_path / "result"
     path.mkdir()
-    text = f"{path}: found Is a directory, expected a file that can be written"
-    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"), written_aside(path) as part:
-        part.write_text("new")
+    text = f"{path}: found a folder, expected a file that can be written"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"), written_aside(path):
+        pytest.fail("the block must not be entered")
     assert everything(tmp_path) == {path}
 
 
