@@ -18,10 +18,11 @@ from golden.files import require_writable_file
 from golden.parameters import LANES_MAX, NetworkParameters
 
 out = Console()
+if not out.is_terminal:
+    out.width = 10_000  # whoever reads a file or a pipe wants its lines whole
 progress = Console(stderr=True)  # so that standard output holds the result alone
 
 LINE = 300  # characters of a message
-_PIPED = 10_000  # columns where no terminal has a width: nothing is cut
 
 
 class OutputPath(click.Path):
@@ -132,7 +133,7 @@ def table(rows: dict[str, Any], title: str) -> None:
     table.add_column(overflow="fold")
     for name, value in rows.items():
         table.add_row(Text(printable(name)), Text(printable(str(value))))
-    out.print(table, width=None if out.is_terminal else _PIPED)
+    out.print(table)
 
 
 def print_json(report: dict[str, Any]) -> None:

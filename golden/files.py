@@ -44,7 +44,7 @@ def written_aside(path: Path) -> Iterator[Path]:
                 with part.open("rb") as source, path.open("wb") as sink:
                     shutil.copyfileobj(source, sink)
             return
-        final = Path(os.path.realpath(path))
+        final = _final(path)
         with aside_folder(final.parent, final.name) as folder:
             part = folder / final.name
             yield part
@@ -52,6 +52,11 @@ def written_aside(path: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise refusal(str(path), reason, "a file that can be written") from None
+
+
+def _final(path: Path) -> Path:
+    """What a link points to, be it there or not; else the path as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def require_file(path: Path) -> None:
@@ -70,7 +75,7 @@ def require_writable_file(path: Path) -> None:
     """
     require_file(path)
     if _kind(path) not in (stat.S_IFCHR, stat.S_IFIFO):
-        final = Path(os.path.realpath(path))
+        final = _final(path)
         with aside_folder(final.parent, final.name):
             pass
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -141,8 +142,13 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     finally:
+        deadline = time.monotonic() + PATIENCE
+        while _running and time.monotonic() < deadline:  # each thread ends its own
+            for process in tuple(_running):
+                _kill(process, signal.SIGTERM)
+            time.sleep(0.01)
         for process in tuple(_running):
-            _end(process)
+            _kill(process, signal.SIGKILL)
         if _signal is None:
             for number, handler in before.items():
                 signal.signal(number, handler)
