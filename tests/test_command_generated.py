@@ -50,7 +50,7 @@ NASTY += [
     "--",
     "two\nlines",
     "0x10",
-    "１",
+    "\uff11",
     ".",
 ]
 NASTY += [
@@ -106,6 +106,7 @@ def call(words: list[str], place: Path, made: set[str]) -> str:
     assert time.monotonic() - begin < SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < base + KILOBYTES
     after = contents(place)
+    assert os.listdir(place.parent) == [place.name]  # noqa: PTH208  # no temporary folder is left
     if ended.value.code == 2 and not printed.startswith("Usage: "):
         assert said.startswith("deltarnn: "), said
         assert said.count("\n") == 1, said
@@ -285,13 +286,13 @@ def changed(source: random.Random, record: Any, depth: int = 0) -> None:
     if isinstance(inner, dict | list) and inner and source.random() < 0.7:
         changed(source, inner, depth + 1)
     elif isinstance(record, dict) and (key is None or source.random() < 0.4):
-        record[source.choice(KEYS)] = source.choice(VALUES)
+        record[source.choice(KEYS)] = copy.deepcopy(source.choice(VALUES))
     elif isinstance(record, dict) and source.random() < 0.2:
         del record[key]
     elif key is not None:
-        record[key] = source.choice(VALUES)
+        record[key] = copy.deepcopy(source.choice(VALUES))
     else:
-        record.append(source.choice(VALUES))
+        record.append(copy.deepcopy(source.choice(VALUES)))
 
 
 def model_file(source: random.Random) -> bytes:
