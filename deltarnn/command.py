@@ -608,6 +608,9 @@ def _reported(error: BaseException) -> int:
             name = signal.Signals(number).name
             say("interrupted" if number == signal.SIGINT else f"interrupted by {name}")
             return 128 + number
+        case OSError() if error.filename is None and error.strerror:  # nothing was opened
+            say(f"output: found {error.strerror}, expected room for it")
+            return 2
         case ValueError() | OSError():
             say(str(error))
             return 2
