@@ -1,5 +1,6 @@
 """The `deltarnn` command line. Bad input gets one line and exit status 2."""
 
+import errno
 import io
 import math
 import os
@@ -608,7 +609,7 @@ def _reported(error: BaseException) -> int:
             name = signal.Signals(number).name
             say("interrupted" if number == signal.SIGINT else f"interrupted by {name}")
             return 128 + number
-        case OSError() if error.filename is None and error.strerror:  # nothing was opened
+        case OSError() if error.errno == errno.ENOSPC and error.filename is None:
             say(f"output: found {error.strerror}, expected room for it")
             return 2
         case ValueError() | OSError():
