@@ -1,8 +1,7 @@
 """From a model to a board's bitstream."""
 
 import json
-import shutil
-import tempfile
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +19,7 @@ from boards.tool import YOSYS, Tool, ToolError
 from boards.top import NAME, pinned
 from boards.wrapper import stub
 from golden.errors import refusal
-from golden.files import aside_folder, make_folder
+from golden.files import make_folder, require_writable_folder, temporary_folder, write_files
 from golden.formats import WEIGHT
 from golden.model import Model
 from golden.parameters import CoreParameters
@@ -28,6 +27,7 @@ from hw.emit.verilog import TOP, Emission, emit
 from hw.walk.layout import CoreLayout
 
 LIMIT = 3600  # seconds of one tool
+CLOCK_MAX = 1000  # MHz: more than any of the boards' parts can
 SEED = 1  # of nextpnr: the same inputs give the same bitstream
 
 # The core is mapped by itself, as the benchmarks do, and goes into the mapped board afterwards.
@@ -111,20 +111,33 @@ def build(
     boards.tool.ToolError
         Where one fails.
     """
-    make_folder(folder)
     begin = time.monotonic()
+    if lanes is not None:
+        CoreParameters(model.parameters, lanes)
+    if clock is not None:
+        if not (math.isfinite(clock) and 1 <= clock <= CLOCK_MAX):
+            raise refusal("clock", f"{clock:g} MHz", f"1 to {CLOCK_MAX} MHz")
+        board.pll(board.clk, board.source, clock)  # refuses what it cannot make
     _require_room(model, board)
+    require_writable_folder(folder, _names(board))
+    make_folder(folder)
     fewer = [board.lanes >> n for n in range(board.lanes.bit_length())]
-    for some in [lanes] if lanes else fewer:
+    for some in [lanes] if lanes is not None else fewer:
         try:
-            with tempfile.TemporaryDirectory(prefix="deltarnn-") as name:
-                work = _Work(model, board, some, Path(name), folder, report)
-                return work.run([clock] if clock else list(board.clocks), begin)
+            with temporary_folder() as place:
+                work = _Work(model, board, some, place, folder, report)
+                return work.run([clock] if clock is not None else list(board.clocks), begin)
         except DoesNotFitError as error:
             if some in (lanes, 1):
                 raise
             report(str(error))
     raise AssertionError
+
+
+def _names(board: Board) -> list[str]:
+    """What a build leaves in its folder: bitstream, weights if they lie in the flash, manifest."""
+    suffixes = [board.chip.bitstream, *(["weights"] if board.flash is not None else []), "json"]
+    return [f"{board.name}.{suffix}" for suffix in suffixes]
 
 
 def _require_room(model: Model, board: Board) -> None:
@@ -155,8 +168,7 @@ class Netlist:
 
 def netlist(model: Model, board: Board, lanes: int) -> Netlist:
     """What ``build`` places and routes, for the board's highest clock. Raises as it does."""
-    with tempfile.TemporaryDirectory(prefix="deltarnn-") as name:
-        place = Path(name)
+    with temporary_folder() as place:
         work = _Work(model, board, lanes, place, place, lambda _: None)
         emission = work.core()
         _, resources = work.board_design(emission, work.pll(board.clocks[0]))
@@ -286,23 +298,18 @@ class _Work:
         chip = self.board.chip
         assert chip.packer is not None
         self.report("packing the bitstream")
-        stem = self.board.name
-        bitstream = f"{stem}.{chip.bitstream}"
+        bitstream, *others, last = _names(self.board)
         chip.packer.run([f"{NAME}.{chip.placed[0]}", bitstream], self.place, LIMIT)
-        names = [bitstream]
-        if design.flash is not None:
-            names.append(f"{stem}.weights")
-            (self.place / names[-1]).write_bytes(design.flash)
-        names.append(f"{stem}.json")
         manifest = {**asdict(built), "core": design.emission.manifest}
         del manifest["seconds"], manifest["files"]  # what is not the same in every run
-        self._write({names[-1]: json.dumps(manifest, indent=2) + "\n"})
-        with aside_folder(self.folder, stem) as aside:
-            for name in names:
-                shutil.copyfile(self.place / name, aside / name)
-            for name in names:
-                (aside / name).replace(self.folder / name)
-        return tuple(str(self.folder / name) for name in names)
+        contents = [design.flash] if design.flash is not None else []
+        files = {
+            bitstream: self.place / bitstream,
+            **dict(zip(others, contents, strict=True)),
+            last: (json.dumps(manifest, indent=2) + "\n").encode(),
+        }
+        write_files(self.folder, files)
+        return tuple(str(self.folder / name) for name in files)
 
     def _write(self, files: dict[str, str]) -> None:
         for name, text in files.items():

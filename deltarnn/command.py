@@ -1,8 +1,16 @@
 """The `deltarnn` command line. Bad input gets one line and exit status 2."""
 
-import json
+import errno
+import io
+import math
 import os
+import signal
 import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +24,45 @@ from deltarnn.console import (
     JSON,
     LANES,
     MODEL,
+    SIMULATOR,
     TARGET,
+    OutputPath,
+    brief,
     extra,
+    fitting_lanes,
+    names_in,
     out,
     print_json,
     progress,
     require_writable,
+    say,
     table,
 )
 from deltarnn.on_board import build, flash, run
-from golden.files import written_aside
+from golden.errors import refusal, require_int
+from golden.files import (
+    require_distinct,
+    require_writable_folder,
+    temporary_folder,
+    written_aside,
+)
 from golden.frames import load_frames
 from golden.model import load_model, save_model
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters, LayerParameters
+from golden.processes import Interrupted, interruptible
+
+THETA_MAX = 255  # what two activations of 8 bits can differ by
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="deltarnn")
+@click.option(
+    "--traceback",
+    is_flag=True,
+    expose_value=False,  # main looks for it, since whatever is parsed after it may fail
+    help="Where something fails, also print where in the code.",
+)
 def cli() -> None:
     """Delta recurrent networks on small FPGAs: bit-exact RTL from a trained GRU or LSTM."""
 
@@ -66,8 +95,10 @@ def info(model: Path, lanes: int, as_json: bool) -> None:
     """What is in MODEL, and what its core would hold and take at most."""
     from hw.walk.layout import CoreLayout
 
-    loaded = load_model(model)
+    with progress.status("reading"):
+        loaded = load_model(model)
     network = loaded.parameters
+    lanes = fitting_lanes(network, lanes)
     core = CoreParameters(network, lanes)
     layout = CoreLayout(core)
     report = {
@@ -101,31 +132,37 @@ def info(model: Path, lanes: int, as_json: bool) -> None:
         f"core of {lanes} lanes": f"{layout.words:,} weight words of {8 * lanes} bits, "
         f"{core.dense_cycles:,} cycles a dense frame",
     }
-    rows |= {key: json.dumps(value) for key, value in loaded.extra.items()}
+    rows |= {f"extra: {key}": brief(value) for key, value in loaded.extra.items()}
     table(rows, str(model))
 
 
 @cli.command()
 @MODEL
 @FRAMES
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="OUT.npz")
+@click.option("-o", "--output", type=OutputPath(), required=True, help="OUT.npz")
 @JSON
 def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
-    """Runs the golden model on FRAMES and writes outputs, h, events_x and events_h."""
+    """Runs the golden model on FRAMES; writes outputs, state, events_x and events_h into OUT.npz.
+
+    Each has a row a frame: the results, the last recurrent layer's state as its neurons keep it
+    (h of a GRU, c of an LSTM), and how many of each layer's x and h fired.
+    """
     from golden.cost import delta_cost, dense_cost, occupancy
 
+    require_distinct({"-o": output}, {"MODEL": model, "FRAMES": frames})
     require_writable(output)
     loaded = load_model(model)
     sequence = load_frames(frames, loaded.parameters)
     network = DeltaNetwork(loaded)
+    step = max(1, min(1000, 10**8 // loaded.parameters.weights))  # a second's work, or less
     parts = [
-        network.run(sequence[start : start + 1000])
+        network.run(sequence[start : start + step])
         for start in track(
-            range(0, len(sequence), 1000),
+            range(0, len(sequence), step),
             description="golden",
             console=progress,
             transient=True,
-            disable=len(sequence) <= 1000 or not progress.is_terminal,
+            disable=len(sequence) <= step or not progress.is_terminal,
         )
     ]
     trace = Trace.joined(parts)
@@ -151,7 +188,7 @@ def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
 
 @cli.command()
 @MODEL
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder.")
+@click.option("-o", "--output", type=OutputPath(), required=True, help="Folder.")
 @LANES
 @ACTIVATIONS
 @TARGET
@@ -167,7 +204,11 @@ def generate(
     from hw.emit.verilog import emit
 
     chosen = find_target(target)
+    files = ("deltarnn_core.v", "deltarnn_core.json", "deltarnn_core.h", "weights.bin")
+    require_distinct({name: output / name for name in files}, {"MODEL": model})
+    require_writable_folder(output, files)
     loaded = load_model(model)
+    lanes = fitting_lanes(loaded.parameters, lanes, activations)
     core = CoreParameters(loaded.parameters, lanes, activations)
     with progress.status("generating"):
         emission = emit(core, loaded, chosen.target)
@@ -187,9 +228,13 @@ def generate(
 @LANES
 @ACTIVATIONS
 @TARGET
-@click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")
-@click.option("--waves", type=click.Path(path_type=Path), help="Write waveforms to this file.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="OUT.npz: what the RTL did.")
+@SIMULATOR
+@click.option(
+    "--waves",
+    type=OutputPath(),
+    help="Write waveforms to this file: .vcd, or .fst where the simulator can.",
+)
+@click.option("-o", "--output", type=OutputPath(), help="OUT.npz: what the RTL did.")
 @JSON
 def simulate(
     model: Path,
@@ -207,15 +252,20 @@ def simulate(
     from hw.emit.verilog import emit
 
     with extra("sim"):
+        from sim.build import require_waves
         from sim.simulate import simulate as run
         from sim.simulators import find_simulator
 
+    require_distinct({"-o": output, "--waves": waves}, {"MODEL": model, "FRAMES": frames})
     require_writable(output, waves)
     made_of = find_target(target)
+    chosen = find_simulator(simulator)
+    if waves is not None:
+        require_waves(chosen, waves)
     loaded = load_model(model)
     sequence = load_frames(frames, loaded.parameters)
+    lanes = fitting_lanes(loaded.parameters, lanes, activations)
     core = CoreParameters(loaded.parameters, lanes, activations)
-    chosen = find_simulator(simulator)
     models = made_of.cells.models()
     with progress.status("generating") as status:
         emission = emit(core, loaded, made_of.target)
@@ -236,13 +286,13 @@ def simulate(
             )
         table({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in report.items()}, "RTL")
     if result.mismatch is not None:
-        print(f"deltarnn: RTL and golden model differ: {result.mismatch}", file=sys.stderr)
+        say(f"RTL and golden model differ: {result.mismatch}")
         sys.exit(1)
 
 
 @cli.command()
 @LANES
-@click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")
+@SIMULATOR
 @JSON
 def demo(lanes: int, simulator: str, as_json: bool) -> None:
     """The main job, end to end, on the shipped model and real held-out recordings."""
@@ -263,7 +313,7 @@ def demo(lanes: int, simulator: str, as_json: bool) -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     default=Path("docs/bench"),
     show_default=True,
     help="Folder.",
@@ -276,7 +326,7 @@ def demo(lanes: int, simulator: str, as_json: bool) -> None:
     "several times. Else all of them.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--simulator", default="verilator", show_default=True, help="verilator or icarus.")
+@SIMULATOR
 @JSON
 def bench(output: Path, only: tuple[str, ...], seed: int, simulator: str, as_json: bool) -> None:
     """Measures cycles, area, clock and more; writes NAME.json and NAME.png of each to a folder."""
@@ -302,7 +352,7 @@ def bench(output: Path, only: tuple[str, ...], seed: int, simulator: str, as_jso
 
 @cli.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="MODEL")
+@click.option("-o", "--output", type=OutputPath(), required=True, help="MODEL")
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),
@@ -328,12 +378,24 @@ def import_(
     as_json: bool,
 ) -> None:
     """Makes a model of a GRU or LSTM trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
+    for name, theta in (("theta_x", theta_x), ("theta_h", theta_h)):
+        if theta is not None:
+            require_int(name, theta, 0, THETA_MAX)
+    if budget is not None:
+        if not math.isfinite(budget):
+            raise refusal("budget", budget, "a finite number")
+        if (theta_x, theta_h) != (None, None):
+            expected = "one of them: a budget chooses them"
+            raise refusal("thresholds", "some beside a budget", expected)
+        if calibration is None:
+            raise refusal("budget", "no calibration frames", "some to measure the loss on")
+    require_distinct({"-o": output}, {"FILE": file, "--calibration": calibration})
+    require_writable(output)
     with extra("import"):
         from train.conversion import convert, load_calibration
         from train.importers import read_network
         from train.importers.suspicion import source_of
 
-        require_writable(output)
         network = read_network(file)
     frames = None if calibration is None else load_calibration(calibration, network)
     with progress.status("quantising") as status:
@@ -379,13 +441,14 @@ DATA = click.option(
 
 @cli.command()
 @click.argument("task")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="MODEL")
+@click.option("-o", "--output", type=OutputPath(), required=True, help="MODEL")
 @click.option(
     "--method",
     default="sparse",
     show_default=True,
     help="What training knows of deltas: plain, rounded, noisy, delta or sparse; or from scratch: "
     "scratch, or dense beside it.",
+    shell_complete=names_in("train.methods", "METHODS"),
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @DATA
@@ -429,14 +492,14 @@ def train(
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     default=Path("docs"),
     show_default=True,
     help="Folder of results.md, whose tables are replaced; data and pictures go into its results/.",
 )
 @click.option(
     "--runs",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     default=Path("build/results"),
     show_default=True,
     help="Folder of the trained models; what is there is not trained again.",
@@ -487,26 +550,84 @@ for _command in (build, flash, run):
 
 
 def main() -> None:
-    """Runs the command; refusals become one line and exit status 2, never a traceback."""
+    """Runs the command; whatever goes wrong is one line, and a traceback only where asked for.
+
+    The exit status is 2 where the input is refused, 1 where something failed, and 128 and a
+    signal's number where that ended it.
+    """
+    # What stands in a name need not be what the terminal can show.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # Amaranth's, of components that a refusal leaves behind: it comes when they are collected.
+    warnings.filterwarnings("ignore", message=".* created but never used")
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        sys.exit(2)
-    except click.ClickException as error:
-        _refuse(error.format_message())
-    except ValueError as error:
-        _refuse(str(error))
+        with interruptible(), _temporary_files():
+            status = cli.main(standalone_mode=False) or 0
+    except BaseException as error:
+        if "--traceback" in sys.argv[1:2]:
+            traceback.print_exc()
+        status = _reported(error)
+    try:
+        sys.stdout.flush()
     except OSError as error:
-        _refuse(str(error))
-    except (click.Abort, KeyboardInterrupt):
-        print("deltarnn: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except RuntimeError as error:
-        print(f"deltarnn: {error}", file=sys.stderr)
-        sys.exit(1)
+        status = _reported(error)
+        with suppress(OSError):  # else Python tries again at its end, and complains
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
 
 
-def _refuse(reason: str) -> None:
-    print("deltarnn: " + " ".join(reason.split()), file=sys.stderr)
-    sys.exit(2)
+@contextmanager
+def _temporary_files() -> Iterator[None]:
+    """Whatever this process and its programs make on the way lies in one folder, gone at the end.
+
+    Its path has no character that a program from outside would stumble over.
+    """
+    before = tempfile.tempdir, os.environ.get("TMPDIR")
+    with temporary_folder() as folder:
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before[0]
+            del os.environ["TMPDIR"]
+            if before[1] is not None:
+                os.environ["TMPDIR"] = before[1]
+
+
+def _reported(error: BaseException) -> int:
+    """Says in one line what went wrong; returns the exit status."""
+    match error:
+        case SystemExit():  # of a command that has said what there is to say
+            return error.code if isinstance(error.code, int) else 1
+        case BrokenPipeError():  # whoever reads the output has seen enough
+            return 1
+        case click.exceptions.NoArgsIsHelpError():
+            print(error.format_message())
+            return 2
+        case click.ClickException():
+            say(error.format_message())
+            return 2
+        case Interrupted() | KeyboardInterrupt() | click.Abort():
+            number = getattr(error, "number", signal.SIGINT)
+            name = signal.Signals(number).name
+            say("interrupted" if number == signal.SIGINT else f"interrupted by {name}")
+            return 128 + number
+        case OSError() if error.errno == errno.ENOSPC and error.filename is None:
+            say(f"output: found {error.strerror}, expected room for it")
+            return 2
+        case ValueError() | OSError():
+            say(str(error))
+            return 2
+        case MemoryError():
+            say("out of memory")
+            return 1
+        case RuntimeError() if not isinstance(error, RecursionError | NotImplementedError):
+            say(str(error).partition("\n")[0])  # a tool's log may follow
+            return 1
+        case _:
+            say(
+                f"unexpected {type(error).__name__}: {error}: please report this, with what "
+                "deltarnn --traceback COMMAND... prints"
+            )
+            return 1

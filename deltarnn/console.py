@@ -1,8 +1,10 @@
 """What the commands share: options, and how they report."""
 
 import json
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,42 @@ from rich.table import Table
 from rich.text import Text
 
 from golden.errors import refusal
-from golden.files import aside_folder
+from golden.files import require_writable_file
+from golden.parameters import LANES_MAX, NetworkParameters
 
 out = Console()
+if not out.is_terminal:
+    out.width = 10_000  # whoever reads a file or a pipe wants its lines whole
 progress = Console(stderr=True)  # so that standard output holds the result alone
+
+LINE = 300  # characters of a message
+
+
+class OutputPath(click.Path):
+    """A path to write to. The empty one and ``-`` are refused: they name no file."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value) in ("", "-"):
+            expected = "the name of a file or folder (./- for one called -)"
+            raise refusal("output", repr(str(value)), expected)
+        return super().convert(value, param, ctx)
+
+
+def names_in(module: str, registry: str) -> Callable[..., list[str]]:
+    """What the shell may complete to: the keys of a dictionary, imported only when it asks."""
+
+    def complete(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+        try:
+            names = getattr(import_module(module), registry)
+        except ImportError:  # of an extra that is not installed
+            return []
+        return [name for name in names if name.startswith(begun)]
+
+    return complete
+
 
 MODEL = click.argument("model", type=click.Path(path_type=Path))
 FRAMES = click.argument("frames", type=click.Path(path_type=Path))
@@ -32,15 +66,73 @@ TARGET = click.option(
     default="generic",
     show_default=True,
     help="What the core is made of: generic, up5k or ecp5.",
+    shell_complete=names_in("boards.targets", "TARGETS"),
+)
+SIMULATOR = click.option(
+    "--simulator",
+    default="verilator",
+    show_default=True,
+    help="verilator or icarus.",
+    shell_complete=names_in("sim.simulators", "FASTEST"),
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 
 
+def printable(text: str) -> str:
+    """``text`` with everything that steers a terminal, and all that is not text, as escapes.
+
+    Line ends stay. Names come from files: an escape sequence in one could hide or rewrite what is
+    printed around it, and so could a mark that turns the direction of writing.
+    """
+    return "".join(
+        c if c == "\n" or c.isprintable() or unicodedata.category(c) == "Zs" else _escaped(c)
+        for c in text
+    )
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def say(message: str) -> None:
+    """Prints a message on standard error: one line, of LINE characters at most."""
+    click.echo(f"deltarnn: {shortened(printable(' '.join(message.split())), LINE)}", err=True)
+
+
+def shortened(text: str, length: int) -> str:
+    """``text``, or its beginning and its end around dots, of ``length`` characters at most.
+
+    The end is kept because it says what was expected. It is cut between words, if there are any.
+    """
+    if len(text) <= length:
+        return text
+    dots = " ... "
+    end = length // 3
+    head, tail = text[: length - end - len(dots)], text[-end:]
+    cut = head.rfind(" ")
+    if cut > len(head) // 2:
+        head = head[:cut]
+    cut = tail.find(" ")
+    if 0 <= cut < len(tail) // 2:
+        tail = tail[cut + 1 :]
+    return head + dots + tail
+
+
+def brief(value: Any) -> str:
+    """``value`` as JSON, but short: a list of equal values as one and how often it comes."""
+    if isinstance(value, list) and len(value) > 4 and all(each == value[0] for each in value):
+        return f"{len(value)} times {brief(value[0])}"
+    return shortened(json.dumps(value, ensure_ascii=False), LINE)
+
+
 def table(rows: dict[str, Any], title: str) -> None:
+    """Prints ``rows``; whole where there is no terminal, folded where it is too narrow."""
     # Text, not markup: names and paths may hold brackets.
-    table = Table(title=Text(title), show_header=False, title_justify="left")
+    table = Table(title=Text(printable(title)), show_header=False, title_justify="left")
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
     for name, value in rows.items():
-        table.add_row(name, Text(str(value)))
+        table.add_row(Text(printable(name)), Text(printable(str(value))))
     out.print(table)
 
 
@@ -61,9 +153,17 @@ def extra(name: str) -> Iterator[None]:
 def require_writable(*paths: Path | None) -> None:
     """Refuses a file to be written that has no folder, before the work is done and lost."""
     for path in paths:
-        if path is None:
-            continue
-        if path.is_dir():
-            raise refusal(str(path), "a folder", "a file that can be written")
-        with aside_folder(path.parent, path.name):
-            pass
+        if path is not None:
+            require_writable_file(path)
+
+
+def fitting_lanes(network: NetworkParameters, lanes: int, activations: int = 1) -> int:
+    """``lanes``, or fewer where the network has no use for so many; that is said, then.
+
+    As many are left as its widest layer has units, rounded up to what ``activations`` divides.
+    """
+    if not network.most_lanes < lanes <= LANES_MAX or activations < 1:
+        return lanes  # CoreParameters refuses what is no number of lanes at all
+    fewer = -(-network.widest // activations) * activations
+    say(f"lanes: {fewer} instead of {lanes}, the widest layer has {network.widest} units")
+    return fewer

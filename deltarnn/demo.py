@@ -11,6 +11,7 @@ from rich.console import Console
 from boards.chip import RESOURCES, UP5K
 from boards.ice40 import UP5K as UP5K_TARGET
 from boards.synthesis import synthesise
+from deltarnn.console import fitting_lanes
 from golden.cost import delta_cost, dense_cost, occupancy
 from golden.fixed import Integers
 from golden.model import Model, load_model
@@ -54,6 +55,7 @@ def run_demo(
     chosen = find_simulator(simulator)
     model, utterances, labels = held_out()
     network = model.parameters
+    lanes = fitting_lanes(network, lanes)
     core = CoreParameters(network, lanes)
     lengths = [len(utterance) for utterance in utterances]
     with progress.status("generating Verilog") as status, ThreadPoolExecutor(1) as background:

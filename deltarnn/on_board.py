@@ -15,9 +15,21 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deltarnn.console import JSON, MODEL, extra, out, print_json, progress, require_writable, table
+from deltarnn.console import (
+    JSON,
+    MODEL,
+    OutputPath,
+    extra,
+    fitting_lanes,
+    names_in,
+    out,
+    print_json,
+    progress,
+    require_writable,
+    table,
+)
 from golden.errors import refusal
-from golden.files import written_aside
+from golden.files import require_distinct, written_aside
 from golden.fixed import Integers
 from golden.frames import load_frames
 from golden.model import Model, load_model
@@ -26,12 +38,17 @@ from golden.parameters import CoreParameters
 if TYPE_CHECKING:
     from boards.board import Board
 
-BOARD = click.option("--board", required=True, help="Which one: see docs/boards.md.")
+BOARD = click.option(
+    "--board",
+    required=True,
+    help="Which one: see docs/boards.md.",
+    shell_complete=names_in("boards.board", "BOARDS"),
+)
 BUILT = click.option(
     "-o",
     "--output",
     "folder",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     help="Folder of the build. Default: build/MODEL-BOARD.",
 )
 OCCUPANCY = (1.0, 0.1)  # at which frames a second are reported
@@ -64,6 +81,7 @@ def build(
     chosen = find_board(board)
     loaded = load_model(model)
     place = folder or _default_folder(model, board)
+    lanes = lanes and fitting_lanes(loaded.parameters, lanes)
     with progress.status("beginning") as status:
         built = run(loaded, chosen, place, lanes, clock, status.update)
     speed = {
@@ -132,7 +150,7 @@ def _until_nobody_reads() -> Iterator[None]:
 @click.option("--board", default="icebreaker", show_default=True, help="Which one.")
 @click.option("--baud", type=int, help="Default: the board's.")
 @click.option("--check", is_flag=True, help="Hold every answer against the golden model.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="OUT.npz: the results.")
+@click.option("-o", "--output", type=OutputPath(), help="OUT.npz: the results.")
 @JSON
 @_until_nobody_reads()
 def run(
@@ -157,6 +175,7 @@ def run(
 
     if (port is None) == (not simulated_board):
         raise refusal("port", "both" if port else "neither", "--port TTY or --simulated-board")
+    require_distinct({"-o": output}, {"MODEL": model, "FRAMES": frames})
     if baud is not None:
         require_baud(baud)
     live = str(frames) == "-"

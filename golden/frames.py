@@ -2,11 +2,17 @@
 
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from golden.errors import refusal
+from golden.files import unreadable
 from golden.parameters import NetworkParameters
+
+BYTES_MAX = 1 << 30  # of a file of frames: hours of speech
+
+_ZIP = b"PK"  # what an .npz begins with, and no .npy
 
 
 def load_frames(path: Path, network: NetworkParameters) -> np.ndarray:
@@ -15,23 +21,37 @@ def load_frames(path: Path, network: NetworkParameters) -> np.ndarray:
     Raises ValueError that names the file, what was found and what was expected.
     """
     expected = f"an int8 .npy array [T, {network.inputs}]"
-    try:
-        # Its warnings are ignored: what they are about is refused anyway.
-        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
-            frames = np.load(file, allow_pickle=False)
-    except OSError as error:
-        raise refusal(str(path), error.strerror or str(error), expected) from None
-    except Exception:  # a broken header or archive raises nearly anything, MemoryError included
-        raise refusal(str(path), "no .npy file of numbers", expected) from None
-    if not isinstance(frames, np.ndarray):
-        raise refusal(str(path), "an .npz archive", expected)
-    if frames.dtype != np.int8:
-        nan = frames.dtype.kind == "f" and bool(np.isnan(frames).any())
-        raise refusal(str(path), f"dtype {frames.dtype}{' with NaN' if nan else ''}", expected)
-    if frames.ndim != 2 or frames.shape[1] != network.inputs or len(frames) == 0:
-        raise refusal(str(path), f"shape {list(frames.shape)}", expected)
+    reason = unreadable(path, BYTES_MAX)
+    if reason is not None:
+        size = f" of at most {BYTES_MAX:,} bytes" if "bytes" in reason else ""
+        raise refusal(str(path), reason, expected + size)
+    # Mapped first: a header that claims more than there is is refused, and not allocated for.
+    mapped = _loaded(path, expected, "r")
+    if mapped.dtype != np.int8:
+        nan = mapped.dtype.kind == "f" and bool(np.isnan(mapped).any())
+        raise refusal(str(path), f"dtype {mapped.dtype}{' with NaN' if nan else ''}", expected)
+    if mapped.ndim != 2 or mapped.shape[1] != network.inputs or len(mapped) == 0:
+        raise refusal(str(path), f"shape {list(mapped.shape)}", expected)
+    frames = _loaded(path, expected, None)
     activation = network.formats.activation
     for value in (int(frames.min()), int(frames.max())):
         if not activation.min <= value <= activation.max:
             raise refusal(str(path), f"value {value}", f"{activation.min}..{activation.max}")
     return frames
+
+
+def _loaded(path: Path, expected: str, mode: Literal["r"] | None) -> np.ndarray:
+    """The array, or its file mapped into memory; refuses all that is no .npy file of numbers."""
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(len(_ZIP)) == _ZIP
+        # Its warnings are ignored: what they are about is refused anyway.
+        with warnings.catch_warnings(action="ignore"):
+            array = None if zipped else np.load(path, mmap_mode=mode, allow_pickle=False)
+    except OSError as error:
+        raise refusal(str(path), error.strerror or str(error), expected) from None
+    except Exception:  # a broken header raises nearly anything, MemoryError included
+        raise refusal(str(path), "no .npy file of numbers", expected) from None
+    if array is None:
+        raise refusal(str(path), "an .npz archive", expected)
+    return array

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from golden.errors import refusal
-from golden.files import written_aside
+from golden.files import unreadable, written_aside
 from golden.fixed import Q
 from golden.formats import Formats
 from golden.kinds import KIND_NAMES, KINDS, arithmetic, format_names
@@ -22,6 +23,7 @@ from golden.recurrent import RecurrentWeights
 
 VERSION = 1
 METADATA_KEY = "deltarnn"
+BYTES_MAX = 1 << 28  # of a model file: far more weights than any board has room for
 _KNOWN = ("version", "name", "labels", "formats", "layers")
 
 Weights = RecurrentWeights | LinearWeights
@@ -128,10 +130,15 @@ def load_model(path: Path) -> Model:
 
 
 def _load(path: Path) -> Model:
+    expected = "a readable safetensors file"
+    reason = unreadable(path, BYTES_MAX)
+    if reason is not None:
+        size = f" of at most {BYTES_MAX:,} bytes" if "bytes" in reason else ""
+        raise refusal("model file", reason, expected + size)
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise refusal("model file", error.strerror, "a readable safetensors file") from None
+        raise refusal("model file", error.strerror, expected) from None
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -174,7 +181,7 @@ def _metadata(metadata: dict[str, str]) -> dict[str, Any]:
     if METADATA_KEY not in metadata:
         raise refusal(key, "nothing", "the JSON record of a deltarnn model")
     try:
-        record = json.loads(metadata[METADATA_KEY])
+        record = json.loads(metadata[METADATA_KEY], parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise refusal(key, f"no JSON ({error})", "a JSON object") from None
     if not isinstance(record, dict):
@@ -183,6 +190,16 @@ def _metadata(metadata: dict[str, str]) -> dict[str, Any]:
     if type(version) is not int or version != VERSION:
         raise refusal("key 'version'", repr(version), str(VERSION))
     return record
+
+
+def _no_number(constant: str) -> float:
+    """JSON has no NaN and no Infinity, though Python reads them and would write them again."""
+    raise ValueError(f"{constant} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
 
 
 def _list(record: dict[str, Any], key: str) -> list[Any]:

@@ -13,6 +13,9 @@ from golden.fixed import Integers, Q
 from golden.formats import ACCUMULATOR_BITS_MAX, WEIGHT_FRAC_MAX, Formats
 from golden.kinds import KIND_NAMES, KINDS, Kind
 
+LANES_MAX = 1024
+ACTIVATIONS_MAX = 64
+
 
 @dataclass(frozen=True)
 class LayerParameters:
@@ -160,6 +163,20 @@ class NetworkParameters:
     def weights(self) -> int:
         return sum(layer.weights for layer in self.layers)
 
+    @property
+    def widest(self) -> int:
+        """Units of the widest layer."""
+        return max(layer.units for layer in self.layers)
+
+    @property
+    def most_lanes(self) -> int:
+        """Lanes that a core of this network may have.
+
+        That many as the widest layer has units, rounded up to a power of two; more would never have
+        a unit. ACTIVATIONS_MAX lanes are small enough for any network.
+        """
+        return min(LANES_MAX, max(ACTIVATIONS_MAX, 1 << (self.widest - 1).bit_length()))
+
 
 @dataclass(frozen=True)
 class CoreParameters:
@@ -170,7 +187,8 @@ class CoreParameters:
     network
         What is computed.
     lanes
-        P, multiply-accumulate units; a weight word holds P weights.
+        P, multiply-accumulate units; a weight word holds P weights. At most NetworkParameters'
+        ``most_lanes``.
     activations
         A, units that the activation unit takes in a cycle: a power of two that divides P.
     """
@@ -180,12 +198,15 @@ class CoreParameters:
     activations: int = 1
 
     def __post_init__(self) -> None:
-        require_int("lanes", self.lanes, 1, 1024)
-        require_int("activations", self.activations, 1, 64)
+        require_int("lanes", self.lanes, 1, LANES_MAX)
+        require_int("activations", self.activations, 1, ACTIVATIONS_MAX)
         if self.activations & (self.activations - 1) or self.lanes % self.activations:
             raise refusal(
                 "activations", self.activations, f"a power of two that divides {self.lanes} lanes"
             )
+        most, widest = self.network.most_lanes, self.network.widest
+        if self.lanes > most:
+            raise refusal("lanes", self.lanes, f"at most {most}: no layer has over {widest} units")
 
     @property
     def results_per_beat(self) -> int:

@@ -24,9 +24,9 @@ def build_board(texts: Mapping[str, str], top: str) -> Path:
     verilator_environment()  # refuses before anything is written
     harness = files("sim").joinpath("board.cpp").read_text()
 
-    def make(folder: Path) -> None:
+    def make(folder: Path, shared: Path) -> None:
         sources = [folder / name for name in ("board.cpp", *texts)]
-        compile_program(sources, top, PROGRAM, folder / "build.log")
+        compile_program(sources, top, PROGRAM, folder / "build.log", shared)
 
     return built({**texts, "board.cpp": harness}, [ARGUMENTS, top], make, "verilator") / PROGRAM
 

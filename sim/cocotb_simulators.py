@@ -3,16 +3,15 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import cocotb_tools.config
 import numpy as np
@@ -21,18 +20,34 @@ from cocotb_tools.runner import Runner
 from cocotb_tools.runner import Verilator as VerilatorRunner
 
 from golden.errors import refusal
+from golden.files import is_plain
+from golden.processes import run
 from hw.emit.verilog import TOP
 from sim.job import Job
 from sim.simulator import Simulation, Simulator
 from sim.verilator import ARGUMENTS, VerilatorBase, runtime_folder, with_runtime
 
 
+class _OwnProcesses(Runner):
+    """cocotb's runner, whose programs end with this one."""
+
+    def _execute_cmds(
+        self, cmds: Sequence[list[str]], cwd: str | Path, stdout: TextIO | None = None
+    ) -> None:
+        for command in cmds:
+            if run(command, cwd=Path(cwd), env=self.env, log=stdout).returncode:
+                raise RuntimeError(f"{command[0]} failed")
+
+
 class CocotbSimulator(Simulator):
     """A simulator that cocotb can drive."""
 
     @abstractmethod
-    def runner(self, shared: Path) -> Runner:
-        """A fresh cocotb runner, which may keep in ``shared`` what all its builds share."""
+    def runner(self, shared: Path, waves: str) -> Runner:
+        """A fresh cocotb runner, which may keep in ``shared`` what all its builds share.
+
+        ``waves`` as in Simulation.
+        """
 
     def build_arguments(self, folder: Path, ports: Mapping[str, int]) -> dict[str, Any]:
         """Arguments for Runner.build beside the source; files it needs go into ``folder``."""
@@ -44,17 +59,17 @@ class CocotbSimulator(Simulator):
         return [version("cocotb"), str(cocotb_tools.config.libs_dir)]
 
     def build(
-        self, sources: list[Path], ports: Mapping[str, int], log: Path, shared: Path, *, waves: bool
+        self, sources: list[Path], ports: Mapping[str, int], log: Path, shared: Path, *, waves: str
     ) -> None:
         folder = sources[0].parent
         arguments = self.build_arguments(folder, ports)
         with working_environment(self.environment()):
-            self.runner(shared).build(
+            self.runner(shared, waves).build(
                 sources=[*sources, *arguments.pop("extra_sources", [])],
                 hdl_toplevel=TOP,
                 build_dir=folder,
                 timescale=("1ns", "1ps"),
-                waves=waves,
+                waves=bool(waves),
                 log_file=log,
                 **arguments,
             )
@@ -78,7 +93,7 @@ class CocotbSimulator(Simulator):
         }
         # The runner would exit where the simulator crashed: the reason comes below.
         with working_environment(variables), suppress(SystemExit):
-            self.runner(simulation.folder.parent).test(
+            self.runner(simulation.folder.parent, simulation.waves).test(
                 test_module="sim.bench",
                 hdl_toplevel=TOP,
                 hdl_toplevel_lang="verilog",
@@ -86,8 +101,10 @@ class CocotbSimulator(Simulator):
                 test_dir=folder,
                 results_xml=str(results),
                 seed=1,
-                waves=simulation.waves,
-                plusargs=[f"+dumpfile_path={folder / 'waves.fst'}"] if simulation.waves else [],
+                waves=bool(simulation.waves),
+                plusargs=[f"+dumpfile_path={folder / 'waves'}{simulation.waves}"]
+                if simulation.waves
+                else [],
                 timescale=("1ns", "1ps"),
                 extra_env={"DELTARNN_JOB": str(folder), "COCOTB_LOG_LEVEL": "WARNING"},
                 log_file=folder / "log",
@@ -129,10 +146,11 @@ class Icarus(CocotbSimulator):
     """Icarus Verilog from the system: starts at once, runs slowly."""
 
     name = "icarus"
+    waves = (".vcd", ".fst")
 
     @cached_property
     def version(self) -> str:
-        done = subprocess.run(["iverilog", "-V"], capture_output=True, text=True, check=False)
+        done = run(["iverilog", "-V"])
         return done.stdout.splitlines()[0].split(" (")[0] if done.stdout else "unknown"
 
     def environment(self) -> Mapping[str, str]:
@@ -142,11 +160,24 @@ class Icarus(CocotbSimulator):
             )
         return {"PATH": os.environ.get("PATH", os.defpath)}
 
-    def runner(self, shared: Path) -> Runner:
-        return IcarusRunner()
+    def runner(self, shared: Path, waves: str) -> Runner:
+        return _IcarusRunner(waves)
 
 
-class _LeanVerilatorRunner(VerilatorRunner):
+class _IcarusRunner(_OwnProcesses, IcarusRunner):
+    """cocotb's runner, which writes waveforms in either format."""
+
+    def __init__(self, waves: str) -> None:
+        super().__init__()
+        self._suffix = waves
+
+    def _test_command(self) -> list[list[str]]:
+        chosen = {"-fst": "-vcd"} if self._suffix == ".vcd" else {}
+        commands = super()._test_command()
+        return [[chosen.get(word, word) for word in command] for command in commands]
+
+
+class _LeanVerilatorRunner(_OwnProcesses, VerilatorRunner):
     """cocotb's runner, less the flag that makes every signal public and the model slow."""
 
     def __init__(self, shared: Path) -> None:
@@ -165,7 +196,14 @@ class _LeanVerilatorRunner(VerilatorRunner):
 class Verilator(VerilatorBase, CocotbSimulator):
     """Verilator with cocotb: Python in every cycle."""
 
-    def runner(self, shared: Path) -> Runner:
+    def environment(self) -> Mapping[str, str]:
+        libraries = Path(cocotb_tools.config.libs_dir)
+        if not is_plain(libraries):  # they go to the linker by way of make
+            expected = "a path of letters, digits and ._-+@ for Verilator with cocotb"
+            raise refusal("folder of cocotb", repr(str(libraries)), expected)
+        return super().environment()
+
+    def runner(self, shared: Path, waves: str) -> Runner:
         return _LeanVerilatorRunner(shared)
 
     def build_arguments(self, folder: Path, ports: Mapping[str, int]) -> dict[str, Any]:

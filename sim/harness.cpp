@@ -21,6 +21,9 @@
 
 #include "Vtop.h"
 #include "verilated.h"
+#if VM_TRACE
+#include "verilated_vcd_c.h"
+#endif
 
 namespace {
 
@@ -331,13 +334,37 @@ private:
     Table events_, states_, skips_, finishes_, first_beats_;
 };
 
+// The waveforms of a model that was built to write some; else nothing.
+class Waves {
+public:
+#if VM_TRACE
+    Waves(Vtop& core, const std::string& path) {
+        core.trace(&file_, 99);
+        file_.open(path.c_str());
+        if (!file_.isOpen()) throw std::runtime_error(path + " cannot be written");
+    }
+
+    // Half a clock cycle later, at 100 MHz.
+    void dump() { file_.dump(time_ += 5); }
+    void close() { file_.close(); }
+
+private:
+    VerilatedVcdC file_;
+    std::uint64_t time_ = 0;
+#else
+    Waves(Vtop&, const std::string&) {}
+    void dump() {}
+    void close() {}
+#endif
+};
+
 class Player {
 public:
     Player(Vtop& core, const std::vector<Word>& job, const std::string& folder)
         : core_(core), next_(job.data()), end_(job.data() + job.size()),
           monitor_(core, argument(), folder), source_(input_of(core), pauses()),
           sink_(core, pauses(), folder), weights_(weights_of(core, 0), pauses()),
-          registers_(core), replies_(folder + "/replies") {}
+          registers_(core), replies_(folder + "/replies"), waves_(core, folder + "/waves.vcd") {}
 
     void play() {
         core_.rst = 1;
@@ -354,6 +381,7 @@ public:
         monitor_.close();
         sink_.close();
         replies_.close();
+        waves_.close();
     }
 
 private:
@@ -424,11 +452,13 @@ private:
     void low() {
         core_.clk = 0;
         core_.eval();
+        waves_.dump();
     }
 
     void high() {
         core_.clk = 1;
         core_.eval();
+        waves_.dump();
     }
 
     void cycle() {
@@ -453,6 +483,7 @@ private:
     Source<CData> weights_;
     Registers registers_;
     Table replies_;
+    Waves waves_;
     Word sent_ = 0;
 };
 
@@ -464,6 +495,7 @@ int main(int, char** arguments) {
         const auto context = std::make_unique<VerilatedContext>();
         context->randReset(2);  // what has no value at power-up gets a random one,
         context->randSeed(1);   // the same in every run
+        context->traceEverOn(VM_TRACE);
         const auto core = std::make_unique<Vtop>(context.get());
         const std::vector<Word> job = read_words(folder + "/job");
         Player(*core, job, folder).play();

@@ -1,6 +1,5 @@
 """Verilator without cocotb: a small program in C++ plays the jobs, as fast as the model runs."""
 
-import subprocess
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from golden.fixed import Integers
+from golden.processes import run
 from hw.bus.registers import CONTROL, CONTROL_RESET_STATE
 from hw.emit.verilog import TOP
-from sim.cocotb_simulators import Verilator
 from sim.job import Job
-from sim.simulator import Simulation, Simulator
+from sim.simulator import Simulation
 from sim.verilator import VerilatorBase, compile_program
 
 # What a step begins with; sim/harness.cpp has the same numbers.
@@ -27,19 +26,12 @@ class Harness(VerilatorBase):
     def identity(self) -> list[Any]:
         return [harness_source()]
 
-    @property
-    def tracing(self) -> Simulator:
-        """cocotb's, which knows how to write waveforms and need not be fast then."""
-        return Verilator()
-
     def build(
-        self, sources: list[Path], ports: Mapping[str, int], log: Path, shared: Path, *, waves: bool
+        self, sources: list[Path], ports: Mapping[str, int], log: Path, shared: Path, *, waves: str
     ) -> None:
-        if waves:
-            raise RuntimeError("the harness writes no waveforms")
         harness = sources[0].with_name("harness.cpp")
         harness.write_text(harness_source())
-        compile_program([harness, *sources], TOP, TOP, log)
+        compile_program([harness, *sources], TOP, TOP, log, shared, waves=bool(waves))
 
     def play(
         self, simulation: Simulation, job: Job, max_idle: int, folder: Path
@@ -47,9 +39,7 @@ class Harness(VerilatorBase):
         with (folder / "job").open("wb") as file:
             for words in _encoded(job, max_idle, simulation.ports["s_axis_tdata"]):
                 np.asarray(words, dtype=np.int64).tofile(file)
-        done = subprocess.run(
-            [simulation.folder / TOP, folder], capture_output=True, text=True, check=False
-        )
+        done = run([simulation.folder / TOP, folder])
         if done.returncode:
             text = (done.stderr + done.stdout).strip()
             reason = text.splitlines()[-1] if text else f"exit status {done.returncode}"

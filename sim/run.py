@@ -1,14 +1,13 @@
 """Runs jobs in a built simulation, and turns the record into what the network did."""
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from golden.errors import refusal
-from golden.files import written_aside
+from golden.files import temporary_folder, written_aside
 from golden.fixed import Integers
 from golden.network import Trace
 from golden.parameters import CoreParameters
@@ -66,8 +65,7 @@ def play(
         job = job.loaded_first(simulation.weights)
     if job.loads and "s_weights_tdata" not in simulation.ports:
         raise refusal("step load", "a core without s_weights", "one whose weights must be loaded")
-    folder = Path(tempfile.mkdtemp(prefix="deltarnn-"))
-    try:
+    with temporary_folder() as folder:
         # An idle core is stuck; a working one may take its dense time, slowed down by the buses.
         slow = 1 / (1 - max(job.gaps, job.pauses))
         beats = core.network.inputs + core.network.outputs
@@ -75,12 +73,10 @@ def play(
         idle = (idle + 2 * sum(map(len, job.loads))) * slow  # while it is loaded it shows no sign
         tables = simulation.simulator.play(simulation, job, int(idle), folder)
         if waves is not None:
-            found = [*folder.glob("*.vcd"), *folder.glob("*.fst")]
+            (found,) = folder.glob(f"*{simulation.waves}")
             with written_aside(waves) as part:
-                shutil.copyfile(found[0], part)
+                shutil.copyfile(found, part)
         return _record(tables, simulation, core)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _record(tables: dict[str, np.ndarray], simulation: Simulation, core: CoreParameters) -> Record:

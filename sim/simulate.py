@@ -12,7 +12,7 @@ from golden.model import Model
 from golden.network import Trace, run_sequences
 from golden.parameters import CoreParameters
 from hw.emit.verilog import Emission, emit
-from sim.build import build
+from sim.build import build, require_waves
 from sim.compare import Mismatch, compared_words, first_mismatch
 from sim.run import Job, play, trace_of
 from sim.simulator import Simulator
@@ -93,12 +93,16 @@ def simulate(
     """Plays the sequences (integers [T, I]), each from reset, back to back at full speed.
 
     ``emission`` is the core's, where there is one already, and ``models`` the Verilog of the cells
-    that it uses.
+    that it uses. Waveforms go to ``waves``, whose suffix says in which format.
 
-    Raises ValueError where the simulator is missing, RuntimeError where the bench itself fails.
+    Raises ValueError where the simulator is missing or writes no such waveforms, RuntimeError where
+    the bench itself fails.
     """
+    if waves is not None:
+        require_waves(simulator, waves)
     emission = emission or emit(core, model)
-    simulation = build(emission, simulator, models=models, waves=waves is not None)
+    suffix = waves.suffix if waves is not None else ""
+    simulation = build(emission, simulator, models=models, waves=suffix)
     job = Job()
     for n, frames in enumerate(sequences):
         if n:

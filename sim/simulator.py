@@ -21,13 +21,15 @@ class Simulation:
         Where its program lies.
     ports
         Width in bits of each of the core's ports.
+    waves
+        The suffix of the waveforms that it writes; empty where it writes none.
     weights
         What must be loaded before the core takes a frame, if anything.
     """
 
     simulator: "Simulator"
     folder: Path
-    waves: bool
+    waves: str
     ports: Mapping[str, int]
     weights: bytes | None = None
 
@@ -36,6 +38,7 @@ class Simulator(ABC):
     """A Verilog simulator, and something in it that plays jobs."""
 
     name: str
+    waves: tuple[str, ...] = (".vcd",)  # the suffixes of waveforms that it can write
 
     @property
     @abstractmethod
@@ -47,11 +50,6 @@ class Simulator(ABC):
     def identity(self) -> list[Any]:
         """What a build depends on beside the simulator and the Verilog, ready for JSON."""
 
-    @property
-    def tracing(self) -> "Simulator":
-        """The same simulator as it is used where waveforms are asked for."""
-        return self
-
     @abstractmethod
     def environment(self) -> Mapping[str, str]:
         """Variables under which the simulator's programs run.
@@ -61,11 +59,11 @@ class Simulator(ABC):
 
     @abstractmethod
     def build(
-        self, sources: list[Path], ports: Mapping[str, int], log: Path, shared: Path, *, waves: bool
+        self, sources: list[Path], ports: Mapping[str, int], log: Path, shared: Path, *, waves: str
     ) -> None:
         """Builds ``sources``, of which the first has the top, in the folder where they lie.
 
-        ``log`` says what happens.
+        ``log`` says what happens. ``waves`` as in Simulation.
 
         ``shared`` is a folder for what all builds may share. Raises RuntimeError, OSError or
         SystemExit where it fails.

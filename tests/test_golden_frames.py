@@ -1,5 +1,7 @@
+import os
 import pickle
 import re
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +80,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "a length that no integer holds": (of_shape("(10000000000000000000000, 3)"), NO_NPY),
     "a negative length": (of_shape("(-5, 3)"), NO_NPY),
     "an .npz": (zipped, "found an .npz archive"),
-    "an .npz cut short": (cut(zipped, 40), NO_NPY),
+    "an .npz cut short": (cut(zipped, 40), "found an .npz archive"),
     "a pickled object": (
         lambda path: path.write_bytes(pickle.dumps(Bomb(path.with_name("unpickled")))),
         NO_NPY,
@@ -149,3 +151,38 @@ def test_no_damage_to_a_header_gets_past_the_reader_as_another_error(tmp_path):
             load_frames(path, MODEL.parameters)
         except ValueError as error:
             assert str(error).startswith(f"{path}: found ")  # noqa: PT017  # some damage is harmless
+
+
+def of_size(path: Path, size: int) -> None:
+    with path.open("ab") as file:
+        file.truncate(size)
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (os.mkfifo, "found a FIFO, expected an int8 .npy array [T, 3]"),
+        (
+            lambda path: of_size(path, 12 << 30),
+            "found 12,884,901,888 bytes, expected an int8 .npy array [T, 3] of at most 1,073,741,8",
+        ),
+    ],
+    ids=["a FIFO", "twelve gigabytes"],
+)
+def test_what_has_no_end_or_a_late_one_is_not_read(make, found, tmp_path):
+    path = tmp_path / "frames.npy"
+    make(path)
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {found}")):
+        load_frames(path, MODEL.parameters)
+
+
+@pytest.mark.parametrize("length", [10**6, 10**9, 3 * 10**10, 10**12])
+def test_no_memory_is_taken_for_what_a_header_claims(length, tmp_path):
+    path = tmp_path / "frames.npy"
+    of_shape(f"({length}, 3)")(path)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {NO_NPY}")):
+        load_frames(path, MODEL.parameters)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20

