@@ -12,9 +12,9 @@ from amaranth_boards.resources import SPIFlashResources, UARTResource
 from amaranth_boards.ulx3s import ULX3S_25F_Platform, ULX3S_85F_Platform
 from amaranth_boards.upduino_v3 import UpduinoV3Platform
 
-from boards.chip import ECP5, HX8K, UP5K, Chip
-from boards.pll import Ecp5Pll, Ice40PadPll, Ice40Pll, Pll
-from boards.protocol import BAUD
+from boards.family.chip import ECP5, HX8K, UP5K, Chip
+from boards.family.pll import Ecp5Pll, Ice40PadPll, Ice40Pll, Pll
+from boards.link.protocol import BAUD
 from golden.errors import refusal
 
 WEIGHTS_IN_FLASH = 0x20000  # behind the bitstream of a UP5K, which has 104,161 bytes
@@ -31,7 +31,7 @@ class Board:
     platform
         Its pins, of amaranth-boards; ``more`` are those that it lacks there.
     chip, target
-        Its chip, and the name of the target for that (boards.targets).
+        Its chip, and the name of the target for that (boards.family.targets).
     clk, source
         The clock's resource and its MHz.
     pll

@@ -6,11 +6,11 @@ from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from boards.boot import Boot
-from boards.link import HostLink
-from boards.packets import BYTE
-from boards.protocol import Link
-from boards.uart import UartReceiver, UartTransmitter
+from boards.link.host_link import HostLink
+from boards.link.packets import BYTE
+from boards.link.protocol import Link
+from boards.link.uart import UartReceiver, UartTransmitter
+from boards.memory.boot import Boot
 from hw.emit.verilog import TOP
 
 FLASH = {"cs_n": Out(1, init=1), "sck": Out(1), "copi": Out(1), "cipo": In(1)}
@@ -37,7 +37,7 @@ class Shell(wiring.Component):
     rx : In; tx : Out
         The UART.
     flash_* : Out and In
-        Pins of the SPI flash (boards.boot.Boot), where there is one.
+        Pins of the SPI flash (boards.memory.boot.Boot), where there is one.
     """
 
     def __init__(

@@ -147,7 +147,7 @@ def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
     Each has a row a frame: the results, the last recurrent layer's state as its neurons keep it
     (h of a GRU, c of an LSTM), and how many of each layer's x and h fired.
     """
-    from golden.cost import delta_cost, dense_cost, occupancy
+    from golden.predict.inference import delta_cost, dense_cost, occupancy
 
     require_distinct({"-o": output}, {"MODEL": model, "FRAMES": frames})
     require_writable(output)
@@ -200,7 +200,7 @@ def generate(
 
     Also weights.bin, where the target's weights are not in the Verilog but must be loaded.
     """
-    from boards.targets import find_target
+    from boards.family.targets import find_target
     from hw.emit.verilog import emit
 
     chosen = find_target(target)
@@ -248,7 +248,7 @@ def simulate(
     as_json: bool,
 ) -> None:
     """Runs the RTL on FRAMES and holds it against the golden model, bit by bit."""
-    from boards.targets import find_target
+    from boards.family.targets import find_target
     from hw.emit.verilog import emit
 
     with extra("sim"):
@@ -392,7 +392,7 @@ def import_(
     require_distinct({"-o": output}, {"FILE": file, "--calibration": calibration})
     require_writable(output)
     with extra("import"):
-        from train.conversion import convert, load_calibration
+        from train.convert.conversion import convert, load_calibration
         from train.importers import read_network
         from train.importers.suspicion import source_of
 
@@ -448,7 +448,7 @@ DATA = click.option(
     show_default=True,
     help="What training knows of deltas: plain, rounded, noisy, delta or sparse; or from scratch: "
     "scratch, or dense beside it.",
-    shell_complete=names_in("train.methods", "METHODS"),
+    shell_complete=names_in("train.course.methods", "METHODS"),
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @DATA
@@ -462,7 +462,7 @@ def train(
     """
     with extra("train"):
         _recordings(data)
-        from train.pipeline import train_task
+        from train.course.pipeline import train_task
         from train.tasks import find_task
 
         wanted = find_task(task)
@@ -539,7 +539,7 @@ def results(
 
 def _recordings(data: Path | None) -> None:
     """Tells the loaders where recordings lie, unless the environment does."""
-    from train.places import VARIABLE
+    from train.data.places import VARIABLE
 
     if data is not None:
         os.environ[VARIABLE] = str(data)

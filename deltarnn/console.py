@@ -66,7 +66,7 @@ TARGET = click.option(
     default="generic",
     show_default=True,
     help="What the core is made of: generic, up5k or ecp5.",
-    shell_complete=names_in("boards.targets", "TARGETS"),
+    shell_complete=names_in("boards.family.targets", "TARGETS"),
 )
 SIMULATOR = click.option(
     "--simulator",

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from boards.chip import RESOURCES, UP5K
-from boards.ice40 import UP5K as UP5K_TARGET
-from boards.synthesis import synthesise
+from boards.family.chip import RESOURCES, UP5K
+from boards.family.ice40 import UP5K as UP5K_TARGET
+from boards.flow.synthesis import synthesise
 from deltarnn.console import fitting_lanes
-from golden.cost import delta_cost, dense_cost, occupancy
 from golden.fixed import Integers
 from golden.model import Model, load_model
 from golden.parameters import CoreParameters
+from golden.predict.inference import delta_cost, dense_cost, occupancy
 from hw.emit.verilog import emit
 from sim.simulate import simulate
 from sim.simulators import find_simulator

@@ -75,8 +75,8 @@ def build(
     """Builds a bitstream for a board, and says what it takes and how fast it is."""
     with extra("boards"):
         from boards.board import find_board
-        from boards.build import build as run
-        from boards.chip import RESOURCES
+        from boards.family.chip import RESOURCES
+        from boards.flow.build import build as run
 
     chosen = find_board(board)
     loaded = load_model(model)
@@ -117,7 +117,7 @@ def flash(model: Path, board: str, folder: Path | None, dry_run: bool) -> None:
     """Writes what `build` made to the board: bitstream, and weights where they lie in its flash."""
     with extra("boards"):
         from boards.board import find_board
-        from boards.flash import perform, steps
+        from boards.flow.flash import perform, steps
 
     place = folder or _default_folder(model, board)
     for command in steps(load_model(model), find_board(board), place):
@@ -167,11 +167,11 @@ def run(
     """Streams FRAMES through a board: an int8 .npy file, or - for lines of numbers."""
     with extra("boards"):
         from boards.board import find_board
-        from boards.host import PATIENCE, Host, require_baud
-        from boards.protocol import Link
-        from boards.stream import pieces, prepare
-        from boards.stream import run as stream
-        from boards.targets import find_target
+        from boards.family.targets import find_target
+        from boards.host.session import PATIENCE, Host, require_baud
+        from boards.host.stream import pieces, prepare
+        from boards.host.stream import run as stream
+        from boards.link.protocol import Link
 
     if (port is None) == (not simulated_board):
         raise refusal("port", "both" if port else "neither", "--port TTY or --simulated-board")
@@ -289,9 +289,9 @@ def _simulated(
         yield port
         return
     with extra("sim"):
-        from sim.board import build_board, running
-    from boards.design import TOP, design
-    from boards.targets import find_target
+        from sim.fast.board import build_board, running
+    from boards.family.targets import find_target
+    from boards.flow.design import TOP, design
     from hw.emit.verilog import emit
 
     choice = find_target(board.target)

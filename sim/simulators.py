@@ -1,8 +1,8 @@
 """The simulators by name."""
 
 from golden.errors import refusal
-from sim.cocotb_simulators import Icarus, Verilator
-from sim.harness import Harness
+from sim.cocotb.simulators import Icarus, Verilator
+from sim.fast.harness import Harness
 from sim.simulator import Simulator
 
 # The judges: all with the same bench and cocotbext-axi on the buses.

@@ -1,6 +1,6 @@
 """cocotb benches of a whole board: its UART at cocotbext-uart, its flash cocotbext-qspi's model.
 
-The host here is boards.protocol over a line that a bench may damage. What a bench is to do comes as
+The host here is boards.link.protocol over a line that a bench may damage. What a bench is to do comes as
 JSON and arrays in the folder DELTARNN_JOB; what it found goes there.
 """
 
@@ -17,7 +17,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Timer
 from cocotbext.uart import UartSink, UartSource
 
-from boards.protocol import Command, Decoder, Flag, Packet, Status
+from boards.link.protocol import Command, Decoder, Flag, Packet, Status
 from tests.damages import image_damages, line_damages
 
 PERIOD = 20  # ns

@@ -9,8 +9,8 @@ import zlib
 import numpy as np
 import serial
 
-from boards.host import TRIES, Host
-from boards.protocol import ESCAPE, FLAG, Command, Decoder, Flag, Packet, Status, escaped
+from boards.host.session import TRIES, Host
+from boards.link.protocol import ESCAPE, FLAG, Command, Decoder, Flag, Packet, Status, escaped
 from golden.network import DeltaNetwork
 from hw.bus.registers import (
     LANES,

@@ -10,7 +10,7 @@ import numpy as np
 from cocotb_tools.runner import get_results
 
 from sim.build import built, cache_folder
-from sim.cocotb_simulators import Icarus, Verilator, working_environment
+from sim.cocotb.simulators import Icarus, Verilator, working_environment
 from sim.verilator import ARGUMENTS
 
 ADDRESS = 0x20000

@@ -1,6 +1,6 @@
 """What may happen to bytes on their way, at random."""
 
-from boards.boot import header
+from boards.memory.boot import header
 
 HEADER = len(header(bytes(8), 0))
 

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from boards.chip import UP5K
-from boards.place import DoesNotFitError, Hop, Placement
-from boards.synthesis import COMPONENTS, Netlist
+from boards.family.chip import UP5K
+from boards.flow.place import DoesNotFitError, Hop, Placement
+from boards.flow.synthesis import COMPONENTS, Netlist
 from deltarnn.bench import area, clock, growth, kinds, timeline
 from deltarnn.bench.benches import BENCHES, chosen, measure
 from deltarnn.bench.context import Bench, Context

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from boards.design import TOP, design
-from boards.protocol import Flag
-from boards.targets import TARGETS
+from boards.family.targets import TARGETS
+from boards.flow.design import TOP, design
+from boards.link.protocol import Flag
 from deltarnn.demo import held_out
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters

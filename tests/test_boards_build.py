@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from boards.board import BOARDS, find_board
-from boards.build import build, netlist
-from boards.place import DoesNotFitError
-from boards.pll import Ecp5Pll, Ice40Pll
+from boards.family.pll import Ecp5Pll, Ice40Pll
+from boards.flow.build import build, netlist
+from boards.flow.place import DoesNotFitError
 from deltarnn.demo import held_out
 from golden.model import save_model
 from tests.networks import random_model

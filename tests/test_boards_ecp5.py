@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from boards.ecp5 import EBR_BITS, EBR_SHAPES, ebr_lists
-from boards.registers import absorb_output_registers
-from boards.tool import YOSYS
+from boards.family.ecp5 import EBR_BITS, EBR_SHAPES, ebr_lists
+from boards.family.output_registers import absorb_output_registers
+from boards.flow.tool import YOSYS
 from tests.slow import every
 
 _ROM = """\

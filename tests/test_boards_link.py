@@ -1,4 +1,4 @@
-"""The host link's parts, each against boards.protocol."""
+"""The host link's parts, each against boards.link.protocol."""
 
 import random
 
@@ -6,10 +6,10 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 
-from boards.boot import Boot, image
-from boards.packets import PacketReceiver, PacketSender
-from boards.protocol import ESCAPE, FLAG, Decoder, Packet, line_bytes
-from boards.uart import UartReceiver, UartTransmitter
+from boards.link.packets import PacketReceiver, PacketSender
+from boards.link.protocol import ESCAPE, FLAG, Decoder, Packet, line_bytes
+from boards.link.uart import UartReceiver, UartTransmitter
+from boards.memory.boot import Boot, image
 from tests.bench import run_bench
 
 DEPTH = 64

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from boards.board import BOARDS
-from boards.build import netlist
-from boards.cells import Cells
-from boards.design import design
-from boards.protocol import Flag
-from boards.targets import TARGETS
+from boards.family.cells import Cells
+from boards.family.targets import TARGETS
+from boards.flow.build import netlist
+from boards.flow.design import design
+from boards.link.protocol import Flag
 from deltarnn.demo import held_out
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from boards.host import LinkError
-from boards.protocol import Command, Link, Packet, Status
-from boards.stream import pieces, prepare, run
+from boards.host.session import LinkError
+from boards.host.stream import pieces, prepare, run
+from boards.link.protocol import Command, Link, Packet, Status
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
 from tests.board_peers import Board, Clock, Port, TimedHost, hostile
@@ -26,7 +26,7 @@ PER_TEST = 13
 def results(link, port, size, monkeypatch):
     """What a session through ``port`` gives for FRAMES, ``size`` in a request."""
     TimedHost.clock = port.clock
-    monkeypatch.setattr("boards.host.time", port.clock)
+    monkeypatch.setattr("boards.host.session.time", port.clock)
     monkeypatch.setattr("serial.serial_for_url", port.opened)
     with TimedHost("/dev/peer", link, patience=PATIENCE) as host:
         prepare(host, MODEL)

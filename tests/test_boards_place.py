@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-import boards.ice40
-from boards.chip import ECP5, UP5K
-from boards.place import DoesNotFitError, overfull, place, placement_of
-from boards.synthesis import Netlist, count, synthesise
-from boards.tool import NEXTPNR_ICE40
+import boards.family.ice40
+from boards.family.chip import ECP5, UP5K
+from boards.flow.place import DoesNotFitError, overfull, place, placement_of
+from boards.flow.synthesis import Netlist, count, synthesise
+from boards.flow.tool import NEXTPNR_ICE40
 from golden.parameters import CoreParameters
 from hw.emit.verilog import emit
 from tests.networks import random_model
@@ -81,7 +81,7 @@ Info: \t        ICESTORM_DSP:      10/      8   125%
 @pytest.fixture(scope="module")
 def netlist():
     core = CoreParameters(MODEL.parameters, 2)
-    return synthesise(emit(core, MODEL, boards.ice40.UP5K), UP5K)
+    return synthesise(emit(core, MODEL, boards.family.ice40.UP5K), UP5K)
 
 
 def test_a_small_core_is_placed_on_a_up5k(netlist):

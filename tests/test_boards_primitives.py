@@ -6,8 +6,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
-from boards.ice40 import Mac16Lane, SpramWeights
-from boards.targets import TARGETS
+from boards.family.ice40 import Mac16Lane, SpramWeights
+from boards.family.targets import TARGETS
 from tests.verilog import run_verilog, signed
 
 

@@ -17,20 +17,20 @@ import numpy as np
 import pytest
 
 from boards.board import BOARDS
-from boards.boot import image
-from boards.build import build
-from boards.design import TOP, design
-from boards.host import Host, LinkError
-from boards.protocol import FIRST, Command, Flag, Link, Packet
-from boards.stream import pieces, prepare, run
-from boards.targets import TARGETS
+from boards.family.targets import TARGETS
+from boards.flow.build import build
+from boards.flow.design import TOP, design
+from boards.host.session import Host, LinkError
+from boards.host.stream import pieces, prepare, run
+from boards.link.protocol import FIRST, Command, Flag, Link, Packet
+from boards.memory.boot import image
 from deltarnn.demo import held_out
 from golden.model import save_model
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
 from hw.bus.registers import STATUS, STATUS_LOAD_BROKEN, register_map
 from hw.emit.verilog import emit
-from sim.board import build_board, running
+from sim.fast.board import build_board, running
 from sim.verilator import verilator_environment
 from tests.damages import image_damages
 from tests.networks import random_frames, random_model
@@ -333,7 +333,7 @@ while :; do sleep 0.1; done
 def test_a_simulated_board_that_hangs_is_gone_afterwards_and_so_is_its_folder(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("sim.board.ENDING", 0.1)
+    monkeypatch.setattr("sim.fast.board.ENDING", 0.1)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     stubborn, noted = tmp_path / "stubborn", tmp_path / "number"
     stubborn.write_text(STUBBORN.format(noted))
@@ -351,7 +351,7 @@ def test_a_simulated_board_that_hangs_is_gone_afterwards_and_so_is_its_folder(
 INTERRUPTED = """
 import signal, sys, time
 from pathlib import Path
-from sim.board import running
+from sim.fast.board import running
 def stop(*_):
     raise KeyboardInterrupt
 for number in (signal.SIGTERM, signal.SIGHUP):

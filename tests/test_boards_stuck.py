@@ -4,8 +4,8 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
-from boards.link import HostLink
-from boards.protocol import Command, Decoder, Link, Packet, Status
+from boards.link.host_link import HostLink
+from boards.link.protocol import Command, Decoder, Link, Packet, Status
 from golden.parameters import CoreParameters
 from hw.bus.registers import STATUS, STATUS_ACTIVE
 from tests.bench import run_bench

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-import boards.ecp5
-import boards.ice40
-from boards.chip import ECP5, UP5K, Chip
-from boards.memories import apart
-from boards.synthesis import COMPONENTS, component, count, synthesise
-from boards.tool import YOSYS, ToolError
-from boards.wrapper import stub, used, wrapper
+import boards.family.ecp5
+import boards.family.ice40
+from boards.family.chip import ECP5, UP5K, Chip
+from boards.flow.memories import apart
+from boards.flow.synthesis import COMPONENTS, component, count, synthesise
+from boards.flow.tool import YOSYS, ToolError
+from boards.flow.wrapper import stub, used, wrapper
 from golden.parameters import CoreParameters
 from hw.emit.verilog import TOP, emit
 from tests.networks import random_model
@@ -26,12 +26,12 @@ def emitted(target):
 
 @pytest.fixture(scope="module")
 def up5k():
-    return synthesise(emitted(boards.ice40.UP5K), UP5K)
+    return synthesise(emitted(boards.family.ice40.UP5K), UP5K)
 
 
 @pytest.fixture(scope="module")
 def ecp5():
-    return synthesise(emitted(boards.ecp5.ECP5), ECP5)
+    return synthesise(emitted(boards.family.ecp5.ECP5), ECP5)
 
 
 @pytest.fixture(scope="module", params=["up5k", "ecp5"])
@@ -72,7 +72,7 @@ def test_components_add_up_to_the_whole(netlist):
 
 
 def test_the_wrapper_costs_what_it_says_and_nothing_is_counted_twice(netlist):
-    target = boards.ice40.UP5K if netlist.chip is UP5K else boards.ecp5.ECP5
+    target = boards.family.ice40.UP5K if netlist.chip is UP5K else boards.family.ecp5.ECP5
     ports = used(emitted(target).manifest["ports"])
     inputs = sum(p["width"] for p in ports if p["direction"] == "in") - 1  # the clock
     outputs = sum(p["width"] for p in ports if p["direction"] == "out")
@@ -82,7 +82,7 @@ def test_the_wrapper_costs_what_it_says_and_nothing_is_counted_twice(netlist):
 
 
 def test_the_wrapper_connects_every_port_but_the_monitors():
-    ports = emitted(boards.ice40.UP5K).manifest["ports"]
+    ports = emitted(boards.family.ice40.UP5K).manifest["ports"]
     text = wrapper(TOP, ports)
     for port in ports:
         monitor = port["name"].startswith("monitor_")
@@ -121,7 +121,7 @@ def test_cells_belong_to_the_component_whose_name_they_have(cell, part):
 
 
 def test_contents_in_files_are_the_same_contents():
-    text = emitted(boards.ecp5.ECP5).verilog
+    text = emitted(boards.family.ecp5.ECP5).verilog
     short, files = apart(text)
     assert len(files) == text.count("initial begin\n") > 4
     assert "initial begin\n" not in short
@@ -149,7 +149,7 @@ def test_any_family_can_be_counted():
 
 
 def test_yosys_that_fails_says_so():
-    broken = replace(emitted(boards.ecp5.ECP5), verilog="module broken(")
+    broken = replace(emitted(boards.family.ecp5.ECP5), verilog="module broken(")
     with pytest.raises(ToolError, match=r"yosys failed: .*syntax error"):
         synthesise(broken, ECP5)
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from golden.bptt import (
+from golden.learn.bptt import (
     Gradient,
     Layer,
     Projection,
@@ -14,10 +14,10 @@ from golden.bptt import (
     linear_layer,
     sent,
 )
-from golden.bptt_cost import dense_cost, sparse_cost
-from golden.bptt_gru import gru_layer
-from golden.bptt_lstm import lstm_layer
-from golden.columns import Events, add_weight_gradient, encode, encoder_errors, error_product
+from golden.learn.columns import Events, add_weight_gradient, encode, encoder_errors, error_product
+from golden.learn.gru import gru_layer
+from golden.learn.lstm import lstm_layer
+from golden.predict.learning import dense_cost, sparse_cost
 
 MAKERS = {"gru": (3, 4, gru_layer), "lstm": (4, 4, lstm_layer)}
 THETAS = {"zero": (0.0, 0.0), "some": (0.4, 0.06), "input only": (0.7, 0.0), "nothing": (9.0, 9.0)}

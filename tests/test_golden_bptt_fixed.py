@@ -5,14 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from golden.bptt import backward, forward, linear_layer
-from golden.bptt_fixed import Masters, Trainee, TrainingFormats
-from golden.bptt_gru import gru_layer
-from golden.bptt_lstm import lstm_layer
 from golden.fixed import Q
 from golden.formats import Formats
+from golden.learn.bptt import backward, forward, linear_layer
+from golden.learn.fixed_point import Masters, Trainee, TrainingFormats
+from golden.learn.gru import gru_layer
+from golden.learn.lstm import lstm_layer
+from golden.learn.noise import PERIOD, Nearest, Stochastic, states
 from golden.network import DeltaNetwork
-from golden.noise import PERIOD, Nearest, Stochastic, states
 from golden.parameters import LayerParameters
 from tests.networks import random_model
 
@@ -51,7 +51,7 @@ def random_trainee(kind, sizes, outputs, formats, training, thetas=(0, 0), seed=
 
 
 def in_real_numbers(trainee: Trainee):
-    """The same network for golden.bptt."""
+    """The same network for golden.learn.bptt."""
     lsb, step = 2.0**-trainee.formats.activation.f, 2.0**-trainee.training.master.f
     make = {"gru": gru_layer, "lstm": lstm_layer}
     network = []

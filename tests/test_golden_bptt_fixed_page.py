@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from golden.bptt_fixed import Masters, Trainee, TrainingFormats
 from golden.fixed import Q
 from golden.formats import Formats
+from golden.learn.fixed_point import Masters, Trainee, TrainingFormats
 from golden.parameters import LayerParameters
 from golden.tables import sigmoid_table, tanh_table
 from tests.page import page_rshift, page_sat

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from golden.cost import delta_cost, dense_cost, occupancy
 from golden.network import DeltaNetwork, Trace
+from golden.predict.inference import delta_cost, dense_cost, occupancy
 from tests.networks import random_frames, random_model
 
 # Two inputs, three units, two results: 3 * 3 * (2 + 3) + 2 * 3 = 51 weights.

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from golden.bptt_fixed import TrainingFormats
 from golden.fixed import Q
 from golden.formats import Formats
+from golden.learn.fixed_point import TrainingFormats
 from golden.parameters import CoreParameters, LayerParameters, NetworkParameters
-from golden.training_core import TrainingCore, Work
+from golden.predict.learning_core import TrainingCore, Work
 
 # Two lanes. The GRU layer 2 -> 3 has 2 blocks of units, so 3 * 2 row blocks an event; the read-out
 # 3 -> 2 has one.

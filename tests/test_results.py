@@ -21,11 +21,11 @@ from deltarnn.results.studies import (
 )
 from deltarnn.results.tables import TABLES
 from sim.simulators import find_simulator
-from train.fit import FitParameters
-from train.goals import OneClass
-from train.increments import Increments
-from train.methods import LADDER, SCRATCH
-from train.recipe import Task
+from train.course.fit import FitParameters
+from train.course.goals import OneClass
+from train.course.increments import Increments
+from train.course.methods import LADDER, SCRATCH
+from train.course.recipe import Task
 from train.tasks import TASKS, japanese_vowels
 
 

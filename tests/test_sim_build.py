@@ -11,9 +11,9 @@ import pytest
 
 from golden.parameters import CoreParameters
 from hw.emit.verilog import emit
-from sim import harness
 from sim.build import _reason, build, built, require_waves
-from sim.harness import Harness
+from sim.fast import harness
+from sim.fast.harness import Harness
 from sim.run import Job, play
 from sim.simulators import SIMULATORS
 from tests.networks import random_frames, random_model

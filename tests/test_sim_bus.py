@@ -6,9 +6,9 @@ Every bench runs on both simulators, and with every way the streams may behave.
 import numpy as np
 import pytest
 
-from golden.cost import delta_cost
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters
+from golden.predict.inference import delta_cost
 from hw.bus.registers import (
     CONTROL_CLEAR_COUNTERS,
     CONTROL_RESET_STATE,

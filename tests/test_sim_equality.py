@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from boards.targets import TARGETS, Choice
+from boards.family.targets import TARGETS, Choice
 from golden.fixed import Q
 from golden.formats import Formats
 from golden.network import DeltaNetwork

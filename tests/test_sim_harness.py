@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from boards.targets import TARGETS
+from boards.family.targets import TARGETS
 from golden.fixed import Q
 from golden.formats import Formats
 from golden.network import DeltaNetwork
@@ -15,7 +15,7 @@ from hw.bus.registers import STATUS_FRAME_SHORT, register_map
 from hw.emit.verilog import Emission, emit
 from sim.build import build
 from sim.compare import first_mismatch
-from sim.harness import Harness
+from sim.fast.harness import Harness
 from sim.run import Job, play, trace_of
 from sim.simulators import FASTEST, SIMULATORS, find_simulator
 from tests.networks import random_frames, random_model

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from boards.targets import TARGETS
+from boards.family.targets import TARGETS
 from golden.gru import GRUWeights
 from golden.model import Model
 from golden.network import DeltaNetwork, Trace
@@ -19,7 +19,7 @@ from hw.bus.registers import (
 from hw.emit.verilog import emit
 from sim.build import build
 from sim.compare import first_mismatch
-from sim.harness import Harness
+from sim.fast.harness import Harness
 from sim.run import Job, play, trace_of
 from sim.simulators import SIMULATORS
 from tests.networks import random_frames, random_model

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from boards.targets import TARGETS
-from sim.harness import Harness
+from boards.family.targets import TARGETS
+from sim.fast.harness import Harness
 from sim.simulators import SIMULATORS
 from tests.test_sim_equality import CONFIGURATIONS, equals_golden
 

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from deltarnn.bench import training  # noqa: E402
 from tests.test_bench import context, shown  # noqa: E402
-from train.bptt_timing import THETA_X, Setup, kept_bytes, measure, occupancy, stream  # noqa: E402
+from train.course.bptt_timing import THETA_X, Setup, kept_bytes, measure, occupancy, stream  # noqa: E402
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.75, 1.0])

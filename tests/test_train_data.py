@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from golden.fixed import Q
-from train.data import Sequences, load_recordings, save_recordings
+from train.data.recordings import Sequences, load_recordings, save_recordings
 
 
 def sequences(n: int = 12) -> Sequences:

@@ -9,11 +9,11 @@ torch = pytest.importorskip("torch")
 
 from golden.fixed import Q  # noqa: E402
 from golden.formats import Formats  # noqa: E402
-from train.data import Sequences  # noqa: E402
-from train.delta_rnn import DeltaRNN  # noqa: E402
-from train.fit import Fit, FitParameters, _batches, reproducible  # noqa: E402
-from train.float_rnn import FloatRNN  # noqa: E402
-from train.goals import FrameClasses, OneClass  # noqa: E402
+from train.course.fit import Fit, FitParameters, _batches, reproducible  # noqa: E402
+from train.course.goals import FrameClasses, OneClass  # noqa: E402
+from train.data.recordings import Sequences  # noqa: E402
+from train.nets.delta_rnn import DeltaRNN  # noqa: E402
+from train.nets.float_rnn import FloatRNN  # noqa: E402
 
 SHORT = FitParameters(epochs=6, batch=8, learning_rate=2e-2, sequence_noise=0.1, frame_noise=0.1)
 

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from train.goals import (  # noqa: E402
+from train.course.goals import (  # noqa: E402
     FrameClasses,
     OneClass,
     Transcript,

@@ -6,12 +6,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from deltarnn.bench import training_core  # noqa: E402
-from golden.bptt_fixed import TrainingFormats  # noqa: E402
 from golden.fixed import Q  # noqa: E402
-from golden.noise import Nearest  # noqa: E402
+from golden.learn.fixed_point import TrainingFormats  # noqa: E402
+from golden.learn.noise import Nearest  # noqa: E402
 from tests.test_bench import context, shown  # noqa: E402
-from train.data import Dataset, Sequences  # noqa: E402
-from train.integer_training import (  # noqa: E402
+from train.course.integer_training import (  # noqa: E402
     Course,
     InFloat,
     InIntegers,
@@ -20,6 +19,7 @@ from train.integer_training import (  # noqa: E402
     learn,
     padded,
 )
+from train.data.recordings import Dataset, Sequences  # noqa: E402
 
 # On the grid of these masters the float network is the integer one.
 FINE = TrainingFormats(error=Q(2, 20), gradient=Q(6, 17), slope=Q(1, 16), master=Q(2, 20))
@@ -111,7 +111,7 @@ def test_it_learns_and_says_how_well():
 def test_a_core_that_learns_is_measured_drawn_and_shown(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr("train.tasks.japanese_vowels.load", two_classes)
-    monkeypatch.setattr("train.integer_training.Course", lambda: SMALL)
+    monkeypatch.setattr("train.course.integer_training.Course", lambda: SMALL)
     report = training_core.run(
         context(), training_core.VARIANTS[:2], (1,), training_core.SHAPES[:1]
     )

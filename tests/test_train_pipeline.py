@@ -10,12 +10,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("aeon")
 
 from golden.model import load_model  # noqa: E402
-from train.data import load_recordings  # noqa: E402
-from train.goals import OneClass  # noqa: E402
-from train.methods import LADDER  # noqa: E402
-from train.pipeline import train_task  # noqa: E402
-from train.recipe import Task  # noqa: E402
-from train.score import score  # noqa: E402
+from train.course.goals import OneClass  # noqa: E402
+from train.course.methods import LADDER  # noqa: E402
+from train.course.pipeline import train_task  # noqa: E402
+from train.course.recipe import Task  # noqa: E402
+from train.course.score import score  # noqa: E402
+from train.data.recordings import load_recordings  # noqa: E402
 from train.tasks import TASKS, find_task, japanese_vowels  # noqa: E402
 
 
@@ -94,7 +94,7 @@ def test_an_interrupt_keeps_what_was_done(tmp_path, tiny, monkeypatch):
 
     whole = train_task(tiny, "delta", tmp_path / "whole.safetensors", 5, False)
     with monkeypatch.context() as patch:
-        patch.setattr("train.pipeline.Twin", interrupted)  # after the float network
+        patch.setattr("train.course.pipeline.Twin", interrupted)  # after the float network
         with pytest.raises(KeyboardInterrupt):
             train_task(tiny, "delta", path, 5, False)
     assert [p.name for p in tmp_path.glob("m.*")] == ["m.float.checkpoint"]
@@ -118,7 +118,7 @@ def test_every_recipe_is_one_that_can_be_run():
 
 
 def test_a_seed_decides_and_leaves_no_trace():
-    from train.fit import reproducible
+    from train.course.fit import reproducible
 
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     with reproducible(1):

@@ -11,16 +11,16 @@ from golden.fixed import Q  # noqa: E402
 from golden.formats import Formats  # noqa: E402
 from golden.model import load_model  # noqa: E402
 from tests.test_train_delta_rnn import KINDS, H, I, O, network, walks  # noqa: E402
-from train.data import Dataset, Sequences  # noqa: E402
-from train.delta_rnn import DeltaRNN  # noqa: E402
-from train.fit import FitParameters  # noqa: E402
-from train.goals import FirstClasses, OneClass  # noqa: E402
-from train.increments import Increments, train_in_increments  # noqa: E402
-from train.operations import Meter  # noqa: E402
-from train.pipeline import train_task  # noqa: E402
-from train.recipe import Recipe, Task  # noqa: E402
-from train.score import score  # noqa: E402
-from train.thresholds import Budget  # noqa: E402
+from train.course.fit import FitParameters  # noqa: E402
+from train.course.goals import FirstClasses, OneClass  # noqa: E402
+from train.course.increments import Increments, train_in_increments  # noqa: E402
+from train.course.operations import Meter  # noqa: E402
+from train.course.pipeline import train_task  # noqa: E402
+from train.course.recipe import Recipe, Task  # noqa: E402
+from train.course.score import score  # noqa: E402
+from train.course.thresholds import Budget  # noqa: E402
+from train.data.recordings import Dataset, Sequences  # noqa: E402
+from train.nets.delta_rnn import DeltaRNN  # noqa: E402
 
 CLASSES = 5
 

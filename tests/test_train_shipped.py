@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from golden.model import load_model
-from train.data import load_recordings
-from train.goals import OneClass
-from train.score import score
-from train.thresholds import thresholds, with_thresholds
+from train.course.goals import OneClass
+from train.course.score import score
+from train.course.thresholds import thresholds, with_thresholds
+from train.data.recordings import load_recordings
 
 MODELS = Path(__file__).parents[1] / "models"
 

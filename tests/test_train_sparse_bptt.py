@@ -5,12 +5,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from golden.bptt import layer_backward, layer_forward  # noqa: E402
-from golden.bptt_gru import gru_layer  # noqa: E402
-from golden.bptt_lstm import lstm_layer  # noqa: E402
-from train.cells import GRU, LSTM  # noqa: E402
-from train.dense_bptt import dense_layer  # noqa: E402
-from train.sparse_bptt import sparse_layer  # noqa: E402
+from golden.learn.bptt import layer_backward, layer_forward  # noqa: E402
+from golden.learn.gru import gru_layer  # noqa: E402
+from golden.learn.lstm import lstm_layer  # noqa: E402
+from train.nets.cells import GRU, LSTM  # noqa: E402
+from train.nets.dense_bptt import dense_layer  # noqa: E402
+from train.nets.sparse_bptt import sparse_layer  # noqa: E402
 
 CELLS = {"gru": GRU, "lstm": LSTM}
 T, I, H = 30, 5, 7  # noqa: E741

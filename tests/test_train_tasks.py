@@ -10,8 +10,8 @@ import pytest
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("torch")
 
-from train.audio import RATE  # noqa: E402
-from train.places import VARIABLE  # noqa: E402
+from train.data.audio import RATE  # noqa: E402
+from train.data.places import VARIABLE  # noqa: E402
 from train.tasks import (  # noqa: E402
     comma2k19,
     command_words,

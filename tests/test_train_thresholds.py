@@ -8,12 +8,12 @@ pytest.importorskip("torch")
 from golden.formats import Formats
 from golden.network import run_sequences
 from tests.networks import random_frames, random_model
-from train.data import Sequences
-from train.formats import Candidate, cheapest
-from train.goals import OneClass
-from train.score import Score, score
-from train.thresholds import descend, thresholds, with_thresholds
-from train.twin import Twin
+from train.course.formats import Candidate, cheapest
+from train.course.goals import OneClass
+from train.course.score import Score, score
+from train.course.thresholds import descend, thresholds, with_thresholds
+from train.course.twin import Twin
+from train.data.recordings import Sequences
 
 TOP = Formats().activation.max
 

@@ -8,8 +8,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from boards.place import DoesNotFitError, Placement
-from boards.tool import ToolError
+from boards.flow.place import DoesNotFitError, Placement
+from boards.flow.tool import ToolError
 from deltarnn.bench.context import Bench, Context, figure
 from deltarnn.bench.workshop import SUBJECTS, Subject
 

@@ -9,9 +9,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from boards.place import DoesNotFitError
-from boards.synthesis import synthesise
-from boards.tool import ToolError
+from boards.flow.place import DoesNotFitError
+from boards.flow.synthesis import synthesise
+from boards.flow.tool import ToolError
 from deltarnn.bench.context import Bench, Context, figure
 from deltarnn.bench.workshop import Subject, on_ecp5
 from golden.formats import WEIGHT

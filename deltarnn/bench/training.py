@@ -23,8 +23,8 @@ def run(
     repetitions: int = REPETITIONS,
     frames: int = FRAMES,
 ) -> dict[str, Any]:
-    """Times every cell, size and sparsity (train.bptt_timing)."""
-    from train.bptt_timing import Setup, measure
+    """Times every cell, size and sparsity (train.course.bptt_timing)."""
+    from train.course.bptt_timing import Setup, measure
 
     setups = [Setup(kind, units, frames) for kind in KINDS for units in sizes]
     work = context.track("training", setups, lambda setup: f"{setup.kind} of {setup.units}")

@@ -10,12 +10,12 @@ import numpy as np
 from rich.table import Table
 
 from deltarnn.bench.context import Bench, Context, figure
-from golden.bptt_fixed import TrainingFormats
 from golden.fixed import Q
 from golden.formats import Formats
-from golden.noise import Nearest, Stochastic
+from golden.learn.fixed_point import TrainingFormats
+from golden.learn.noise import Nearest, Stochastic
 from golden.parameters import CoreParameters, LayerParameters, NetworkParameters
-from golden.training_core import Cycles, TrainingCore, Work
+from golden.predict.learning_core import Cycles, TrainingCore, Work
 
 SEEDS = (1, 2, 3)
 SPARSITIES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -116,7 +116,7 @@ def run(
     shapes: Sequence[Shape] = SHAPES,
 ) -> dict[str, Any]:
     """Learns Japanese Vowels in every variant and seed, and counts cycles and memory."""
-    from train.integer_training import Course, InFloat, InIntegers, learn
+    from train.course.integer_training import Course, InFloat, InIntegers, learn
     from train.tasks.japanese_vowels import load
 
     data, course, learned = load(), Course(), []
@@ -155,7 +155,7 @@ def _named(training: TrainingFormats | None) -> dict[str, str] | None:
 
 def _taken(found: Sequence[Any]) -> dict[str, Any]:
     """Cycles a test sequence would take to learn from, of what learned in integers."""
-    from train.integer_training import InIntegers
+    from train.course.integer_training import InIntegers
 
     works = [
         work

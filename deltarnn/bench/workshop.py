@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-import boards.chip
-import boards.ecp5
-import boards.ice40
-from boards.chip import Chip
-from boards.place import Placement, place
-from boards.synthesis import Netlist, synthesise
+import boards.family.chip
+import boards.family.ecp5
+import boards.family.ice40
+from boards.family.chip import Chip
+from boards.flow.place import Placement, place
+from boards.flow.synthesis import Netlist, synthesise
 from hw.emit.verilog import emit
 from hw.target import Target
 from sim.sweep import Shape
@@ -22,7 +22,7 @@ class Subject:
     clocks
         MHz, rising: what is wanted. The last one is what nextpnr is asked for.
     limits
-        What it may take, at most: resources of boards.chip.RESOURCES, or ``logic`` for nextpnr's
+        What it may take, at most: resources of boards.family.chip.RESOURCES, or ``logic`` for nextpnr's
         logic cells.
     """
 
@@ -39,11 +39,13 @@ class Subject:
 
 def on_up5k(shape: Shape) -> Subject:
     limits = {"logic": 3200, "dsp": 8, "spram": 4, "bram": 24}
-    return Subject(shape, boards.ice40.UP5K, boards.chip.UP5K, (48.0,), limits)
+    return Subject(shape, boards.family.ice40.UP5K, boards.family.chip.UP5K, (48.0,), limits)
 
 
 def on_ecp5(shape: Shape, limits: dict[str, int] | None = None) -> Subject:
-    return Subject(shape, boards.ecp5.ECP5, boards.chip.ECP5, (125.0, 150.0), limits or {})
+    return Subject(
+        shape, boards.family.ecp5.ECP5, boards.family.chip.ECP5, (125.0, 150.0), limits or {}
+    )
 
 
 SUBJECTS = (
@@ -61,7 +63,7 @@ class Workshop:
         self._placements: dict[tuple[Subject, int, int], Placement] = {}
 
     def netlist(self, subject: Subject, model_seed: int) -> Netlist:
-        """Raises as boards.synthesis.synthesise does."""
+        """Raises as boards.flow.synthesis.synthesise does."""
         key = subject, model_seed
         if key not in self._netlists:
             model = subject.shape.model(model_seed)
@@ -70,7 +72,7 @@ class Workshop:
         return self._netlists[key]
 
     def placement(self, subject: Subject, model_seed: int, seed: int) -> Placement:
-        """With nextpnr's own ``seed``. Raises as boards.place.place does."""
+        """With nextpnr's own ``seed``. Raises as boards.flow.place.place does."""
         key = subject, model_seed, seed
         if key not in self._placements:
             netlist = self.netlist(subject, model_seed)

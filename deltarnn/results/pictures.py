@@ -11,8 +11,8 @@ from golden.files import written_aside
 from golden.fixed import Q
 from golden.model import load_model
 from golden.network import run_sequences
-from train.data import load_recordings
-from train.writing import frames_path
+from train.course.writing import frames_path
+from train.data.recordings import load_recordings
 
 COLOURS = {
     "plain": "tab:grey",

@@ -12,9 +12,9 @@ from golden.model import Model, load_model
 from golden.parameters import CoreParameters
 from sim.simulate import simulate
 from sim.simulator import Simulator
-from train.data import load_recordings
-from train.goals import Value
-from train.writing import frames_path
+from train.course.goals import Value
+from train.course.writing import frames_path
+from train.data.recordings import load_recordings
 
 LANES, ACTIVATIONS = 8, 2  # of the cores that are simulated
 SIMULATED_FRAMES = 4000  # of the held-out recordings, about

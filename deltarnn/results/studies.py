@@ -7,12 +7,12 @@ from pathlib import Path
 from golden.errors import refusal
 from golden.files import make_folder
 from golden.model import Model, load_model
-from train.data import Dataset
-from train.increments import train_in_increments
-from train.methods import LADDER, SCRATCH
-from train.pipeline import checkpoint_path, finish, pretrain
-from train.recipe import Task
-from train.scratch import train_from_scratch
+from train.course.increments import train_in_increments
+from train.course.methods import LADDER, SCRATCH
+from train.course.pipeline import checkpoint_path, finish, pretrain
+from train.course.recipe import Task
+from train.course.scratch import train_from_scratch
+from train.data.recordings import Dataset
 from train.tasks import TASKS, find_task
 from train.tasks.command_words import INCREMENTS
 from train.tasks.digits import SPEAKERS, unseen
@@ -73,7 +73,7 @@ class Study:
 
 
 class ScratchStudy(Study):
-    """One task from scratch (train/scratch.py), dense and as a delta network."""
+    """One task from scratch (train/course/scratch.py), dense and as a delta network."""
 
     def _train(
         self,
@@ -92,7 +92,7 @@ class ScratchStudy(Study):
 
 
 class IncrementalStudy(Study):
-    """Command words learned a few at a time (train/increments.py)."""
+    """Command words learned a few at a time (train/course/increments.py)."""
 
     def _train(
         self,

@@ -14,7 +14,15 @@ import h5py
 import numpy as np
 
 from golden.errors import refusal
-from train.data import Floats
+from train.convert.network import (
+    FloatGRU,
+    FloatLinear,
+    FloatLSTM,
+    FloatNetwork,
+    FloatRecurrent,
+    gates_in_order,
+)
+from train.data.recordings import Floats
 from train.importers.suspicion import (
     LAYERS,
     VALUES,
@@ -24,14 +32,6 @@ from train.importers.suspicion import (
     quoted,
     shape_of,
     shown,
-)
-from train.network import (
-    FloatGRU,
-    FloatLinear,
-    FloatLSTM,
-    FloatNetwork,
-    FloatRecurrent,
-    gates_in_order,
 )
 
 # What changes no value when a network is used.

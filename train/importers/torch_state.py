@@ -10,7 +10,8 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 
 from golden.errors import refusal
-from train.data import Floats
+from train.convert.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork, FloatRecurrent
+from train.data.recordings import Floats
 from train.importers.suspicion import (
     LAYERS,
     VALUES,
@@ -22,7 +23,6 @@ from train.importers.suspicion import (
     shape_of,
     shown,
 )
-from train.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork, FloatRecurrent
 
 _CELL = re.compile(r"(.*?)(weight|bias)_(ih|hh|hr)_l([0-9]{1,3})(_reverse)?", re.DOTALL)
 _KINDS: dict[int, type[FloatRecurrent]] = {3: FloatGRU, 4: FloatLSTM}  # by the gates there are

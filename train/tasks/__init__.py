@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from golden.errors import refusal
-from train.recipe import Task
+from train.course.recipe import Task
 
 TASKS = (
     "japanese_vowels",

@@ -14,13 +14,13 @@ import numpy as np
 from golden.errors import refusal
 from golden.fixed import Q
 from golden.formats import Formats
-from train.data import Dataset, Floats, Sequences
-from train.fit import FitParameters
-from train.goals import Value
-from train.places import folder
-from train.recipe import Recipe, Task
+from train.course.fit import FitParameters
+from train.course.goals import Value
+from train.course.recipe import Recipe, Task
+from train.course.thresholds import Budget
+from train.data.places import folder
+from train.data.recordings import Dataset, Floats, Sequences
 from train.tasks.kitti import cuts, in_pieces
-from train.thresholds import Budget
 
 PARTS = {"train": (0.0, 0.48), "validation": (0.48, 0.6), "test": (0.7, 1.0)}
 SETTLING = 0.25  # seconds: time constant of the low pass on what the sensors say

@@ -20,14 +20,14 @@ from scipy.signal import resample_poly
 from golden.errors import refusal
 from golden.fixed import Q
 from golden.formats import Formats
-from train.audio import LogMel, levelled
-from train.data import Dataset, Sequences
-from train.fit import FitParameters
-from train.goals import OneClass
-from train.increments import Increments
-from train.places import folder
-from train.recipe import Recipe, Task
-from train.thresholds import Budget
+from train.course.fit import FitParameters
+from train.course.goals import OneClass
+from train.course.increments import Increments
+from train.course.recipe import Recipe, Task
+from train.course.thresholds import Budget
+from train.data.audio import LogMel, levelled
+from train.data.places import folder
+from train.data.recordings import Dataset, Sequences
 
 ARCHIVE = "keywords_tts_8k.npz"
 SOURCE = "command words by synthetic voices (espeak, festival, flite, hibari, kokoro, piper)"

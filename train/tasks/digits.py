@@ -10,13 +10,13 @@ from functools import partial
 import numpy as np
 
 from golden.errors import refusal
-from train.audio import LogMel, levelled, read_audio
-from train.data import Dataset, Floats, Sequences
-from train.fit import FitParameters
-from train.goals import OneClass
-from train.places import folder
-from train.recipe import Recipe, Task
-from train.thresholds import Budget
+from train.course.fit import FitParameters
+from train.course.goals import OneClass
+from train.course.recipe import Recipe, Task
+from train.course.thresholds import Budget
+from train.data.audio import LogMel, levelled, read_audio
+from train.data.places import folder
+from train.data.recordings import Dataset, Floats, Sequences
 
 SOURCE = "Free Spoken Digit Dataset (Z. Jackson and others)"
 LICENCE = "CC BY-SA 4.0"

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from golden.errors import refusal
-from train.data import Dataset, Floats, Sequences
-from train.fit import FitParameters
-from train.goals import FrameClasses
-from train.places import package
-from train.recipe import Recipe, Task
-from train.thresholds import Budget
+from train.course.fit import FitParameters
+from train.course.goals import FrameClasses
+from train.course.recipe import Recipe, Task
+from train.course.thresholds import Budget
+from train.data.places import package
+from train.data.recordings import Dataset, Floats, Sequences
 
 REQUIREMENT = "seglearn==1.2.5"
 WHEEL = "seglearn-1.2.5-py3-none-any.whl"

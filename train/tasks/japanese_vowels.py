@@ -11,11 +11,11 @@ import numpy as np
 
 from golden.fixed import Q
 from golden.formats import Formats
-from train.data import Dataset, Sequences
-from train.fit import FitParameters
-from train.goals import OneClass
-from train.recipe import Recipe, Task
-from train.thresholds import Budget
+from train.course.fit import FitParameters
+from train.course.goals import OneClass
+from train.course.recipe import Recipe, Task
+from train.course.thresholds import Budget
+from train.data.recordings import Dataset, Sequences
 
 NAME = "japanese_vowels"
 LABELS = tuple(f"speaker {n}" for n in range(1, 10))

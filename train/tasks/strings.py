@@ -7,11 +7,12 @@ is drawn once for all, from takes of the part in hand: no recording is in two pa
 
 import numpy as np
 
-from train.audio import RATE
-from train.data import Dataset, Floats, Sequences
-from train.fit import FitParameters
-from train.goals import Transcript
-from train.recipe import Recipe, Task
+from train.course.fit import FitParameters
+from train.course.goals import Transcript
+from train.course.recipe import Recipe, Task
+from train.course.thresholds import Budget
+from train.data.audio import RATE
+from train.data.recordings import Dataset, Floats, Sequences
 from train.tasks.digits import (
     FRONT_END,
     LABELS,
@@ -23,7 +24,6 @@ from train.tasks.digits import (
     by_speaker,
     recordings,
 )
-from train.thresholds import Budget
 
 DIGITS = range(3, 8)  # of a string
 PAUSE = (0.1, 0.4)  # seconds

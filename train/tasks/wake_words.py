@@ -10,14 +10,14 @@ that they last as long as a keyword, of speakers that only one part has, and his
 import numpy as np
 
 from golden.errors import refusal
-from train.audio import RATE, LogMel, levelled, read_audio
-from train.data import Dataset, Floats, Sequences
-from train.fit import FitParameters
-from train.goals import OneClass
-from train.places import folder
-from train.recipe import Recipe, Task
+from train.course.fit import FitParameters
+from train.course.goals import OneClass
+from train.course.recipe import Recipe, Task
+from train.course.thresholds import Budget
+from train.data.audio import RATE, LogMel, levelled, read_audio
+from train.data.places import folder
+from train.data.recordings import Dataset, Floats, Sequences
 from train.tasks import digits
-from train.thresholds import Budget
 
 KEYWORDS = ("alexa", "computer", "jarvis", "smart_mirror", "snowboy", "view_glass")
 SPEAKERS = {

@@ -1,0 +1,1 @@
+"""Families of chips: their cells, chips, clocks and targets."""

@@ -1,0 +1,316 @@
+"""From a model to a board's bitstream."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from boards.board import Board
+from boards.family.pll import Pll
+from boards.family.targets import find_target
+from boards.flow.design import Design, design
+from boards.flow.memories import apart
+from boards.flow.place import DoesNotFitError, overfull
+from boards.flow.synthesis import MAP_CORE, count
+from boards.flow.tool import YOSYS, Tool, ToolError
+from boards.flow.top import NAME, pinned
+from boards.flow.wrapper import stub
+from boards.link.protocol import Link
+from golden.errors import refusal
+from golden.files import make_folder, require_writable_folder, temporary_folder, write_files
+from golden.formats import WEIGHT
+from golden.model import Model
+from golden.parameters import CoreParameters
+from hw.emit.verilog import TOP, Emission, emit
+from hw.walk.layout import CoreLayout
+
+LIMIT = 3600  # seconds of one tool
+CLOCK_MAX = 1000  # MHz: more than any of the boards' parts can
+SEED = 1  # of nextpnr: the same inputs give the same bitstream
+
+# The core is mapped by itself, as the benchmarks do, and goes into the mapped board afterwards.
+_CORE = f"{MAP_CORE}write_rtlil core.il\n"
+_BOARD = """\
+read_verilog stub.v
+read_rtlil {top}.il
+{synthesis} -top {top}
+delete {core}
+read_rtlil core.il
+hierarchy -top {top}
+flatten -noscopeinfo
+stat
+write_json {top}.json
+"""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A bitstream, and what is in it.
+
+    Attributes
+    ----------
+    board, model
+        Names.
+    lanes
+        Of the core.
+    clock, fmax
+        MHz: what it runs at, and what it could.
+    resources
+        Used and available of each of boards.family.chip.RESOURCES.
+    weights
+        Bytes of them.
+    files
+        Bitstream first, then what goes into the flash beside it, if anything, and the manifest.
+    seconds
+        From the beginning to the bitstream.
+    dense_cycles
+        Of a frame in which everything moves.
+    """
+
+    board: str
+    model: str
+    lanes: int
+    clock: float
+    fmax: float
+    baud: int
+    resources: dict[str, tuple[int, int]]
+    weights: int
+    dense_cycles: int
+    seconds: float
+    files: tuple[str, ...] = ()
+
+
+def misfit(board: Board, lanes: int, over: dict[str, tuple[int, int]]) -> DoesNotFitError:
+    """What a design needs too much of, and what would help."""
+    what = f"{lanes} lane{'s' * (lanes > 1)} on {board.name}"
+    fewer = "fewer lanes, fewer units" if lanes > 1 else "fewer units"
+    return DoesNotFitError(what, over, f": {fewer} or a bigger part")
+
+
+def build(
+    model: Model,
+    board: Board,
+    folder: Path,
+    lanes: int | None = None,
+    clock: float | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Built:
+    """Builds ``model`` for ``board`` into ``folder``: bitstream, manifest, logs.
+
+    Without ``lanes`` as many as the board's, or a half, a quarter, where those do not fit; without
+    ``clock`` (MHz) the board's highest that closes. ``report`` is told what is being done.
+
+    Raises
+    ------
+    DoesNotFitError
+        Where the chip is too small for that, and fewer lanes would not help or are not allowed.
+    ValueError
+        Where a tool is missing, the clock cannot be made, or is not reached.
+    boards.flow.tool.ToolError
+        Where one fails.
+    """
+    begin = time.monotonic()
+    if lanes is not None:
+        CoreParameters(model.parameters, lanes)
+    if clock is not None:
+        if not (math.isfinite(clock) and 1 <= clock <= CLOCK_MAX):
+            raise refusal("clock", f"{clock:g} MHz", f"1 to {CLOCK_MAX} MHz")
+        board.pll(board.clk, board.source, clock)  # refuses what it cannot make
+    _require_room(model, board)
+    require_writable_folder(folder, _names(board))
+    make_folder(folder)
+    fewer = [board.lanes >> n for n in range(board.lanes.bit_length())]
+    for some in [lanes] if lanes is not None else fewer:
+        try:
+            with temporary_folder() as place:
+                work = _Work(model, board, some, place, folder, report)
+                return work.run([clock] if clock is not None else list(board.clocks), begin)
+        except DoesNotFitError as error:
+            if some in (lanes, 1):
+                raise
+            report(str(error))
+    raise AssertionError
+
+
+def _names(board: Board) -> list[str]:
+    """What a build leaves in its folder: bitstream, weights if they lie in the flash, manifest."""
+    suffixes = [board.chip.bitstream, *(["weights"] if board.flash is not None else []), "json"]
+    return [f"{board.name}.{suffix}" for suffix in suffixes]
+
+
+def _require_room(model: Model, board: Board) -> None:
+    """Refuses a model that no packet or no memory holds, before anything else is tried."""
+    core, loads = CoreParameters(model.parameters, 1), find_target(board.target).target.loads
+    Link.of(core, model, loads)
+    chip, layout = board.chip, CoreLayout(core)
+    needed = -(-layout.words * WEIGHT.width // chip.bram_bits)
+    if not loads and needed > chip.capacity["bram"]:
+        raise misfit(board, 1, {"bram": (needed, chip.capacity["bram"])})
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """A board's design in its chip's cells.
+
+    Attributes
+    ----------
+    verilog
+        For simulators, with the cells' models (boards.family.targets).
+    resources
+        As in Built.
+    """
+
+    verilog: str
+    resources: dict[str, tuple[int, int]]
+
+
+def netlist(model: Model, board: Board, lanes: int) -> Netlist:
+    """What ``build`` places and routes, for the board's highest clock. Raises as it does."""
+    with temporary_folder() as place:
+        work = _Work(model, board, lanes, place, place, lambda _: None)
+        emission = work.core()
+        _, resources = work.board_design(emission, work.pll(board.clocks[0]))
+        (place / "verilog.ys").write_text(f"read_json {NAME}.json\nwrite_verilog {NAME}.v\n")
+        YOSYS.run(["-s", "verilog.ys"], place, LIMIT)
+        return Netlist((place / f"{NAME}.v").read_text(), resources)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A build with one number of lanes, in the folder ``place``."""
+
+    model: Model
+    board: Board
+    lanes: int
+    place: Path
+    folder: Path
+    report: Callable[[str], None]
+
+    def run(self, clocks: list[float], begin: float) -> Built:
+        emission = self.core()
+        while True:
+            pll = self.pll(clocks[0])
+            made, resources = self.board_design(emission, pll)
+            fmax = self._route(pll.mhz)
+            if fmax >= pll.mhz:
+                break
+            self.report(f"{fmax:.1f} MHz instead of {pll.mhz:g}")
+            clocks = [c for c in clocks[1:] if c <= fmax]
+            if not clocks:
+                raise refusal(
+                    f"clock of {self.lanes} lanes on {self.board.name}",
+                    f"{fmax:.1f} MHz reached",
+                    f"{pll.mhz:g} MHz: a slower clock or fewer lanes",
+                )
+        weights = emission.manifest["memories"]["weights"]
+        built = Built(
+            board=self.board.name,
+            model=self.model.name,
+            lanes=self.lanes,
+            clock=pll.mhz,
+            fmax=fmax,
+            baud=round(pll.mhz * 1e6 / made.shell.divisor),
+            resources=resources,
+            weights=weights["words"] * weights["width"] // 8,
+            dense_cycles=self.parameters.dense_cycles,
+            seconds=0.0,
+        )
+        return replace(built, files=self._finished(made, built), seconds=time.monotonic() - begin)
+
+    def _tool(self, tool: Tool, step: str, arguments: list[str]) -> None:
+        """Runs ``tool`` and keeps its log."""
+        log = self.folder / f"{step}.log"
+        try:
+            log.write_text(tool.run(arguments, self.place, LIMIT))
+        except ToolError as error:
+            log.write_text(error.log)
+            raise
+
+    @property
+    def parameters(self) -> CoreParameters:
+        return CoreParameters(network=self.model.parameters, lanes=self.lanes)
+
+    def pll(self, mhz: float) -> Pll:
+        return self.board.pll(self.board.clk, self.board.source, mhz)
+
+    def core(self) -> Emission:
+        """Leaves the core in the chip's cells."""
+        self.report(f"generating {self.lanes} lanes")
+        emission = emit(self.parameters, self.model, find_target(self.board.target).target)
+        self.report(f"synthesis of the core, {self.lanes} lanes")
+        verilog, memories = apart(emission.verilog)
+        stubbed = stub(TOP, emission.manifest["ports"])
+        self._write({"core.v": verilog, "stub.v": stubbed, **memories})
+        self._yosys("core", _CORE)
+        return emission
+
+    def board_design(
+        self, emission: Emission, pll: Pll
+    ) -> tuple[Design, dict[str, tuple[int, int]]]:
+        """The design, used and available of each resource; leaves the netlist."""
+        baud, flash = self.board.baud, self.board.flash
+        made = design(self.parameters, self.model, emission, pll.mhz, baud, flash)
+        chip = self.board.chip
+        self.report(f"synthesis of the board at {pll.mhz:g} MHz")
+        rtlil, constraints = pinned(self.board, pll, made.shell)
+        self._write({f"{NAME}.il": rtlil, f"{NAME}.{chip.constraints}": constraints})
+        self._yosys("board", _BOARD)
+        netlist = json.loads((self.place / f"{NAME}.json").read_text())
+        module = netlist["modules"][NAME]
+        chip.refine(module)
+        self._write({f"{NAME}.json": json.dumps(netlist)})
+        cells = [(name, cell["type"]) for name, cell in module["cells"].items()]
+        used = count(chip, cells)
+        over = {k: (used[k], there) for k, there in chip.capacity.items() if used[k] > there}
+        if over:
+            raise misfit(self.board, self.lanes, over)
+        return made, {k: (used[k], there) for k, there in chip.capacity.items()}
+
+    def _yosys(self, step: str, script: str) -> None:
+        synthesis = self.board.chip.synthesis
+        self._write({f"{step}.ys": script.format(core=TOP, top=NAME, synthesis=synthesis)})
+        self._tool(YOSYS, step, ["-s", f"{step}.ys"])
+
+    def _route(self, mhz: float) -> float:
+        """The clock that is reached; leaves what the packer takes."""
+        chip = self.board.chip
+        assert chip.router is not None
+        self.report(f"place and route for {mhz:g} MHz")
+        suffix, option = chip.placed
+        arguments = [*chip.arguments, "--json", f"{NAME}.json"]
+        arguments += [f"--{chip.constraints}", f"{NAME}.{chip.constraints}"]
+        arguments += [option, f"{NAME}.{suffix}", "--report", "report.json"]
+        arguments += ["--seed", str(SEED), "--freq", f"{mhz:.3f}", "--timing-allow-fail"]
+        try:
+            self._tool(chip.router, "route", arguments)
+        except ToolError as error:
+            over = overfull(error.log)
+            if over:
+                raise misfit(self.board, self.lanes, over) from None
+            raise
+        report = json.loads((self.place / "report.json").read_text())
+        return min(clock["achieved"] for clock in report["fmax"].values())
+
+    def _finished(self, design: Design, built: Built) -> tuple[str, ...]:
+        """Packs the bitstream and puts everything into the folder."""
+        chip = self.board.chip
+        assert chip.packer is not None
+        self.report("packing the bitstream")
+        bitstream, *others, last = _names(self.board)
+        chip.packer.run([f"{NAME}.{chip.placed[0]}", bitstream], self.place, LIMIT)
+        manifest = {**asdict(built), "core": design.emission.manifest}
+        del manifest["seconds"], manifest["files"]  # what is not the same in every run
+        contents = [design.flash] if design.flash is not None else []
+        files = {
+            bitstream: self.place / bitstream,
+            **dict(zip(others, contents, strict=True)),
+            last: (json.dumps(manifest, indent=2) + "\n").encode(),
+        }
+        write_files(self.folder, files)
+        return tuple(str(self.folder / name) for name in files)
+
+    def _write(self, files: dict[str, str]) -> None:
+        for name, text in files.items():
+            (self.place / name).write_text(text)

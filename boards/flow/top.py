@@ -1,0 +1,46 @@
+"""The design on its board: shell, clock and pins."""
+
+from amaranth.hdl import ClockDomain, Elaboratable, Module
+from amaranth.lib import io
+
+from boards.board import Board
+from boards.family.pll import Pll
+from boards.shell import Shell
+
+NAME = "top"
+
+
+class BoardTop(Elaboratable):
+    """A shell on a board's pins."""
+
+    def __init__(self, board: Board, pll: Pll, shell: Shell) -> None:
+        self._board, self._pll, self._shell = board, pll, shell
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.domains.sync = ClockDomain()
+        m.submodules.pll = self._pll
+        m.submodules.shell = shell = self._shell
+        uart = platform.request("uart", 0, dir="-")
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        m.d.comb += [shell.rx.eq(rx.i), tx.o.eq(shell.tx)]
+        if shell.boots:
+            flash = platform.request("spi_flash_1x", self._board.spi, dir="-")
+            m.submodules.cipo = cipo = io.Buffer("i", flash.cipo)
+            m.d.comb += shell.flash_cipo.eq(cipo.i)
+            # Write protection and hold, where they are wired, are off.
+            outputs = {"cs": ~shell.flash_cs_n, "clk": shell.flash_sck, "copi": shell.flash_copi}
+            for name, value in {**outputs, "wp": 0, "hold": 0}.items():
+                if hasattr(flash, name):
+                    m.submodules[name] = pin = io.Buffer("o", getattr(flash, name))
+                    m.d.comb += pin.o.eq(value)
+        return m
+
+
+def pinned(board: Board, pll: Pll, shell: Shell) -> tuple[str, str]:
+    """The top called NAME as RTLIL, its core a black box; and the pins' constraints."""
+    platform = board.platform()
+    platform.add_resources(board.more)
+    files = platform.prepare(BoardTop(board, pll, shell), NAME, emit_src=False).files
+    return files[f"{NAME}.il"], files[f"{NAME}.{board.chip.constraints}"]

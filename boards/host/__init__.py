@@ -1,0 +1,1 @@
+"""The software at the other end of the link."""

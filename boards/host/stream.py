@@ -1,0 +1,109 @@
+"""Frames through a board: what `deltarnn run` does."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from boards.host.session import WORD, Host, LinkError
+from boards.link.protocol import Link
+from golden.fixed import Integers
+from golden.model import Model
+from golden.network import DeltaNetwork
+from golden.parameters import CoreParameters
+from hw.bus.registers import (
+    CONTROL,
+    CONTROL_CLEAR_COUNTERS,
+    CONTROL_RESET_STATE,
+    LANES,
+    STATUS,
+    STATUS_UNLOADED,
+    register_map,
+)
+from hw.walk.layout import CoreLayout
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What the board did with some frames.
+
+    Attributes
+    ----------
+    outputs : int64 [n, O]
+        Results, LSBs.
+    events : int
+        Columns that fired.
+    cycles : int
+        Cycles with a frame under way.
+    wrong : str
+        The first thing in which golden/ differs; empty where nothing does or it was not asked.
+    """
+
+    outputs: Integers
+    events: int
+    cycles: int
+    wrong: str = ""
+
+
+def prepare(host: Host, model: Model) -> None:
+    """The state of a fresh start: weights, the model's thresholds, h = 0, counters 0.
+
+    Weights are loaded where the board has none, in the order that its lanes want.
+    """
+    host.booted()
+    if host.read(STATUS) >> STATUS_UNLOADED & 1:
+        core = CoreParameters(model.parameters, host.read(LANES))
+        host.load(CoreLayout(core).weight_words(model).astype(np.int8).tobytes())
+    for register in register_map(model.parameters):
+        kind, _, layer = register.name.rpartition("_")
+        if kind in ("THETA_X", "THETA_H"):
+            of_layer = model.parameters.layers[int(layer)]
+            theta = of_layer.theta_x if kind == "THETA_X" else of_layer.theta_h
+            assert theta is not None
+            host.write(register.address, min(theta, WORD))  # both act as the greatest that fits
+    host.write(CONTROL, 1 << CONTROL_RESET_STATE | 1 << CONTROL_CLEAR_COUNTERS)
+
+
+def run(
+    host: Host, link: Link, model: Model, frames: Iterable[Integers], check: bool
+) -> Iterator[Piece]:
+    """Sends pieces [n, I] of at most ``link.frames`` frames, after ``prepare``.
+
+    With ``check`` the results, and how many columns fired, are held against golden/.
+    """
+    golden = DeltaNetwork(model) if check else None
+    before = dict.fromkeys((name for name, _ in link.counters), 0)
+    for piece in frames:
+        answer = host.frames(piece)
+        gone = {name: value - before[name] & 0xFFFFFFFF for name, value in answer.counters.items()}
+        before = answer.counters
+        wrong = ""
+        if gone["FRAMES"] != len(piece):
+            raise LinkError(f"the board counts {gone['FRAMES']} frames of {len(piece)}")
+        if golden is not None:
+            wrong = _difference(golden, piece, answer.outputs, gone)
+        events = sum(n for name, n in gone.items() if name.startswith("EVENTS_"))
+        yield Piece(answer.outputs, events, gone["CYCLES_LO"], wrong)
+
+
+def pieces(frames: Integers, size: int) -> Iterator[Integers]:
+    """``frames`` [T, I] in pieces of ``size``."""
+    for low in range(0, len(frames), size):
+        yield frames[low : low + size]
+
+
+def _difference(
+    golden: DeltaNetwork, frames: Integers, outputs: Integers, counted: dict[str, int]
+) -> str:
+    trace = golden.run(np.asarray(frames))
+    differ = np.argwhere(trace.outputs != outputs)
+    if len(differ):
+        frame, result = differ[0]
+        found, expected = outputs[frame, result], trace.outputs[frame, result]
+        return f"frame {frame} of the piece, result {result}: {found}, golden has {expected}"
+    for kind, events in (("EVENTS_X", trace.events_x), ("EVENTS_H", trace.events_h)):
+        for layer, expected in enumerate(events.sum(axis=0)):
+            found = counted.get(f"{kind}_{layer}", 0)
+            if found != expected:
+                return f"{kind}_{layer}: {found} events, golden has {expected}"
+    return ""

@@ -1,0 +1,1 @@
+"""The host link: its protocol and its gateware."""

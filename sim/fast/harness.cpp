@@ -1,0 +1,507 @@
+// Plays a job against a verilated core at full speed and writes down everything the core did.
+//
+// The fast twin of sim/cocotb/bench.py: the same steps at the same pace on the same ports, and the same
+// record, cycle for cycle; there cocotbext-axi is on the buses, here a few lines of C++ are. The job
+// and the tables of the record are files of 64-bit integers in the machine's own byte order, the
+// results one of bytes; sim/fast/harness.py writes the one and reads the others.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "Vtop.h"
+#include "verilated.h"
+#if VM_TRACE
+#include "verilated_vcd_c.h"
+#endif
+
+namespace {
+
+using Word = std::int64_t;
+
+// What a step of the job begins with; sim/fast/harness.py has the same numbers.
+enum Step : Word { kFrames = 0, kCommand = 1, kWrite = 2, kRead = 3, kSettle = 4, kLoad = 5 };
+
+std::vector<Word> read_words(const std::string& path) {
+    std::ifstream file(path, std::ios::binary | std::ios::ate);
+    if (!file) throw std::runtime_error(path + " cannot be read");
+    std::vector<Word> words(static_cast<std::size_t>(file.tellg()) / sizeof(Word));
+    file.seekg(0);
+    file.read(reinterpret_cast<char*>(words.data()), words.size() * sizeof(Word));
+    if (!file) throw std::runtime_error(path + " cannot be read");
+    return words;
+}
+
+// Byte n of a port of any width: of what one integer holds...
+template <class Port>
+unsigned byte_of(Port port, std::size_t n) {
+    return std::uint64_t{port} >> 8 * n & 0xff;
+}
+
+// ...and of what takes an array.
+template <std::size_t N>
+unsigned byte_of(const VlWide<N>& port, std::size_t n) {
+    return port[n / 4] >> 8 * (n % 4) & 0xff;
+}
+
+// Whether byte n of a beat of results counts: not all cores have a tkeep, then all bytes do.
+template <class Core>
+auto kept(const Core& core, std::size_t n, int) -> decltype(core.m_axis_tkeep, true) {
+    return byte_of(core.m_axis_tkeep, n / 8) >> n % 8 & 1;
+}
+
+template <class Core>
+bool kept(const Core&, std::size_t, long) {
+    return true;
+}
+
+// A file of rows of integers, or of bytes.
+class Table {
+public:
+    explicit Table(const std::string& path) : path_(path), file_(path, std::ios::binary) {}
+
+    template <class... Ports>
+    void row(const Ports&... ports) {
+        (put(ports), ...);
+    }
+
+    // A port of any width as words of 32 bits, lowest first.
+    template <class Port>
+    void put_wide(const Port& port) {
+        for (std::size_t n = 0; n < sizeof(Port); n += 4) {
+            Word word = 0;
+            for (std::size_t k = 0; k < 4 && n + k < sizeof(Port); ++k)
+                word |= Word{byte_of(port, n + k)} << 8 * k;
+            put(word);
+        }
+    }
+
+    void put_byte(unsigned byte) { file_.put(static_cast<char>(byte)); }
+
+    // Throws where the rows could not all be written, which a destructor would keep to itself.
+    void close() {
+        file_.close();
+        if (!file_) throw std::runtime_error(path_ + " cannot be written");
+    }
+
+private:
+    void put(Word value) { file_.write(reinterpret_cast<const char*>(&value), sizeof value); }
+
+    std::string path_;
+    std::ofstream file_;
+};
+
+// Says in a fraction of cycles, in 2^-32, that a bus stands still.
+class Pauses {
+public:
+    Pauses(Word fraction, Word seed) : fraction_(fraction), random_(seed) {}
+    bool operator()() { return fraction_ != 0 && Word(random_()) < fraction_; }
+
+private:
+    Word fraction_;
+    std::mt19937 random_;
+};
+
+// Each bus has an `edge`, called at every rising edge with what was there before it: it sees which
+// handshakes took place and drives the ports for the next cycle. Whatever a step asks for between
+// two edges is driven from the later one on. Ports that only count when another one says so keep
+// their random values until then.
+
+template <class Data>
+struct Stream {
+    CData &valid, &ready;
+    Data& data;
+    CData& last;
+};
+
+template <class Core>
+auto input_of(Core& core) {
+    using Data = std::remove_reference_t<decltype(core.s_axis_tdata)>;
+    return Stream<Data>{core.s_axis_tvalid, core.s_axis_tready, core.s_axis_tdata,
+                        core.s_axis_tlast};
+}
+
+// Not all cores have weights to load: the stream of one that has none takes nothing.
+template <class Core, class = decltype(std::declval<Core>().s_weights_tdata)>
+Stream<CData> weights_of(Core& core, int) {
+    return {core.s_weights_tvalid, core.s_weights_tready, core.s_weights_tdata,
+            core.s_weights_tlast};
+}
+
+template <class Core>
+Stream<CData> weights_of(Core&, long) {
+    static CData valid, ready = 0, data, last;
+    return {valid, ready, data, last};
+}
+
+template <class Data>
+class Source {
+public:
+    Source(Stream<Data> stream, Pauses gaps) : stream_(stream), gaps_(gaps) { stream_.valid = 0; }
+
+    void send(const Word* beats, Word frames, Word length) {
+        if (frames * length) waiting_.push_back({beats, beats + frames * length, length});
+    }
+
+    bool idle() const { return waiting_.empty() && !stream_.valid; }
+
+    // Before the edge, since the core may not be ready any more behind it.
+    void take() { taken_ = stream_.ready; }
+
+    void edge() {
+        if (stream_.valid && !taken_) return;
+        stream_.valid = !waiting_.empty() && !gaps_();
+        if (!stream_.valid) return;
+        Frames& frames = waiting_.front();
+        stream_.data = *frames.next++;
+        stream_.last = (frames.end - frames.next) % frames.length == 0;
+        if (frames.next == frames.end) waiting_.pop_front();
+    }
+
+private:
+    struct Frames {
+        const Word *next, *end;
+        Word length;
+    };
+
+    Stream<Data> stream_;
+    Pauses gaps_;
+    bool taken_ = false;
+    std::deque<Frames> waiting_;
+};
+
+class Sink {
+public:
+    Sink(Vtop& core, Pauses pauses, const std::string& folder)
+        : core_(core), pauses_(pauses), outputs_(folder + "/outputs"),
+          lengths_(folder + "/output_lengths") {
+        core_.m_axis_tready = 0;
+    }
+
+    Word frames() const { return frames_; }
+    bool in_frame() const { return in_frame_; }
+
+    // Before the edge, since the beat may be gone behind it.
+    void take() {
+        if (!core_.m_axis_tvalid || !core_.m_axis_tready) return;
+        in_frame_ = !core_.m_axis_tlast;
+        for (std::size_t n = 0; n < sizeof core_.m_axis_tdata; ++n) {
+            if (!kept(core_, n, 0)) continue;
+            outputs_.put_byte(byte_of(core_.m_axis_tdata, n));
+            ++length_;
+        }
+        if (in_frame_) return;
+        lengths_.row(length_);
+        length_ = 0;
+        ++frames_;
+    }
+
+    void edge() { core_.m_axis_tready = !pauses_(); }
+
+    void close() {
+        outputs_.close();
+        lengths_.close();
+    }
+
+private:
+    Vtop& core_;
+    Pauses pauses_;
+    Table outputs_, lengths_;
+    Word frames_ = 0, length_ = 0;
+    bool in_frame_ = false;
+};
+
+// One register access at a time.
+class Registers {
+public:
+    explicit Registers(Vtop& core) : core_(core) {
+        core_.s_axil_awvalid = core_.s_axil_wvalid = core_.s_axil_arvalid = 0;
+        core_.s_axil_bready = core_.s_axil_rready = 0;
+    }
+
+    void write(Word address, Word data) { begin({true, address, data}); }
+    void read(Word address) { begin({false, address, 0}); }
+
+    bool answered() const { return answered_; }
+    Word response() const { return response_; }
+    Word data() const { return data_; }
+
+    // Before the edge.
+    void take() {
+        address_taken_ = core_.s_axil_awvalid && core_.s_axil_awready;
+        data_taken_ = core_.s_axil_wvalid && core_.s_axil_wready;
+        asked_taken_ = core_.s_axil_arvalid && core_.s_axil_arready;
+        if (core_.s_axil_bvalid && core_.s_axil_bready) answer(core_.s_axil_bresp, 0);
+        if (core_.s_axil_rvalid && core_.s_axil_rready)
+            answer(core_.s_axil_rresp, core_.s_axil_rdata);
+    }
+
+    void edge() {
+        core_.s_axil_bready = core_.s_axil_rready = 1;
+        if (address_taken_) core_.s_axil_awvalid = 0;
+        if (data_taken_) core_.s_axil_wvalid = 0;
+        if (asked_taken_) core_.s_axil_arvalid = 0;
+        if (!begins_) return;
+        begins_ = false;
+        if (access_.is_write) {
+            core_.s_axil_awaddr = access_.address;
+            core_.s_axil_wdata = access_.data;
+            core_.s_axil_wstrb = 0xf;
+            core_.s_axil_awvalid = core_.s_axil_wvalid = 1;
+        } else {
+            core_.s_axil_araddr = access_.address;
+            core_.s_axil_arvalid = 1;
+        }
+    }
+
+private:
+    struct Access {
+        bool is_write;
+        Word address, data;
+    };
+
+    void begin(Access access) {
+        access_ = access;
+        begins_ = true;
+        answered_ = false;
+    }
+
+    void answer(Word response, Word data) {
+        response_ = response;
+        data_ = data;
+        answered_ = true;
+    }
+
+    Vtop& core_;
+    Access access_{};
+    bool begins_ = false, answered_ = false;
+    bool address_taken_ = false, data_taken_ = false, asked_taken_ = false;
+    Word response_ = 0, data_ = 0;
+};
+
+// Writes down the core's monitor ports, cycle by cycle, and sees when the core stands still.
+class Monitor {
+public:
+    Monitor(Vtop& core, Word max_idle, const std::string& folder)
+        : core_(core), max_idle_(max_idle), events_(folder + "/events"),
+          states_(folder + "/states"), skips_(folder + "/skips"),
+          finishes_(folder + "/finishes"), first_beats_(folder + "/first_beats") {}
+
+    // Before the edge.
+    void watch() {
+        ++cycle_;
+        if (core_.monitor_event_valid)
+            events_.row(frame_, core_.monitor_event_layer, core_.monitor_event_h,
+                        core_.monitor_event_column, core_.monitor_event_delta);
+        if (core_.monitor_state_valid) {
+            states_.row(core_.monitor_state_layer, core_.monitor_state_unit);
+            states_.put_wide(core_.monitor_state_value);
+        }
+        if (core_.monitor_skip_valid) skips_.row(frame_, core_.monitor_skip_layer);
+        if (core_.monitor_finish) {
+            finishes_.row(cycle_);
+            ++frame_;
+            last_sign_of_life_ = cycle_;
+        }
+        if (core_.s_axis_tvalid && core_.s_axis_tready) {
+            if (!in_frame_) first_beats_.row(cycle_);
+            in_frame_ = !core_.s_axis_tlast;
+            last_sign_of_life_ = cycle_;
+        }
+        if (cycle_ - last_sign_of_life_ > max_idle_)
+            throw std::runtime_error("the core stands still: cycle " + std::to_string(cycle_));
+    }
+
+    void close() {
+        for (Table* table : {&events_, &states_, &skips_, &finishes_, &first_beats_})
+            table->close();
+    }
+
+private:
+    Vtop& core_;
+    Word max_idle_, cycle_ = 0, last_sign_of_life_ = 0, frame_ = 0;
+    bool in_frame_ = false;
+    Table events_, states_, skips_, finishes_, first_beats_;
+};
+
+// The waveforms of a model that was built to write some; else nothing.
+class Waves {
+public:
+#if VM_TRACE
+    Waves(Vtop& core, const std::string& path) {
+        core.trace(&file_, 99);
+        file_.open(path.c_str());
+        if (!file_.isOpen()) throw std::runtime_error(path + " cannot be written");
+    }
+
+    // Half a clock cycle later, at 100 MHz.
+    void dump() { file_.dump(time_ += 5); }
+    void close() { file_.close(); }
+
+private:
+    VerilatedVcdC file_;
+    std::uint64_t time_ = 0;
+#else
+    Waves(Vtop&, const std::string&) {}
+    void dump() {}
+    void close() {}
+#endif
+};
+
+class Player {
+public:
+    Player(Vtop& core, const std::vector<Word>& job, const std::string& folder)
+        : core_(core), next_(job.data()), end_(job.data() + job.size()),
+          monitor_(core, argument(), folder), source_(input_of(core), pauses()),
+          sink_(core, pauses(), folder), weights_(weights_of(core, 0), pauses()),
+          registers_(core), replies_(folder + "/replies"), waves_(core, folder + "/waves.vcd") {}
+
+    void play() {
+        core_.rst = 1;
+        for (int n = 0; n < 4; ++n) {
+            low();
+            high();
+        }
+        core_.rst = 0;
+        while (next_ != end_) step();
+        receive();
+        cycles(64);  // results that nobody asked for would show
+        if (sink_.frames() > sent_) throw std::runtime_error("more frames came out than went in");
+        if (sink_.in_frame()) throw std::runtime_error("results came out after the last frame");
+        monitor_.close();
+        sink_.close();
+        replies_.close();
+        waves_.close();
+    }
+
+private:
+    Word argument() {
+        if (next_ == end_) throw std::runtime_error("the job ends in mid-step");
+        return *next_++;
+    }
+
+    Pauses pauses() {
+        const Word fraction = argument(), seed = argument();
+        return {fraction, seed};
+    }
+
+    void step() {
+        switch (const Word step = argument()) {
+            case kFrames: {
+                const Word frames = argument(), length = argument();
+                if (end_ - next_ < frames * length)
+                    throw std::runtime_error("the job ends in mid-frame");
+                source_.send(next_, frames, length);
+                next_ += frames * length;
+                sent_ += frames;
+                return;
+            }
+            case kCommand:
+                return write();
+            case kWrite:
+                write();
+                replies_.row(registers_.response(), Word(0));
+                return;
+            case kRead:
+                registers_.read(argument());
+                while (!registers_.answered()) cycle();
+                replies_.row(registers_.response(), registers_.data());
+                return;
+            case kSettle:
+                receive();
+                return cycles(32);  // the last frame's states may come after its results
+            case kLoad: {
+                const Word length = argument();
+                if (end_ - next_ < length) throw std::runtime_error("the job ends in mid-load");
+                while (!source_.idle()) cycle();
+                weights_.send(next_, 1, length);
+                next_ += length;
+                while (!weights_.idle()) cycle();
+                return;
+            }
+            default:
+                throw std::runtime_error("unknown step " + std::to_string(step));
+        }
+    }
+
+    void write() {
+        const Word address = argument(), data = argument();
+        while (!source_.idle()) cycle();
+        registers_.write(address, data);
+        while (!registers_.answered()) cycle();
+    }
+
+    void receive() {
+        while (sink_.frames() < sent_) cycle();
+    }
+
+    void cycles(int count) {
+        while (count--) cycle();
+    }
+
+    void low() {
+        core_.clk = 0;
+        core_.eval();
+        waves_.dump();
+    }
+
+    void high() {
+        core_.clk = 1;
+        core_.eval();
+        waves_.dump();
+    }
+
+    void cycle() {
+        low();
+        monitor_.watch();
+        sink_.take();
+        registers_.take();
+        source_.take();
+        weights_.take();
+        high();
+        source_.edge();
+        weights_.edge();
+        sink_.edge();
+        registers_.edge();
+    }
+
+    Vtop& core_;
+    const Word *next_, *end_;
+    Monitor monitor_;
+    Source<std::remove_reference_t<decltype(Vtop::s_axis_tdata)>> source_;
+    Sink sink_;
+    Source<CData> weights_;
+    Registers registers_;
+    Table replies_;
+    Waves waves_;
+    Word sent_ = 0;
+};
+
+}  // namespace
+
+int main(int, char** arguments) {
+    try {
+        const std::string folder = arguments[1];
+        const auto context = std::make_unique<VerilatedContext>();
+        context->randReset(2);  // what has no value at power-up gets a random one,
+        context->randSeed(1);   // the same in every run
+        context->traceEverOn(VM_TRACE);
+        const auto core = std::make_unique<Vtop>(context.get());
+        const std::vector<Word> job = read_words(folder + "/job");
+        Player(*core, job, folder).play();
+        core->final();
+    } catch (const std::exception& error) {
+        std::cerr << error.what() << '\n';
+        return 1;
+    }
+}

@@ -1,0 +1,1 @@
+"""From a network of real numbers to a model of integers."""

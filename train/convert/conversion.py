@@ -1,0 +1,265 @@
+"""From a float network to a model file: input scale, formats, thresholds, and what it costs."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from golden.errors import refusal
+from golden.fixed import Q, quantize
+from golden.formats import Formats
+from golden.model import Model
+from golden.network import DeltaNetwork
+from golden.predict.inference import delta_cost, dense_cost
+from train.convert.network import FloatGRU, FloatNetwork
+from train.convert.quantize import quantize_network
+from train.course.thresholds import descend, thresholds, with_thresholds
+from train.data.recordings import Floats
+from train.importers.suspicion import content_of, shown, source_of
+
+# Cheapest first: a finer activation moves in more steps, and each is an event.
+FORMATS = (
+    Formats(),
+    Formats(state=Q(1, 14)),
+    Formats(activation=Q(2, 5), state=Q(1, 14)),
+    Formats(activation=Q(1, 6), state=Q(1, 14)),
+    Formats(activation=Q(0, 7), state=Q(1, 14)),
+)
+# Without a GRU no state is kept: what is, c, has no bound of its own and may need more range.
+LSTM_FORMATS = tuple(
+    Formats(activation=activation, cell=cell)
+    for activation in (Q(3, 4), Q(2, 5), Q(1, 6), Q(0, 7))
+    for cell in (Q(3, 12), Q(6, 9))
+)
+TOLERANCE = 1.3  # times the least loss
+
+# What a recording must be to calibrate with: shorter, it says little of what comes; beyond, the
+# largest value is no quantity that a network takes as it is.
+MIN_FRAMES = 16
+SMALLEST, LARGEST = 1e-9, 1e9
+FILE_BYTES = 1 << 28
+
+# Where inputs may begin to saturate: the fraction of calibration values within the range.
+_WITHIN = (1.0, 0.9999, 0.999, 0.99)
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How near a model is to the float network on the calibration frames.
+
+    Attributes
+    ----------
+    loss
+        RMS of the difference of the results, over the RMS of the float results about their mean.
+    macs
+        Multiply-accumulates done / those of the dense network.
+    occupancy_x, occupancy_h
+        Columns that fired / all columns, all layers together.
+    """
+
+    loss: float
+    macs: float
+    occupancy_x: float
+    occupancy_h: float
+
+
+class Calibration:
+    """Frames that a network is likely to see, and what the float network makes of them.
+
+    Parameters
+    ----------
+    network
+        The float network.
+    frames : float [T, I]
+        A recording, as the network was trained to take it.
+
+    Raises
+    ------
+    ValueError
+        Where the frames are not the network's, or nothing can be told from them: too few, none
+        that differs, values that are not finite or beyond all measure, or results that stay the
+        same.
+    """
+
+    def __init__(self, network: FloatNetwork, frames: Floats) -> None:
+        if frames.ndim != 2 or frames.shape[1] != network.inputs or len(frames) < MIN_FRAMES:
+            shape, least = list(frames.shape), f"T >= {MIN_FRAMES}"
+            raise refusal("calibration", f"shape {shape}", f"[T, {network.inputs}], {least}")
+        with np.errstate(over="ignore"):  # wider floats may hold more
+            frames = frames.astype(np.float64)
+        if not np.isfinite(frames).all():
+            t, i = (int(n) for n in np.argwhere(~np.isfinite(frames))[0])
+            found = f"{frames[t, i]} in frame {t}, feature {i}"
+            raise refusal("calibration", found, "finite numbers")
+        self.frames = frames
+        largest = float(np.abs(self.frames).max())
+        if (self.frames == self.frames[0]).all():
+            found = f"{len(frames)} equal frames" if largest else "0 in every place"
+            raise refusal("calibration", found, "a recording that changes")
+        if not SMALLEST <= largest <= LARGEST:
+            expected = f"one from {SMALLEST:g} to {LARGEST:g}"
+            raise refusal("calibration", f"a largest value of {largest:g}", expected)
+        with np.errstate(all="ignore"):
+            self._expected = network.run(self.frames)
+            mean = self._expected.mean(axis=0)
+            self._size = float(np.sqrt(np.mean((self._expected - mean) ** 2)))
+            least = 1e-12 * float(np.abs(self._expected).max())
+        if not np.isfinite(self._size):
+            raise refusal("results", "some that are not finite", "a network of smaller weights")
+        # Rounding alone moves results that stay the same.
+        if self._size <= least:
+            found = "the same in every frame of the calibration"
+            raise refusal("results", found, "a network that answers to it")
+
+    def fidelity(self, model: Model, scale: float) -> Fidelity:
+        """Of ``model``, whose inputs are quantize(frames * scale)."""
+        network = model.parameters
+        trace = DeltaNetwork(model).run(quantize(self.frames * scale, network.formats.activation))
+        found = trace.outputs / 2.0**network.output_frac
+        difference = float(np.sqrt(np.mean((found - self._expected) ** 2)))
+        frames = len(self.frames)
+        macs = int(delta_cost(network, trace).macs.sum())
+        columns_h = sum(layer.units for layer in network.recurrent)
+        columns_x = sum(layer.columns for layer in network.layers) - columns_h
+        return Fidelity(
+            loss=difference / self._size,
+            macs=macs / int(dense_cost(network, frames).macs.sum()),
+            occupancy_x=int(trace.events_x.sum()) / (frames * columns_x),
+            occupancy_h=int(trace.events_h.sum()) / (frames * columns_h),
+        )
+
+    def scales(self, activation: Q) -> list[float]:
+        """Input scales worth trying: with them so much of the frames is within the range.
+
+        Where nearly all values are 0 so much may be nothing: then there are fewer.
+        """
+        sizes = np.abs(self.frames)
+        within = (float(np.quantile(sizes, q)) for q in _WITHIN)
+        return [2.0**activation.m / size for size in within if size >= SMALLEST]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A model, and how good it is: unknown without calibration frames."""
+
+    model: Model
+    input_scale: float
+    dense: Fidelity | None = None
+    delta: Fidelity | None = None
+
+
+def convert(
+    name: str,
+    network: FloatNetwork,
+    calibration: Calibration | None = None,
+    theta: tuple[int | None, int | None] = (None, None),
+    budget: float | None = None,
+    report: Callable[[Fidelity], None] = lambda _: None,
+) -> Converted:
+    """The integer network of a float one.
+
+    Parameters
+    ----------
+    calibration
+        Chooses formats and input scale: the cheapest formats that lose little more than the best,
+        and the scale that loses least. Without it inputs are taken as they are, in the first.
+    theta
+        Thresholds of every x and of every h in activation LSBs; None is 0.
+    budget
+        Instead of ``theta``: the loss (Fidelity) that thresholds may add, all together.
+
+    Raises
+    ------
+    ValueError
+        Where a budget comes without calibration or beside thresholds, a threshold or budget is
+        none, no integers hold the weights, or the model would be of no use: with every weight of
+        a layer's inputs at 0, or with an error larger than what the results tell.
+    """
+    if budget is not None and not 0 <= budget < np.inf:
+        raise refusal("budget", f"{budget}", "a number that is not negative")
+
+    def quantised(formats: Formats, scale: float) -> Model:
+        extra = {"input_scale": [scale] * network.inputs}
+        model = quantize_network(name, formats, network.scaled(scale), extra=extra)
+        for k, weights in enumerate(model.weights):
+            if not weights.weight_x.any():
+                found = f"every weight of its inputs at 0 when rounded, input scale {scale:g}"
+                raise refusal(f"layer {k}", found, "a network that answers to its inputs")
+        return model
+
+    keeps_state = any(isinstance(layer, FloatGRU) for layer in network.layers)
+    tried = FORMATS if keeps_state else LSTM_FORMATS
+    if calibration is None:
+        if budget is not None:
+            raise refusal("budget", "no calibration frames", "some to measure the loss on")
+        formats, scale = tried[0], 1.0
+    else:
+        losses: dict[tuple[Formats, float], float] = {}
+        refused: ValueError | None = None
+        for formats in tried:
+            for scale in calibration.scales(formats.activation):
+                try:
+                    model = quantised(formats, scale)
+                except ValueError as error:  # another scale may do
+                    refused = refused or error
+                    continue
+                losses[formats, scale] = calibration.fidelity(model, scale).loss
+        if refused is not None and not losses:
+            raise refused
+        if min(losses.values()) >= 1:
+            found = f"an error of {min(losses.values()):.0%} of their spread in every format"
+            expected = "a network that follows its float one: is the recording of its inputs?"
+            raise refusal("results", found, expected)
+        enough = TOLERANCE * min(losses.values())
+        cheapest = next(formats for (formats, _), loss in losses.items() if loss <= enough)
+        formats, scale = min(
+            (choice for choice in losses if choice[0] is cheapest), key=lambda c: losses[c]
+        )
+    model = quantised(formats, scale)
+    dense = None if calibration is None else calibration.fidelity(model, scale)
+    if budget is None:
+        model = with_thresholds(model, _of_every_layer(model, theta))
+    elif theta != (None, None):
+        raise refusal("thresholds", "some beside a budget", "one of them: a budget chooses them")
+    else:
+        assert calibration is not None
+        assert dense is not None
+        limit = dense.loss + budget
+        path = descend(
+            (0,) * len(thresholds(model)),
+            model.parameters.formats.activation.max,
+            lambda tried: [
+                calibration.fidelity(with_thresholds(model, values), scale) for values in tried
+            ],
+            lambda then: then.loss <= limit,
+            report,
+        )
+        model = with_thresholds(model, path[-1].thresholds)
+    delta = None if calibration is None else calibration.fidelity(model, scale)
+    return Converted(model, scale, dense, delta)
+
+
+def _of_every_layer(model: Model, theta: tuple[int | None, int | None]) -> tuple[int, ...]:
+    theta_x, theta_h = (value or 0 for value in theta)
+    layers = model.parameters.layers
+    return tuple(value for layer in layers for value in (theta_x, theta_h)[: 1 + layer.recurrent])
+
+
+def load_calibration(path: Path, network: FloatNetwork) -> Calibration:
+    """Frames in a float .npy array [T, I]. Raises ValueError that names the file."""
+    expected = f"a float .npy array [T, {network.inputs}]"
+    source = source_of(path)
+    content = content_of(path, source, expected, FILE_BYTES)
+    try:
+        frames = np.load(io.BytesIO(content), allow_pickle=False)
+    except Exception:  # a broken header raises nearly anything
+        raise refusal(source, "no .npy file of numbers", expected) from None
+    if not isinstance(frames, np.ndarray) or frames.dtype.kind != "f":
+        found = shown(str(getattr(frames, "dtype", "an archive")))
+        raise refusal(source, found, expected)
+    try:
+        return Calibration(network, frames)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None

@@ -1,0 +1,1 @@
+"""Courses of training: recipes, methods, thresholds, goals, and what came of them."""

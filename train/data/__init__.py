@@ -1,0 +1,1 @@
+"""Recordings: where they lie, how they are read, what features they give."""

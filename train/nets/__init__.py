@@ -1,0 +1,1 @@
+"""Networks in PyTorch: with deltas and without, and their derivatives."""
