@@ -13,7 +13,8 @@ from boards.family.ice40 import UP5K as UP5K_TARGET
 from boards.flow.synthesis import synthesise
 from deltarnn.console import fitting_lanes
 from golden.fixed import Integers
-from golden.model import Model, load_model
+from golden.model import Model
+from golden.model_file import load_model
 from golden.parameters import CoreParameters
 from golden.predict.inference import delta_cost, dense_cost, occupancy
 from hw.emit.verilog import emit

@@ -209,7 +209,7 @@ def _import(words, logs):
 
 def _model():
     """Whether a model file is one, with numbers in it."""
-    from golden.model import load_model
+    from golden.model_file import load_model
 
     try:
         model = load_model(Path("out.safetensors"))

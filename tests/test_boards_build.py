@@ -11,7 +11,7 @@ from boards.family.pll import Ecp5Pll, Ice40Pll
 from boards.flow.build import build, netlist
 from boards.flow.place import DoesNotFitError
 from deltarnn.demo import held_out
-from golden.model import save_model
+from golden.model_file import save_model
 from tests.networks import random_model
 
 COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]

@@ -25,7 +25,7 @@ from boards.host.stream import pieces, prepare, run
 from boards.link.protocol import FIRST, Command, Flag, Link, Packet
 from boards.memory.boot import image
 from deltarnn.demo import held_out
-from golden.model import save_model
+from golden.model_file import save_model
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
 from hw.bus.registers import STATUS, STATUS_LOAD_BROKEN, register_map

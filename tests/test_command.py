@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden.model import save_model
+from golden.model_file import save_model
 from golden.network import run_sequences
 from tests import test_golden_frames, test_golden_model
 from tests.networks import random_frames

@@ -17,7 +17,8 @@ from click.testing import CliRunner
 from deltarnn import command, console
 from golden.fixed import Q
 from golden.formats import Formats
-from golden.model import Model, load_model, save_model
+from golden.model import Model
+from golden.model_file import load_model, save_model
 from tests.networks import random_frames, random_model
 from tests.test_command import deltarnn
 from tests.test_golden_model import GOOD

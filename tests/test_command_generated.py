@@ -19,7 +19,7 @@ import pytest
 from safetensors.numpy import save
 
 from deltarnn.command import main
-from golden.model import save_model
+from golden.model_file import save_model
 from tests.networks import random_frames
 from tests.test_golden_model import GOOD, parts
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden.model import save_model
+from golden.model_file import save_model
 from tests.networks import random_frames, random_model
 
 MODEL = random_model((3, 6), 2)

@@ -15,7 +15,8 @@ from safetensors.numpy import save
 from golden.fixed import Q
 from golden.formats import Formats
 from golden.kinds import KIND_NAMES
-from golden.model import Model, accumulator_width, load_model, save_model
+from golden.model import Model, accumulator_width
+from golden.model_file import load_model, save_model
 from golden.network import DeltaNetwork
 from tests.networks import random_frames, random_model
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from golden.model import save_model
+from golden.model_file import save_model
 from golden.parameters import CoreParameters
 from hw.bus.registers import register_map
 from hw.emit.verilog import TOP, emit
@@ -25,7 +25,7 @@ def test_the_same_bytes_in_another_process_and_place(emission, tmp_path):
     save_model(MODEL, tmp_path / "m.safetensors")
     script = (
         "import sys, hashlib; from pathlib import Path\n"
-        "from golden.model import load_model; from golden.parameters import CoreParameters\n"
+        "from golden.model_file import load_model; from golden.parameters import CoreParameters\n"
         "from hw.emit.verilog import emit\n"
         "m = load_model(Path('m.safetensors'))\n"
         "text = emit(CoreParameters(m.parameters, 4), m).verilog.replace(m.sha256, 'none')\n"

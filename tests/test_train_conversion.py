@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from golden.fixed import Q, quantize
-from golden.model import load_model
+from golden.model_file import load_model
 from golden.network import DeltaNetwork
 from tests.test_command import assert_refused, deltarnn
 from train.convert.conversion import Calibration, convert, load_calibration

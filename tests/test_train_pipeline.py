@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("aeon")
 
-from golden.model import load_model  # noqa: E402
+from golden.model_file import load_model  # noqa: E402
 from train.course.goals import OneClass  # noqa: E402
 from train.course.methods import LADDER  # noqa: E402
 from train.course.pipeline import train_task  # noqa: E402

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from golden.fixed import Q  # noqa: E402
 from golden.formats import Formats  # noqa: E402
-from golden.model import load_model  # noqa: E402
+from golden.model_file import load_model  # noqa: E402
 from tests.test_train_delta_rnn import KINDS, H, I, O, network, walks  # noqa: E402
 from train.course.fit import FitParameters  # noqa: E402
 from train.course.goals import FirstClasses, OneClass  # noqa: E402

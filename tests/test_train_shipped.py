@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden.model import load_model
+from golden.model_file import load_model
 from train.course.goals import OneClass
 from train.course.score import score
 from train.course.thresholds import thresholds, with_thresholds

@@ -9,7 +9,7 @@ from matplotlib.ticker import NullLocator
 
 from golden.files import written_aside
 from golden.fixed import Q
-from golden.model import load_model
+from golden.model_file import load_model
 from golden.network import run_sequences
 from train.course.writing import frames_path
 from train.data.recordings import load_recordings

@@ -8,7 +8,8 @@ import numpy as np
 
 from deltarnn.results.studies import CLIMBER, IncrementalStudy, ScratchStudy, Study
 from golden.kinds import KINDS
-from golden.model import Model, load_model
+from golden.model import Model
+from golden.model_file import load_model
 from golden.parameters import CoreParameters
 from sim.simulate import simulate
 from sim.simulator import Simulator

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from golden.errors import refusal
 from golden.files import make_folder
-from golden.model import Model, load_model
+from golden.model import Model
+from golden.model_file import load_model
 from train.course.increments import train_in_increments
 from train.course.methods import LADDER, SCRATCH
 from train.course.pipeline import checkpoint_path, finish, pretrain

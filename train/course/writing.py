@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from golden.formats import Formats
-from golden.model import Model, save_model
+from golden.model import Model
+from golden.model_file import save_model
 from train.course.goals import Goal
 from train.course.recipe import Recipe
 from train.course.score import score

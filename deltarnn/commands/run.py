@@ -1,4 +1,4 @@
-"""The commands that have to do with boards: build, flash, run."""
+"""Frames through a board."""
 
 import os
 import sys
@@ -20,111 +20,25 @@ from deltarnn.console import (
     MODEL,
     OutputPath,
     extra,
-    fitting_lanes,
-    names_in,
     out,
     print_json,
     progress,
     require_writable,
-    table,
 )
 from golden.errors import refusal
 from golden.files import require_distinct, written_aside
 from golden.fixed import Integers
 from golden.frames import load_frames
-from golden.model import Model, load_model
+from golden.model import Model
+from golden.model_file import load_model
 from golden.parameters import CoreParameters
 
 if TYPE_CHECKING:
     from boards.board import Board
 
-BOARD = click.option(
-    "--board",
-    required=True,
-    help="Which one: see docs/boards.md.",
-    shell_complete=names_in("boards.board", "BOARDS"),
-)
-BUILT = click.option(
-    "-o",
-    "--output",
-    "folder",
-    type=OutputPath(),
-    help="Folder of the build. Default: build/MODEL-BOARD.",
-)
-OCCUPANCY = (1.0, 0.1)  # at which frames a second are reported
 SIMULATION = 60.0  # seconds of patience with a simulated board, which is slower than a board
 SHORT_LINE, ELEMENT = 1024, 32  # bytes of a line of input: as many in any case, and for a number
 READER_GONE = 141  # the exit status of what SIGPIPE ends
-
-
-@click.command()
-@MODEL
-@BOARD
-@BUILT
-@click.option("--lanes", type=int, help="Lanes P. Default: the board's, or fewer if they must be.")
-@click.option("--clock", type=float, help="MHz. Default: the board's highest that closes.")
-@JSON
-def build(
-    model: Path,
-    board: str,
-    folder: Path | None,
-    lanes: int | None,
-    clock: float | None,
-    as_json: bool,
-) -> None:
-    """Builds a bitstream for a board, and says what it takes and how fast it is."""
-    with extra("boards"):
-        from boards.board import find_board
-        from boards.family.chip import RESOURCES
-        from boards.flow.build import build as run
-
-    chosen = find_board(board)
-    loaded = load_model(model)
-    place = folder or _default_folder(model, board)
-    lanes = lanes and fitting_lanes(loaded.parameters, lanes)
-    with progress.status("beginning") as status:
-        built = run(loaded, chosen, place, lanes, clock, status.update)
-    speed = {
-        occupancy: built.clock * 1e6 / max(built.dense_cycles * occupancy, 1)
-        for occupancy in OCCUPANCY
-    }
-    if as_json:
-        print_json({**vars(built), "frames_per_second": speed})
-        return
-    rows = {
-        "lanes": built.lanes,
-        "clock": f"{built.clock:g} MHz ({built.fmax:.1f} would be possible)",
-        "weights": f"{built.weights:,} bytes",
-        **{
-            RESOURCES[name]: f"{used:,} of {there:,}"
-            for name, (used, there) in built.resources.items()
-            if there
-        },
-        **{f"frames/s, {o:.0%} of columns fire": f"{n:,.0f}, at most" for o, n in speed.items()},
-        "baud": f"{built.baud:,}",
-        "time": f"{built.seconds:.0f} s",
-    }
-    table(rows, f"{loaded.name} on {chosen.title}")
-    print(*built.files, sep="\n")
-
-
-@click.command()
-@MODEL
-@BOARD
-@BUILT
-@click.option("--dry-run", is_flag=True, help="Only print the commands.")
-def flash(model: Path, board: str, folder: Path | None, dry_run: bool) -> None:
-    """Writes what `build` made to the board: bitstream, and weights where they lie in its flash."""
-    with extra("boards"):
-        from boards.board import find_board
-        from boards.flow.flash import perform, steps
-
-    place = folder or _default_folder(model, board)
-    for command in steps(load_model(model), find_board(board), place):
-        print(*command)
-        if not dry_run:
-            with progress.status("writing"):
-                perform(command)
 
 
 @contextmanager
@@ -327,7 +241,3 @@ def _lines(model: Model) -> Iterator[Integers]:
         if frame.shape[1] != inputs or frame.min() < low or frame.max() > high:
             raise refusal(name, repr(line.strip()[:40]).removeprefix("b"), expected)
         yield frame
-
-
-def _default_folder(model: Path, board: str) -> Path:
-    return Path("build") / f"{model.name.split('.')[0]}-{board}"

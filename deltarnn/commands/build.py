@@ -1,0 +1,74 @@
+"""A bitstream for a board."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deltarnn.commands.common import BOARD, BUILT, default_folder
+from deltarnn.console import (
+    JSON,
+    MODEL,
+    extra,
+    fitting_lanes,
+    print_json,
+    progress,
+    table,
+)
+from golden.model_file import load_model
+
+if TYPE_CHECKING:
+    pass
+
+OCCUPANCY = (1.0, 0.1)  # at which frames a second are reported
+
+
+@click.command()
+@MODEL
+@BOARD
+@BUILT
+@click.option("--lanes", type=int, help="Lanes P. Default: the board's, or fewer if they must be.")
+@click.option("--clock", type=float, help="MHz. Default: the board's highest that closes.")
+@JSON
+def build(
+    model: Path,
+    board: str,
+    folder: Path | None,
+    lanes: int | None,
+    clock: float | None,
+    as_json: bool,
+) -> None:
+    """Builds a bitstream for a board, and says what it takes and how fast it is."""
+    with extra("boards"):
+        from boards.board import find_board
+        from boards.family.chip import RESOURCES
+        from boards.flow.build import build as run
+
+    chosen = find_board(board)
+    loaded = load_model(model)
+    place = folder or default_folder(model, board)
+    lanes = lanes and fitting_lanes(loaded.parameters, lanes)
+    with progress.status("beginning") as status:
+        built = run(loaded, chosen, place, lanes, clock, status.update)
+    speed = {
+        occupancy: built.clock * 1e6 / max(built.dense_cycles * occupancy, 1)
+        for occupancy in OCCUPANCY
+    }
+    if as_json:
+        print_json({**vars(built), "frames_per_second": speed})
+        return
+    rows = {
+        "lanes": built.lanes,
+        "clock": f"{built.clock:g} MHz ({built.fmax:.1f} would be possible)",
+        "weights": f"{built.weights:,} bytes",
+        **{
+            RESOURCES[name]: f"{used:,} of {there:,}"
+            for name, (used, there) in built.resources.items()
+            if there
+        },
+        **{f"frames/s, {o:.0%} of columns fire": f"{n:,.0f}, at most" for o, n in speed.items()},
+        "baud": f"{built.baud:,}",
+        "time": f"{built.seconds:.0f} s",
+    }
+    table(rows, f"{loaded.name} on {chosen.title}")
+    print(*built.files, sep="\n")

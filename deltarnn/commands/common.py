@@ -1,0 +1,68 @@
+"""What several commands say, take or write."""
+
+import os
+from pathlib import Path
+
+import click
+import numpy as np
+
+from deltarnn.console import (
+    OutputPath,
+    names_in,
+)
+from golden.files import (
+    written_aside,
+)
+from golden.network import Trace
+from golden.parameters import LayerParameters
+
+BOARD = click.option(
+    "--board",
+    required=True,
+    help="Which one: see docs/boards.md.",
+    shell_complete=names_in("boards.board", "BOARDS"),
+)
+BUILT = click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=OutputPath(),
+    help="Folder of the build. Default: build/MODEL-BOARD.",
+)
+DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the recordings that no package holds.  [default: $DELTARNN_DATA]",
+)
+
+
+def layer_row(layer: LayerParameters) -> str:
+    theta = f"theta_x {layer.theta_x}" + (f", theta_h {layer.theta_h}" if layer.recurrent else "")
+    shape = f"{layer.kind} {layer.inputs} -> {layer.units}"
+    return f"{shape}, weights Q{7 - layer.weight_frac}.{layer.weight_frac}, {theta}"
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with written_aside(path) as part, part.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def trace_arrays(trace: Trace) -> dict[str, np.ndarray]:
+    return {
+        "outputs": trace.outputs,
+        "state": trace.state,
+        "events_x": trace.events_x,
+        "events_h": trace.events_h,
+    }
+
+
+def tell_recordings(data: Path | None) -> None:
+    """Tells the loaders where recordings lie, unless the environment does."""
+    from train.data.places import VARIABLE
+
+    if data is not None:
+        os.environ[VARIABLE] = str(data)
+
+
+def default_folder(model: Path, board: str) -> Path:
+    return Path("build") / f"{model.name.split('.')[0]}-{board}"

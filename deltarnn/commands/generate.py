@@ -1,0 +1,59 @@
+"""Verilog, its manifest and its C header."""
+
+from pathlib import Path
+
+import click
+
+from deltarnn.console import (
+    ACTIVATIONS,
+    JSON,
+    LANES,
+    MODEL,
+    TARGET,
+    OutputPath,
+    fitting_lanes,
+    print_json,
+    progress,
+)
+from golden.files import (
+    require_distinct,
+    require_writable_folder,
+)
+from golden.model_file import load_model
+from golden.parameters import CoreParameters
+
+
+@click.command()
+@MODEL
+@click.option("-o", "--output", type=OutputPath(), required=True, help="Folder.")
+@LANES
+@ACTIVATIONS
+@TARGET
+@JSON
+def generate(
+    model: Path, output: Path, lanes: int, activations: int, target: str, as_json: bool
+) -> None:
+    """Writes the core's Verilog, its manifest and its C header into a folder.
+
+    Also weights.bin, where the target's weights are not in the Verilog but must be loaded.
+    """
+    from boards.family.targets import find_target
+    from hw.emit.verilog import emit
+
+    chosen = find_target(target)
+    files = ("deltarnn_core.v", "deltarnn_core.json", "deltarnn_core.h", "weights.bin")
+    require_distinct({name: output / name for name in files}, {"MODEL": model})
+    require_writable_folder(output, files)
+    loaded = load_model(model)
+    lanes = fitting_lanes(loaded.parameters, lanes, activations)
+    core = CoreParameters(loaded.parameters, lanes, activations)
+    with progress.status("generating"):
+        emission = emit(core, loaded, chosen.target)
+        kinds = ("verilog", "manifest", "header", "weights")
+        paths = dict(zip(kinds, emission.write(output), strict=False))
+    report = {name: str(path) for name, path in paths.items()}
+    report |= {"lanes": lanes, "activations": activations, "target": target}
+    if as_json:
+        print_json(report)
+    else:
+        print(*paths.values(), sep="\n")

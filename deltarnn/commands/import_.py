@@ -1,0 +1,107 @@
+"""Networks trained elsewhere."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deltarnn.commands.common import layer_row
+from deltarnn.console import (
+    JSON,
+    OutputPath,
+    extra,
+    print_json,
+    progress,
+    require_writable,
+    table,
+)
+from golden.errors import refusal, require_int
+from golden.files import (
+    require_distinct,
+)
+from golden.model_file import save_model
+
+THETA_MAX = 255  # what two activations of 8 bits can differ by
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=OutputPath(), required=True, help="MODEL")
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FLOAT_FRAMES.npy",
+    help="A recording [T, I] as FILE's network takes it: chooses the input scale.",
+)
+@click.option("--theta-x", type=int, help="Threshold of every x in activation LSBs.  [default: 0]")
+@click.option("--theta-h", type=int, help="Threshold of every h.  [default: 0]")
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    metavar="LOSS",
+    help="Instead: what thresholds may add to the results' error, as a fraction of their spread.",
+)
+@JSON
+def import_(
+    file: Path,
+    output: Path,
+    calibration: Path | None,
+    theta_x: int | None,
+    theta_h: int | None,
+    budget: float | None,
+    as_json: bool,
+) -> None:
+    """Makes a model of a GRU or LSTM trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
+    for name, theta in (("theta_x", theta_x), ("theta_h", theta_h)):
+        if theta is not None:
+            require_int(name, theta, 0, THETA_MAX)
+    if budget is not None:
+        if not math.isfinite(budget):
+            raise refusal("budget", budget, "a finite number")
+        if (theta_x, theta_h) != (None, None):
+            expected = "one of them: a budget chooses them"
+            raise refusal("thresholds", "some beside a budget", expected)
+        if calibration is None:
+            raise refusal("budget", "no calibration frames", "some to measure the loss on")
+    require_distinct({"-o": output}, {"FILE": file, "--calibration": calibration})
+    require_writable(output)
+    with extra("import"):
+        from train.convert.conversion import convert, load_calibration
+        from train.importers import read_network
+        from train.importers.suspicion import source_of
+
+        network = read_network(file)
+    frames = None if calibration is None else load_calibration(calibration, network)
+    with progress.status("quantising") as status:
+
+        def show(fidelity: Any) -> None:
+            status.update(f"thresholds: {fidelity.macs:.0%} of the MACs, loss {fidelity.loss:.4f}")
+
+        try:
+            found = convert(output.stem, network, frames, (theta_x, theta_h), budget, show)
+        except ValueError as error:
+            raise ValueError(f"{source_of(file)}: {error}") from None
+    save_model(found.model, output)
+    report: dict[str, Any] = {
+        "file": str(file),
+        "model": str(output),
+        "input_scale": found.input_scale,
+        "layers": [vars(layer) for layer in found.model.parameters.layers],
+        "dense": found.dense and vars(found.dense),
+        "delta": found.delta and vars(found.delta),
+    }
+    if as_json:
+        print_json(report)
+        return
+    rows = {"model": str(output), "input scale": f"{found.input_scale:.6g}"}
+    for k, layer in enumerate(found.model.parameters.layers):
+        rows[f"layer {k}"] = layer_row(layer)
+    for name, fidelity in (("thresholds 0", found.dense), ("as it is", found.delta)):
+        if fidelity is not None:
+            rows[name] = (
+                f"error {fidelity.loss:.2%} of the results' spread, "
+                f"{fidelity.macs:.1%} of the MACs, "
+                f"fired {fidelity.occupancy_x:.1%} of x, {fidelity.occupancy_h:.1%} of h"
+            )
+    table(rows, f"import {file.name}")
