@@ -1,7 +1,7 @@
 """cocotb benches of a whole board: its UART at cocotbext-uart, its flash cocotbext-qspi's model.
 
-The host here is boards.link.protocol over a line that a bench may damage. What a bench is to do comes as
-JSON and arrays in the folder DELTARNN_JOB; what it found goes there.
+The host here is boards.link.protocol over a line that a bench may damage. What a bench is to do
+comes as JSON and arrays in the folder DELTARNN_JOB; what it found goes there.
 """
 
 import json

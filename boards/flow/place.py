@@ -22,8 +22,8 @@ class DoesNotFitError(ValueError):
     Attributes
     ----------
     over
-        What there is too little of (a resource of boards.family.chip.RESOURCES, or nextpnr's name of one):
-        how many are needed, how many there are.
+        What there is too little of (a resource of boards.family.chip.RESOURCES, or nextpnr's name
+        of one): how many are needed, how many there are.
     """
 
     def __init__(self, what: str, over: dict[str, tuple[int, int]], advice: str = "") -> None:

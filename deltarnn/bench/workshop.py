@@ -22,8 +22,8 @@ class Subject:
     clocks
         MHz, rising: what is wanted. The last one is what nextpnr is asked for.
     limits
-        What it may take, at most: resources of boards.family.chip.RESOURCES, or ``logic`` for nextpnr's
-        logic cells.
+        What it may take, at most: resources of boards.family.chip.RESOURCES, or ``logic`` for
+        nextpnr's logic cells.
     """
 
     shape: Shape

@@ -1,1 +1,1 @@
-"""Backpropagation through time that leaves out what inference left out, real-valued and in integers."""
+"""Backpropagation through time that leaves out what inference left out, also in integers."""

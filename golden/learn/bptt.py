@@ -8,8 +8,8 @@ events and the gates; the backward pass visits the same columns. With a_l the ce
     dL/ddelta[t] = W^T dL/dM[t]                   columns that fired
     dL/dbias     = dL/dM[0]                       since M starts as the bias
 
-and golden.learn.columns.encoder_errors takes dL/ddelta to v. Thresholds are constants. The L1 cost on
-deltas, lambda * sum |delta| over all that the network sends, adds lambda * sign(delta) to
+and golden.learn.columns.encoder_errors takes dL/ddelta to v. Thresholds are constants. The L1 cost
+on deltas, lambda * sum |delta| over all that the network sends, adds lambda * sign(delta) to
 dL/ddelta: what did not fire was not sent, costs nothing and gets nothing.
 """
 

@@ -48,8 +48,8 @@ class Increments:
 class Step:
     """After a step: errors on the test part's known, old and new classes, and what it took.
 
-    ``operations`` and ``dense`` are multiply-accumulates of this step alone (train/course/operations.py);
-    ``old`` is 0 in the first step, which has no old classes.
+    ``operations`` and ``dense`` are multiply-accumulates of this step alone
+    (train/course/operations.py); ``old`` is 0 in the first step, which has no old classes.
     """
 
     known: int

@@ -46,7 +46,7 @@ class Pass:
         return self._weighted(mask, self.rows)
 
     def training_cost(self, mask: Tensor) -> tuple[float, float]:
-        """Multiply-accumulates of a training step, and a dense network's: train/course/operations.py."""
+        """Multiply-accumulates of a training step, and a dense network's (operations.py)."""
         inputs, *others = self.rows
         return self._weighted(mask, (2 * inputs, *(3 * rows for rows in others)))
 
