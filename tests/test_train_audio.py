@@ -5,7 +5,7 @@ import pytest
 
 soundfile = pytest.importorskip("soundfile")
 
-from train import places  # noqa: E402
+from train.data import places  # noqa: E402
 from train.data.audio import RATE, LogMel, levelled, read_audio  # noqa: E402
 
 

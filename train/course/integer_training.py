@@ -214,8 +214,8 @@ def initial(rng: np.random.Generator, inputs: int, units: int, outputs: int) -> 
 
 
 def cross_entropy(results: Floats, mask: Floats, labels: np.ndarray) -> tuple[float, Floats]:
-    """Summed over the batch, of the mean results of each sequence (train.course.goals.OneClass); and
-    its derivative by results [B, T, O]. ``mask`` [B, T] is 1 on a frame.
+    """Summed over the batch, of the mean results of each sequence (train.course.goals.OneClass);
+    and its derivative by results [B, T, O]. ``mask`` [B, T] is 1 on a frame.
     """
     weights = mask / mask.sum(axis=1, keepdims=True)
     means = np.einsum("bto,bt->bo", results, weights)

@@ -3,8 +3,8 @@
 One sequence, as a device learns: a batch would have one list of columns for each of its sequences.
 Weights lie column by column, [columns, rows], so that what an event needs is in one piece. The
 three products over lists of columns that make up the work (golden/learn/columns.py) take two forms:
-rows of a table weighted and added up, and rows of a table times a vector. Those of the backward pass
-that do not wait for another frame go column by column, over the frames in which it fired.
+rows of a table weighted and added up, and rows of a table times a vector. Those of the backward
+pass that do not wait for another frame go column by column, over the frames in which it fired.
 
 Compiled, because a frame of such a layer takes less time than an interpreter to ask for it.
 """
