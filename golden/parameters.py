@@ -209,6 +209,11 @@ class CoreParameters:
             raise refusal("lanes", self.lanes, f"at most {most}: no layer has over {widest} units")
 
     @property
+    def groups(self) -> int:
+        """Groups of A units in the longest recurrent layer, the last one perhaps partly empty."""
+        return max(-(-layer.units // self.activations) for layer in self.network.recurrent)
+
+    @property
     def results_per_beat(self) -> int:
         """A of a recurrent layer, which go out as they are made; 1 of a read-out."""
         return self.activations if self.network.layers[-1].recurrent else 1

@@ -14,7 +14,7 @@ from hw.lanes.lanes import Lanes
 from hw.monitor import Monitor, monitor_signature
 from hw.target import GENERIC, Target
 from hw.unit.activation import ActivationUnit
-from hw.unit.readout import Readout, groups
+from hw.unit.readout import Readout
 from hw.walk.layout import CoreLayout
 from hw.walk.quiesce import Quiesce
 from hw.walk.reset import StateReset
@@ -125,7 +125,7 @@ class Engine(wiring.Component):
         recurrent, layers = len(network.recurrent), len(network.layers)
         width, latency = network.formats.activation.width, target.read_latency
         of_units = {
-            "groups": groups(core),
+            "groups": core.groups,
             "width": width,
             "ways": core.activations,
             "read_latency": latency,

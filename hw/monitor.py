@@ -11,7 +11,6 @@ from hw.lanes.fetch import seen_layout
 from hw.pipeline import staged
 from hw.target import GENERIC, Target
 from hw.unit.activation import made_layout
-from hw.unit.readout import groups
 
 
 def monitor_signature(core: CoreParameters) -> wiring.Signature:
@@ -40,7 +39,7 @@ def monitor_signature(core: CoreParameters) -> wiring.Signature:
             "event_delta": Out(event["delta"].shape),
             "state_valid": Out(1),
             "state_layer": Out(layer),
-            "state_unit": Out(number(groups(core) * core.activations)),
+            "state_unit": Out(number(core.groups * core.activations)),
             "state_value": Out(network.state_width * core.activations),
             "skip_valid": Out(1),
             "skip_layer": Out(layer),

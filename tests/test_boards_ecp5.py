@@ -8,7 +8,7 @@ import pytest
 
 from boards.family.ecp5 import EBR_BITS, EBR_SHAPES, ebr_lists
 from boards.family.output_registers import absorb_output_registers
-from boards.flow.tool import YOSYS
+from boards.tool import YOSYS
 from tests.slow import every
 
 _ROM = """\

@@ -6,7 +6,7 @@ import boards.family.ice40
 from boards.family.chip import ECP5, UP5K
 from boards.flow.place import DoesNotFitError, overfull, place, placement_of
 from boards.flow.synthesis import Netlist, count, synthesise
-from boards.flow.tool import NEXTPNR_ICE40
+from boards.tool import NEXTPNR_ICE40
 from golden.parameters import CoreParameters
 from hw.emit.verilog import emit
 from tests.networks import random_model

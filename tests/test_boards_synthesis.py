@@ -10,8 +10,8 @@ import boards.family.ice40
 from boards.family.chip import ECP5, UP5K, Chip
 from boards.flow.memories import apart
 from boards.flow.synthesis import COMPONENTS, component, count, synthesise
-from boards.flow.tool import YOSYS, ToolError
 from boards.flow.wrapper import stub, used, wrapper
+from boards.tool import YOSYS, ToolError
 from golden.parameters import CoreParameters
 from hw.emit.verilog import TOP, emit
 from tests.networks import random_model

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
-from boards.flow.tool import ECPPACK, NEXTPNR_ECP5, YOSYS
+from boards.tool import ECPPACK, NEXTPNR_ECP5, YOSYS
 from sim.verilator import verilator_environment
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "soc"

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from golden.fixed import Q
 from golden.formats import Formats
 from tests.test_command import deltarnn
-from train.convert.network import _exp, _tanh
+from train.quantised.float_network import _exp, _tanh
 
 # A CPU without vector instructions, as far as NumPy and its BLAS are concerned.
 PLAIN = {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": " ".join(__cpu_dispatch__)}

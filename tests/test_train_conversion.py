@@ -12,8 +12,8 @@ from golden.fixed import Q, quantize
 from golden.model_file import load_model
 from golden.network import DeltaNetwork
 from tests.test_command import assert_refused, deltarnn
-from train.convert.conversion import Calibration, convert, load_calibration
-from train.convert.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork
+from train.importers.conversion import Calibration, convert, load_calibration
+from train.quantised.float_network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork
 
 INPUTS, UNITS, OUTPUTS = 3, 12, 2
 

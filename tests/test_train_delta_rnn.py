@@ -11,17 +11,17 @@ from golden.formats import Formats  # noqa: E402
 from golden.network import run_sequences  # noqa: E402
 from golden.tables import sigmoid_table, tanh_table  # noqa: E402
 from tests.networks import random_model  # noqa: E402
-from train.convert.network import (  # noqa: E402
+from train.nets.delta_gru import _Recurrence as GRURecurrence  # noqa: E402
+from train.nets.delta_lstm import _Recurrence as LSTMRecurrence  # noqa: E402
+from train.nets.delta_rnn import DeltaRNN  # noqa: E402
+from train.nets.straight_through import held, rounded, to_grid  # noqa: E402
+from train.quantised.float_network import (  # noqa: E402
     FloatGRU,
     FloatLinear,
     FloatLSTM,
     FloatNetwork,
     dequantized,
 )
-from train.nets.delta_gru import _Recurrence as GRURecurrence  # noqa: E402
-from train.nets.delta_lstm import _Recurrence as LSTMRecurrence  # noqa: E402
-from train.nets.delta_rnn import DeltaRNN  # noqa: E402
-from train.nets.straight_through import held, rounded, to_grid  # noqa: E402
 
 FORMATS = {
     "defaults": Formats(),

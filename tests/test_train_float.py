@@ -14,9 +14,9 @@ from golden.lstm import LSTMWeights  # noqa: E402
 from golden.model import Model  # noqa: E402
 from golden.network import DeltaNetwork  # noqa: E402
 from golden.recurrent import RecurrentWeights  # noqa: E402
-from train.convert.quantize import quantize_network  # noqa: E402
 from train.course.fit import reproducible  # noqa: E402
 from train.nets.float_rnn import CELLS, FloatRNN, float_network  # noqa: E402
+from train.quantised.quantize import quantize_network  # noqa: E402
 
 FINE = Formats(
     activation=Q(1, 14),

@@ -17,10 +17,10 @@ torch = pytest.importorskip("torch")
 
 from golden.fixed import quantize  # noqa: E402
 from golden.network import run_sequences  # noqa: E402
-from train.convert.conversion import FORMATS, Calibration, convert  # noqa: E402
-from train.convert.quantize import quantize_network  # noqa: E402
 from train.data.places import package  # noqa: E402
 from train.importers import read_network  # noqa: E402
+from train.importers.conversion import FORMATS, Calibration, convert  # noqa: E402
+from train.quantised.quantize import quantize_network  # noqa: E402
 
 WHEEL = "opendpd-2.4.2-py3-none-any.whl"
 SHA256 = "b7bfb801d737c5fd4fcab27d507252b464ea427b69f68720cb3a4021ddcce013"

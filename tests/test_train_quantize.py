@@ -6,7 +6,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from golden.formats import Formats  # noqa: E402
-from train.convert.quantize import (  # noqa: E402
+from train.nets.float_rnn import float_network  # noqa: E402
+from train.quantised.quantize import (  # noqa: E402
     quantize_bias,
     quantize_gru,
     quantize_linear,
@@ -14,7 +15,6 @@ from train.convert.quantize import (  # noqa: E402
     quantize_weight,
     weight_frac,
 )
-from train.nets.float_rnn import float_network  # noqa: E402
 
 
 @pytest.mark.parametrize(

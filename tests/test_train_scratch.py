@@ -18,9 +18,9 @@ from train.course.operations import Meter  # noqa: E402
 from train.course.pipeline import train_task  # noqa: E402
 from train.course.recipe import Recipe, Task  # noqa: E402
 from train.course.score import score  # noqa: E402
-from train.course.thresholds import Budget  # noqa: E402
 from train.data.recordings import Dataset, Sequences  # noqa: E402
 from train.nets.delta_rnn import DeltaRNN  # noqa: E402
+from train.quantised.thresholds import Budget  # noqa: E402
 
 CLASSES = 5
 

@@ -8,8 +8,8 @@ import pytest
 from golden.model_file import load_model
 from train.course.goals import OneClass
 from train.course.score import score
-from train.course.thresholds import thresholds, with_thresholds
 from train.data.recordings import load_recordings
+from train.quantised.thresholds import thresholds, with_thresholds
 
 MODELS = Path(__file__).parents[1] / "models"
 

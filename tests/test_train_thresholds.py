@@ -11,9 +11,9 @@ from tests.networks import random_frames, random_model
 from train.course.formats import Candidate, cheapest
 from train.course.goals import OneClass
 from train.course.score import Score, score
-from train.course.thresholds import descend, thresholds, with_thresholds
 from train.course.twin import Twin
 from train.data.recordings import Sequences
+from train.quantised.thresholds import descend, thresholds, with_thresholds
 
 TOP = Formats().activation.max
 

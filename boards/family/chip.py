@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from boards.family.output_registers import absorb_output_registers
-from boards.flow.tool import ECPPACK, ICEPACK, NEXTPNR_ECP5, NEXTPNR_ICE40, Tool
+from boards.tool import ECPPACK, ICEPACK, NEXTPNR_ECP5, NEXTPNR_ICE40, Tool
 
 # What is counted: its name in data, and in tables.
 RESOURCES = {

@@ -14,10 +14,10 @@ from boards.flow.design import Design, design
 from boards.flow.memories import apart
 from boards.flow.place import DoesNotFitError, overfull
 from boards.flow.synthesis import MAP_CORE, count
-from boards.flow.tool import YOSYS, Tool, ToolError
 from boards.flow.top import NAME, pinned
 from boards.flow.wrapper import stub
 from boards.link.protocol import Link
+from boards.tool import YOSYS, Tool, ToolError
 from golden.errors import refusal
 from golden.files import make_folder, require_writable_folder, temporary_folder, write_files
 from golden.formats import WEIGHT
@@ -108,7 +108,7 @@ def build(
         Where the chip is too small for that, and fewer lanes would not help or are not allowed.
     ValueError
         Where a tool is missing, the clock cannot be made, or is not reached.
-    boards.flow.tool.ToolError
+    boards.tool.ToolError
         Where one fails.
     """
     begin = time.monotonic()

@@ -9,8 +9,8 @@ from typing import Any
 
 from boards.family.chip import RESOURCES, Chip
 from boards.flow.synthesis import Netlist, count
-from boards.flow.tool import ToolError
 from boards.flow.wrapper import INSTANCE
+from boards.tool import ToolError
 from golden.errors import refusal
 
 LIMIT = 3600  # seconds

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from boards.family.chip import RESOURCES, Chip
 from boards.flow.memories import apart
-from boards.flow.tool import YOSYS
 from boards.flow.wrapper import INSTANCE, stub, wrapper
+from boards.tool import YOSYS
 from hw.emit.verilog import TOP, Emission
 
 LIMIT = 3600  # seconds: no synthesis takes so long, unless it takes for ever
@@ -107,7 +107,7 @@ def count(chip: Chip, cells: Iterable[tuple[str, str]]) -> dict[str, int]:
 def synthesise(emission: Emission, chip: Chip) -> Netlist:
     """Maps a core to ``chip``.
 
-    Raises ValueError where there is no Yosys, boards.flow.tool.ToolError where it fails.
+    Raises ValueError where there is no Yosys, boards.tool.ToolError where it fails.
     """
     ports = emission.manifest["ports"]
     with tempfile.TemporaryDirectory(prefix="deltarnn-") as folder:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from boards.flow.place import DoesNotFitError, Placement
-from boards.flow.tool import ToolError
+from boards.tool import ToolError
 from deltarnn.bench.context import Bench, Context, figure
 from deltarnn.bench.workshop import SUBJECTS, Subject
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from rich.progress import Progress
 from rich.table import Table
 
-from boards.flow.tool import NEXTPNR_ECP5, NEXTPNR_ICE40, YOSYS
+from boards.tool import NEXTPNR_ECP5, NEXTPNR_ICE40, YOSYS
 from deltarnn.bench.workshop import Workshop
 from golden.files import written_aside
 from sim.simulator import Simulator

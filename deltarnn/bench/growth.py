@@ -11,7 +11,7 @@ from rich.text import Text
 
 from boards.flow.place import DoesNotFitError
 from boards.flow.synthesis import synthesise
-from boards.flow.tool import ToolError
+from boards.tool import ToolError
 from deltarnn.bench.context import Bench, Context, figure
 from deltarnn.bench.workshop import Subject, on_ecp5
 from golden.formats import WEIGHT

@@ -67,8 +67,8 @@ def import_(
     require_distinct({"-o": output}, {"FILE": file, "--calibration": calibration})
     require_writable(output)
     with extra("import"):
-        from train.convert.conversion import convert, load_calibration
         from train.importers import read_network
+        from train.importers.conversion import convert, load_calibration
         from train.importers.suspicion import source_of
 
         network = read_network(file)

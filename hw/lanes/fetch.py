@@ -11,7 +11,6 @@ from hw.lanes.lanes import lane_slot_layout
 from hw.pipeline import delayed, staged
 from hw.primitive.weights import store_signature
 from hw.target import GENERIC, Target
-from hw.unit.readout import groups
 from hw.walk.layout import CoreLayout
 from hw.walk.slot import slot_layout
 
@@ -34,7 +33,7 @@ def seen_layout(core: CoreParameters) -> data.StructLayout:
 
 def any_event_layout(core: CoreParameters) -> data.StructLayout:
     """An event of any vector of any layer."""
-    columns = max(core.network.inputs, groups(core) * core.activations)
+    columns = max(core.network.inputs, core.groups * core.activations)
     return event_layout(columns, core.network.formats.activation.width)
 
 
@@ -81,7 +80,7 @@ class Fetch(wiring.Component):
         width = network.formats.activation.width
         stages = target.stages(core)
         words = CoreLayout(core).words
-        units = groups(core) * core.activations
+        units = core.groups * core.activations
         self.latency = 2 * target.read_latency - 1 + target.weights.latency
         lanes = lane_slot_layout(core)
         self._stores = [f"store_{n}" for n in range(len(stages))]

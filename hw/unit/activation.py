@@ -12,7 +12,7 @@ from hw.pipeline import delayed, staged
 from hw.primitive.memory import UNCHECKED
 from hw.target import GENERIC, Target
 from hw.unit.cell import Made, cell_of
-from hw.unit.readout import groups, units_layout
+from hw.unit.readout import units_layout
 from hw.walk.layout import CoreLayout
 
 
@@ -74,7 +74,7 @@ class ActivationUnit(wiring.Component):
         place = {key: units[key].shape for key in ("layer", "group", "last")}
         self._place = data.StructLayout(place)
         self.latency = max(cell.latency for cell in self._cells.values())
-        self.depth = len(network.recurrent) << ceil_log2(groups(core))
+        self.depth = len(network.recurrent) << ceil_log2(core.groups)
         widest = max((cell.kept for cell in self._cells.values()), key=lambda kept: kept.width)
         self._kept = data.ArrayLayout(widest, core.activations)
         super().__init__(

@@ -32,7 +32,7 @@ def units_layout(core: CoreParameters) -> data.StructLayout:
     return data.StructLayout(
         {
             "layer": unsigned(ceil_log2(len(network.layers))),
-            "group": unsigned(ceil_log2(groups(core))),
+            "group": unsigned(ceil_log2(core.groups)),
             "last": 1,
             "units": data.ArrayLayout(unit, core.activations),
         }
@@ -45,11 +45,6 @@ def _row_shape(core: CoreParameters, row: int) -> Shape:
     readings = {CoreLayout.reading(layer, row) for layer in core.network.recurrent} - {None}
     widths = [(formats.preactivation if i else formats.readout).width for i in readings]
     return signed(max(widths)) if widths else unsigned(0)
-
-
-def groups(core: CoreParameters) -> int:
-    """Groups of A units in the longest recurrent layer, the last one perhaps partly empty."""
-    return max(-(-layer.units // core.activations) for layer in core.network.recurrent)
 
 
 class Readout(wiring.Component):

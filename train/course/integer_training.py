@@ -17,11 +17,11 @@ from golden.formats import Formats
 from golden.learn.fixed_point import Masters, Rounding, Trainee, TrainingFormats
 from golden.parameters import LayerParameters
 from golden.predict.learning_core import Work
-from train.convert.network import FloatGRU, FloatLinear, FloatNetwork
 from train.course.fit import reproducible
 from train.course.goals import predictions
 from train.data.recordings import Dataset, Floats, Sequences
 from train.nets.delta_rnn import DeltaRNN
+from train.quantised.float_network import FloatGRU, FloatLinear, FloatNetwork
 
 
 @dataclass(frozen=True)

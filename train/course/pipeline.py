@@ -13,8 +13,6 @@ from rich.console import Console
 from golden.errors import refusal
 from golden.formats import Formats
 from golden.model import Model
-from train.convert.network import FloatNetwork
-from train.convert.quantize import quantize_network
 from train.course.fit import Fit, FitRecord, reproducible
 from train.course.formats import Candidate, cheapest
 from train.course.goals import padded, unpadded
@@ -22,13 +20,15 @@ from train.course.methods import METHODS
 from train.course.recipe import Task
 from train.course.score import Score
 from train.course.scratch import train_from_scratch
-from train.course.thresholds import Step, Thresholds, descend, with_thresholds
-from train.course.thresholds import thresholds as thresholds_of
 from train.course.tuner import Tuner, scaled
 from train.course.twin import Twin
 from train.course.writing import format_record, training_record, write
 from train.data.recordings import Dataset, Floats, Sequences
 from train.nets.float_rnn import FloatRNN
+from train.quantised.float_network import FloatNetwork
+from train.quantised.quantize import quantize_network
+from train.quantised.thresholds import Step, Thresholds, descend, with_thresholds
+from train.quantised.thresholds import thresholds as thresholds_of
 
 CALIBRATION_SEED = 0  # as the split's: every training seed is measured on the same recordings
 SWEPT = 8  # of the thresholds passed on the way, how many are measured on the test part

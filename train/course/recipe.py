@@ -8,9 +8,9 @@ from golden.fixed import Q
 from golden.formats import Formats
 from train.course.fit import FitParameters
 from train.course.goals import Goal
-from train.course.thresholds import Budget
 from train.data.recordings import Dataset
 from train.nets.float_rnn import CELLS
+from train.quantised.thresholds import Budget
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ import numpy as np
 
 from golden.fixed import Q
 from golden.formats import Formats
-from train.convert.network import FloatNetwork
 from train.course.fit import Fit, FitParameters, FitRecord
 from train.course.goals import Goal
 from train.course.methods import Method
@@ -17,6 +16,7 @@ from train.course.recipe import Recipe
 from train.data.recordings import Dataset, Floats
 from train.nets.delta_rnn import DeltaRNN
 from train.nets.float_rnn import FloatRNN
+from train.quantised.float_network import FloatNetwork
 
 
 def input_scale(std: Floats, activation: Q, span: float) -> Floats:

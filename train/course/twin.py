@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 
 from golden.model import Model
-from train.convert.network import dequantized
 from train.course.goals import Goal, padded, unpadded
 from train.course.score import Score
-from train.course.thresholds import Thresholds
 from train.data.recordings import Sequences
 from train.nets.delta_rnn import DeltaRNN
 from train.nets.forward import Pass
+from train.quantised.float_network import dequantized
+from train.quantised.thresholds import Thresholds
 
 TOGETHER = 64  # sequences of a batch, about: with fewer, a frame's overhead is most of its time
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from golden.errors import refusal
-from train.convert.network import FloatNetwork
 from train.importers.suspicion import content_of, one_line, quoted, source_of
+from train.quantised.float_network import FloatNetwork
 
 # Loaded when asked for: each wants another package.
 READERS = {

@@ -14,14 +14,6 @@ import h5py
 import numpy as np
 
 from golden.errors import refusal
-from train.convert.network import (
-    FloatGRU,
-    FloatLinear,
-    FloatLSTM,
-    FloatNetwork,
-    FloatRecurrent,
-    gates_in_order,
-)
 from train.data.recordings import Floats
 from train.importers.suspicion import (
     LAYERS,
@@ -32,6 +24,14 @@ from train.importers.suspicion import (
     quoted,
     shape_of,
     shown,
+)
+from train.quantised.float_network import (
+    FloatGRU,
+    FloatLinear,
+    FloatLSTM,
+    FloatNetwork,
+    FloatRecurrent,
+    gates_in_order,
 )
 
 # What changes no value when a network is used.

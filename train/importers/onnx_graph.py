@@ -13,14 +13,6 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
 from golden.errors import refusal
-from train.convert.network import (
-    FloatGRU,
-    FloatLinear,
-    FloatLSTM,
-    FloatNetwork,
-    FloatRecurrent,
-    gates_in_order,
-)
 from train.data.recordings import Floats
 from train.importers.onnx_judge import check_equal
 from train.importers.suspicion import (
@@ -33,6 +25,14 @@ from train.importers.suspicion import (
     quoted,
     shape_of,
     shown,
+)
+from train.quantised.float_network import (
+    FloatGRU,
+    FloatLinear,
+    FloatLSTM,
+    FloatNetwork,
+    FloatRecurrent,
+    gates_in_order,
 )
 
 # What moves values and changes none; and what comes last and keeps the greatest result greatest.

@@ -13,8 +13,8 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from golden.errors import refusal
-from train.convert.network import FloatNetwork
 from train.importers.suspicion import VALUES, listed, one_line, quoted
+from train.quantised.float_network import FloatNetwork
 
 _FRAMES, _TOLERANCE = 7, 1e-4
 # Sizes that a graph fixes are kept while there are at most so many frames, of all sequences

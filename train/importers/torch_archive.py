@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from golden.errors import refusal
-from train.convert.network import FloatNetwork
 from train.importers.suspicion import listed, members_of, one_line, shape_of, shown
 from train.importers.torch_state import network_of, require_count
+from train.quantised.float_network import FloatNetwork
 
 _EXPECTED = "what torch.save(module.state_dict(), FILE) writes"
 # Checkpoints keep it beside what else training needs to go on.

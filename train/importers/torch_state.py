@@ -10,7 +10,6 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 
 from golden.errors import refusal
-from train.convert.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork, FloatRecurrent
 from train.data.recordings import Floats
 from train.importers.suspicion import (
     LAYERS,
@@ -22,6 +21,13 @@ from train.importers.suspicion import (
     quoted,
     shape_of,
     shown,
+)
+from train.quantised.float_network import (
+    FloatGRU,
+    FloatLinear,
+    FloatLSTM,
+    FloatNetwork,
+    FloatRecurrent,
 )
 
 _CELL = re.compile(r"(.*?)(weight|bias)_(ih|hh|hr)_l([0-9]{1,3})(_reverse)?", re.DOTALL)

@@ -12,9 +12,9 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from golden.formats import Formats
-from train.convert.network import FloatGRU
 from train.nets.delta_layer import DeltaRecurrentLayer
 from train.nets.straight_through import to_grid
+from train.quantised.float_network import FloatGRU
 
 
 class _Recurrence(Function):

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from golden.fixed import Q
 from golden.formats import WEIGHT, Formats
-from train.convert.network import FloatLinear, FloatRecurrent
-from train.convert.quantize import weight_frac
 from train.data.recordings import Floats
 from train.nets.straight_through import held, rounded
+from train.quantised.float_network import FloatLinear, FloatRecurrent
+from train.quantised.quantize import weight_frac
 
 
 class DeltaRecurrentLayer(nn.Module, ABC):

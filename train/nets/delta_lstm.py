@@ -12,9 +12,9 @@ from torch.autograd.function import once_differentiable
 
 from golden.errors import refusal
 from golden.formats import Formats
-from train.convert.network import FloatLSTM
 from train.nets.delta_layer import DeltaRecurrentLayer
 from train.nets.straight_through import EXACT_BITS, to_grid
+from train.quantised.float_network import FloatLSTM
 
 
 class _Recurrence(Function):

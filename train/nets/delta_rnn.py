@@ -9,14 +9,20 @@ from torch import Tensor, nn
 from golden.errors import refusal
 from golden.formats import Formats
 from golden.model import Model
-from train.convert.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork, FloatRecurrent
-from train.convert.quantize import quantize_network
-from train.course.thresholds import with_thresholds
 from train.nets.delta_gru import DeltaGRULayer
 from train.nets.delta_layer import DeltaLinearLayer, DeltaRecurrentLayer
 from train.nets.delta_lstm import DeltaLSTMLayer
 from train.nets.forward import Pass
 from train.nets.straight_through import EXACT_BITS
+from train.quantised.float_network import (
+    FloatGRU,
+    FloatLinear,
+    FloatLSTM,
+    FloatNetwork,
+    FloatRecurrent,
+)
+from train.quantised.quantize import quantize_network
+from train.quantised.thresholds import with_thresholds
 
 _LAYERS = {FloatGRU: DeltaGRULayer, FloatLSTM: DeltaLSTMLayer}
 

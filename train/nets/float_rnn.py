@@ -5,9 +5,15 @@ import torch
 from torch import Tensor, nn
 
 from golden.errors import refusal
-from train.convert.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork, FloatRecurrent
 from train.data.recordings import Floats
 from train.nets.forward import Pass
+from train.quantised.float_network import (
+    FloatGRU,
+    FloatLinear,
+    FloatLSTM,
+    FloatNetwork,
+    FloatRecurrent,
+)
 
 OPEN = 2.0  # what an LSTM's forget gates begin with, beside torch's random numbers
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}

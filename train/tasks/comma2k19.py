@@ -17,9 +17,9 @@ from golden.formats import Formats
 from train.course.fit import FitParameters
 from train.course.goals import Value
 from train.course.recipe import Recipe, Task
-from train.course.thresholds import Budget
 from train.data.places import folder
 from train.data.recordings import Dataset, Floats, Sequences
+from train.quantised.thresholds import Budget
 from train.tasks.kitti import cuts, in_pieces
 
 PARTS = {"train": (0.0, 0.48), "validation": (0.48, 0.6), "test": (0.7, 1.0)}

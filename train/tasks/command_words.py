@@ -24,10 +24,10 @@ from train.course.fit import FitParameters
 from train.course.goals import OneClass
 from train.course.increments import Increments
 from train.course.recipe import Recipe, Task
-from train.course.thresholds import Budget
 from train.data.audio import LogMel, levelled
 from train.data.places import folder
 from train.data.recordings import Dataset, Sequences
+from train.quantised.thresholds import Budget
 
 ARCHIVE = "keywords_tts_8k.npz"
 SOURCE = "command words by synthetic voices (espeak, festival, flite, hibari, kokoro, piper)"

@@ -13,10 +13,10 @@ from golden.errors import refusal
 from train.course.fit import FitParameters
 from train.course.goals import OneClass
 from train.course.recipe import Recipe, Task
-from train.course.thresholds import Budget
 from train.data.audio import LogMel, levelled, read_audio
 from train.data.places import folder
 from train.data.recordings import Dataset, Floats, Sequences
+from train.quantised.thresholds import Budget
 
 SOURCE = "Free Spoken Digit Dataset (Z. Jackson and others)"
 LICENCE = "CC BY-SA 4.0"

@@ -17,9 +17,9 @@ from golden.errors import refusal
 from train.course.fit import FitParameters
 from train.course.goals import FrameClasses
 from train.course.recipe import Recipe, Task
-from train.course.thresholds import Budget
 from train.data.places import package
 from train.data.recordings import Dataset, Floats, Sequences
+from train.quantised.thresholds import Budget
 
 REQUIREMENT = "seglearn==1.2.5"
 WHEEL = "seglearn-1.2.5-py3-none-any.whl"

@@ -14,8 +14,8 @@ from golden.formats import Formats
 from train.course.fit import FitParameters
 from train.course.goals import OneClass
 from train.course.recipe import Recipe, Task
-from train.course.thresholds import Budget
 from train.data.recordings import Dataset, Sequences
+from train.quantised.thresholds import Budget
 
 NAME = "japanese_vowels"
 LABELS = tuple(f"speaker {n}" for n in range(1, 10))

@@ -17,9 +17,9 @@ from golden.formats import Formats
 from train.course.fit import FitParameters
 from train.course.goals import Value
 from train.course.recipe import Recipe, Task
-from train.course.thresholds import Budget
 from train.data.places import package
 from train.data.recordings import Dataset, Floats, Sequences
+from train.quantised.thresholds import Budget
 
 REQUIREMENT, ARCHIVE = "evo==1.38.1", "evo-1.38.1.tar.gz"
 SHA256 = "1d63faeeb37604641db65bdd08b0e83e71884071de368058a9c45bdcac3fc3f7"

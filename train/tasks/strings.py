@@ -10,9 +10,9 @@ import numpy as np
 from train.course.fit import FitParameters
 from train.course.goals import Transcript
 from train.course.recipe import Recipe, Task
-from train.course.thresholds import Budget
 from train.data.audio import RATE
 from train.data.recordings import Dataset, Floats, Sequences
+from train.quantised.thresholds import Budget
 from train.tasks.digits import (
     FRONT_END,
     LABELS,

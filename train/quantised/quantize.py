@@ -14,8 +14,14 @@ from golden.lstm import LSTMWeights
 from golden.model import Model, Weights
 from golden.parameters import LayerParameters
 from golden.recurrent import RecurrentWeights
-from train.convert.network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork, FloatRecurrent
 from train.data.recordings import Floats
+from train.quantised.float_network import (
+    FloatGRU,
+    FloatLinear,
+    FloatLSTM,
+    FloatNetwork,
+    FloatRecurrent,
+)
 
 Layer = tuple[LayerParameters, Weights]
 

@@ -13,11 +13,11 @@ from golden.formats import Formats
 from golden.model import Model
 from golden.network import DeltaNetwork
 from golden.predict.inference import delta_cost, dense_cost
-from train.convert.network import FloatGRU, FloatNetwork
-from train.convert.quantize import quantize_network
-from train.course.thresholds import descend, thresholds, with_thresholds
 from train.data.recordings import Floats
 from train.importers.suspicion import content_of, shown, source_of
+from train.quantised.float_network import FloatGRU, FloatNetwork
+from train.quantised.quantize import quantize_network
+from train.quantised.thresholds import descend, thresholds, with_thresholds
 
 # Cheapest first: a finer activation moves in more steps, and each is an event.
 FORMATS = (

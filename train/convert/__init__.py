@@ -1,1 +1,0 @@
-"""From a network of real numbers to a model of integers."""

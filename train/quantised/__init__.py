@@ -1,0 +1,1 @@
+"""Networks of real numbers, their integers and their thresholds."""
