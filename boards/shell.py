@@ -28,7 +28,7 @@ class Shell(wiring.Component):
     mhz : float
         The clock.
     baud : int
-        Of the UART, as near as ``divisor``, its cycles a bit, comes to it.
+        The UART's rate, as near as ``divisor``, its cycles a bit, comes to it.
     flash : int or None
         Where in the SPI flash its weights begin; None where there is none to boot from.
 

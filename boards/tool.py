@@ -23,7 +23,7 @@ class Tool:
         Its name on PATH. An environment variable of that name in capitals (``YOSYS``,
         ``NEXTPNR_ICE40``) names another one to be preferred.
     package
-        Of the build from PyPI, which has a function ``run_`` and the program's name.
+        The build from PyPI, which has a function ``run_`` and the program's name.
     minimum
         The oldest version that will do; None where it does not say which it is.
     logged

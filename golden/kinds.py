@@ -63,7 +63,7 @@ class Kind:
 
     @property
     def indexes(self) -> tuple[bool, ...]:
-        """Of each accumulator: a table is looked up with what is read out of it alone."""
+        """For each accumulator: whether a table is looked up with what is read out of it alone."""
         alone = len(self.gates) - self.splits if self.recurrent else 0
         return tuple(n < alone for n in range(len(self.accumulators)))
 

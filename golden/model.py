@@ -37,11 +37,11 @@ class Model:
     parameters
         Formats and layer shapes, accumulator width included.
     weights
-        Of each layer, the ``Weights`` of its kind (golden.kinds).
+        For each layer, the ``Weights`` of its kind (golden.kinds).
     extra
         Further keys of the metadata (features, training record, scores), kept as they are.
     sha256
-        Of the file it was read from; empty where there is none.
+        That of the file it was read from; empty where there is none.
     """
 
     name: str

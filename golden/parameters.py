@@ -136,7 +136,7 @@ class NetworkParameters:
         return tuple(layer for layer in self.layers if layer.recurrent)
 
     def state_format(self, layer: LayerParameters) -> Q:
-        """Of what a neuron of this recurrent layer keeps between frames."""
+        """The format of what a neuron of this recurrent layer keeps between frames."""
         return getattr(self.formats, layer.has.state or "")
 
     @property
@@ -225,7 +225,7 @@ class CoreParameters:
 
     @property
     def row_blocks(self) -> tuple[int, ...]:
-        """Of each layer: the cycles that one of its events costs at the least."""
+        """For each layer: the least cycles that one of its events costs."""
         return tuple(layer.row_blocks(self.lanes) for layer in self.network.layers)
 
     def ideal_cycles(self, events: ArrayLike) -> Integers:

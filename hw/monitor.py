@@ -65,7 +65,7 @@ class Monitor(wiring.Component):
     made : In, stream (never waits)
         New states (hw.unit.activation.ActivationUnit).
     layer, skip, finish : In
-        Of the walk, a cycle before its slot.
+        The walk's, a cycle before its slot.
     step : In
         The walk goes on in this cycle.
     o : Out

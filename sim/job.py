@@ -20,7 +20,7 @@ class Job:
     pauses
         Fraction of cycles in which the output is not taken.
     seed
-        Of both.
+        What both are drawn from.
     unloaded
         Where the core's weights must be loaded: the job begins without them, and loads them itself.
     """

@@ -16,7 +16,7 @@ DEPTH = 64
 
 
 def some_packets(count, seed, longest=DEPTH - 8):
-    """Of all lengths, with many flags and escapes in them."""
+    """All lengths, with many flags and escapes in them."""
     source = random.Random(seed)
     bytes_of = [lambda: source.randrange(256), lambda: source.choice((FLAG, ESCAPE, 0x5E, 0x5D))]
     return [
@@ -49,7 +49,7 @@ def test_the_decoder_finds_what_was_encoded_among_rubbish():
 
 
 def test_the_decoder_keeps_no_more_than_the_largest_packet():
-    """Of what never ends, and of one packet after the other that is as long as they get."""
+    """What never ends, and one packet after the other that is as long as they get."""
     longest = Packet(FLAG, ESCAPE, bytes([FLAG]) * 100)
     decoder = Decoder(100)
     for _ in range(3):

@@ -145,7 +145,7 @@ def test_two_frames_of_a_read_out_by_hand():
 
 
 def test_an_error_of_a_column_that_fires_later_comes_back_to_where_it_was_sent():
-    """Of weight 0.5 and dL/dM 130, 30: dL/ddelta is 65 and 15 where they fire. v[0] sends both
+    """With weight 0.5 and dL/dM 130, 30: dL/ddelta is 65 and 15 where they fire. v[0] sends both
     16 (and 16 stays), so it gets 65; v[1] is of the other column and gets its 15 * -1/2 / 1/2.
     """
     training = TrainingFormats(error=Q(3, 8), gradient=Q(5, 6), master=Q(2, 10))

@@ -514,7 +514,7 @@ def test_no_damage_gets_past_the_reader_as_another_error(seed, tmp_path):
     ],
 )
 def test_the_accumulator_width_by_hand(weight, bias, width):
-    """Of a read-out of one result behind a layer whose numbers are all 0."""
+    """A read-out of one result behind a layer whose numbers are all 0."""
     model = random_model((2, 2), 1, scale=0)
     hidden, result = model.weights
     hidden.bias[:] = 0

@@ -15,7 +15,7 @@ from tests.networks import random_model
 FIELDS = ("event", "segment", "base", "row", "first", "close", "count_it")
 
 
-# Of each gate its groups, and of each group the segments that it walks.
+# The groups of each gate, and the segments that each group walks.
 SWEEPS = {
     "gru": [[(0, 1)], [(0, 1)], [(0,), (1,)]],
     "lstm": [[(0, 1)]] * 4,

@@ -249,7 +249,7 @@ def test_a_graph_that_moves_features_apart_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("kind", "others"), [("GRU", 1), ("LSTM", 1), ("LSTM", 2)])
 def test_an_initial_state_from_outside_is_refused(kind, others, tmp_path):
-    """Of h, and of an LSTM's c."""
+    """Both h and an LSTM's c."""
     model = recurrent_graph(np.random.default_rng(1), 3, 4, 2, kinds=(kind,))
     node = model.graph.node[0]
     node.input.extend([*others * [""], "start"])

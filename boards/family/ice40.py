@@ -60,7 +60,7 @@ class SpramWeights(LoadedWeights):
             here = (place[width:] == deep) if self._deep > 1 else Const(1)
             outs = []
             for wide in range(self._wide):
-                # Of an odd number of lanes the last one's byte lies alone.
+                # With an odd number of lanes the last one's byte lies alone.
                 lanes = Cat(self.write.payload.lanes, Const(0, 1))[2 * wide : 2 * wide + 2]
                 out = Signal(16, name=f"out_{deep}_{wide}")
                 m.submodules[f"spram_{deep}_{wide}"] = Instance(

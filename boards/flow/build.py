@@ -54,7 +54,7 @@ class Built:
     board, model
         Names.
     lanes
-        Of the core.
+        Those of the core.
     clock, fmax
         MHz: what it runs at, and what it could.
     resources
@@ -66,7 +66,7 @@ class Built:
     seconds
         From the beginning to the bitstream.
     dense_cycles
-        Of a frame in which everything moves.
+        Those of a frame in which everything moves.
     """
 
     board: str

@@ -48,7 +48,7 @@ class Placement:
     Attributes
     ----------
     seed
-        Of nextpnr, which begins its placement at random.
+        nextpnr's, which begins its placement at random.
     fmax, wanted
         MHz: the clock reached, and the one asked for.
     logic

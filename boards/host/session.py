@@ -71,7 +71,7 @@ class Host:
     Parameters
     ----------
     port
-        Of pyserial: a device's name, or a URL.
+        As pyserial takes it: a device's name, or a URL.
     link : Link
         The core that is expected there.
     baud

@@ -120,7 +120,7 @@ class HostLink(wiring.Component):
             m.d.sync += waited.eq(0)
 
         def next_byte() -> list:
-            """Of the word."""
+            """Goes to the word's next byte."""
             return [word_byte.eq(word_byte + 1), word_ends.eq(word_byte == 2)]
 
         def finish(code: Status) -> None:

@@ -37,7 +37,7 @@ class Boot(wiring.Component):
     Parameters
     ----------
     tag : bytes
-        Of the model whose weights are wanted (boards.link.protocol.Link.tag).
+        That of the model whose weights are wanted (boards.link.protocol.Link.tag).
     length : int
         Bytes of them.
     address : int

@@ -42,7 +42,7 @@ IDLE_SLOT = "#ee6677"
 def run(context: Context, scenes: tuple[Scene, ...] = SCENES) -> dict[str, Any]:
     """What every part does in the cycles around some frames in the steady state.
 
-    Of each row the runs of cycles in which it does the same: first cycle, length, what
+    For each row the runs of cycles in which it does the same: first cycle, length, what
     (sim.timeline.Timeline). Cycle 0 is the first one after the last slot of the frame before.
     """
     said = context.track("timeline", scenes, lambda scene: scene.shape.name)
@@ -127,7 +127,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
 
 
 def _colour(value: int) -> str:
-    """Of a slot's value (sim.timeline.Timeline)."""
+    """The colour of a slot's value (sim.timeline.Timeline)."""
     what = (value - 1) % 8
     return IDLE_SLOT if what >= 4 else COLOURS[what]
 

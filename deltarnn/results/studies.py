@@ -37,7 +37,7 @@ class Study:
         return folder / f"{self.name}.{method}.{seed}.safetensors"
 
     def models(self, folder: Path, method: str) -> list[Model]:
-        """Of one method, a seed each."""
+        """The models of one method, a seed each."""
         return [load_model(self.path(folder, method, seed)) for seed in self.seeds]
 
     def complete(self, folder: Path, progress: bool) -> None:

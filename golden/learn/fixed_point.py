@@ -322,7 +322,7 @@ class Trainee:
     def backward(self, tapes: Sequence[FixedTape], of_outputs: Integers) -> list[Masters]:
         """Every layer's gradient, in gradient LSBs, from dL/doutputs [batch, T, O] in error LSBs.
 
-        Of a read-out, dL/doutput is by M as a real number.
+        For a read-out, dL/doutput is by M as a real number.
         """
         errors, gradients = of_outputs.swapaxes(0, 1), []
         for k in reversed(range(len(self.layers))):

@@ -33,7 +33,7 @@ class TrainingCost:
 
     @classmethod
     def of_products(cls, products: Integers) -> "TrainingCost":
-        """Of the weights that each product touches, [T, 3]: the last one's are gradients."""
+        """The weights that each product touches, [T, 3]: the last one's are gradients."""
         weights, gradients = products * [1, 1, 0], products * [0, 0, 1]
         return cls(products, weights, gradients, gradients)
 

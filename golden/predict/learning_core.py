@@ -39,7 +39,7 @@ class Work:
 
     @classmethod
     def of_deltas(cls, deltas_x: Sequence[Integers], deltas_h: Sequence[Integers]) -> "Work":
-        """Of each layer's deltas [T, columns], 0 where nothing fired."""
+        """The work of each layer's deltas [T, columns], 0 where nothing fired."""
         fired = [[d != 0 for d in each] for each in (deltas_x, deltas_h)]
         of_x, of_h = (np.stack([f.sum(axis=1) for f in each], axis=1) for each in fired)
         touched = [x.any(axis=0).sum() + h.any(axis=0).sum() for x, h in zip(*fired, strict=True)]
@@ -58,7 +58,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Cycles:
-    """Of one sequence: the three products, what is elementwise, and the update of the weights."""
+    """Cycles of one sequence: the three products, what is elementwise, and the update of the weights."""
 
     forward: int
     error: int

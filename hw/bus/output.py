@@ -20,9 +20,9 @@ class OutputBuffer(wiring.Component):
     beats : int
         Beats of a frame.
     shape : ShapeLike
-        Of a beat.
+        What a beat is.
     read_latency : int
-        Of its memory (hw.target.Target).
+        Its memory's (hw.target.Target).
 
     Members
     -------

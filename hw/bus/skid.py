@@ -13,7 +13,7 @@ class Skid(wiring.Component):
     Parameters
     ----------
     shape : ShapeLike
-        Of a transfer.
+        What a transfer is.
 
     Members
     -------

@@ -49,7 +49,7 @@ class DeltaEncoder(wiring.Component):
     ways : int
         Elements a cycle.
     read_latency : int
-        Of its memory (hw.target.Target).
+        Its memory's (hw.target.Target).
 
     Members
     -------

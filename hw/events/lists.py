@@ -27,7 +27,7 @@ class EventBuffer(wiring.Component):
     width : int
         Bits of an activation; a delta has one more.
     read_latency : int
-        Of its memory (hw.target.Target).
+        Its memory's (hw.target.Target).
 
     Members
     -------

@@ -11,7 +11,7 @@ from golden.errors import require_int
 class FrameReader(wiring.Component):
     """Numbers the elements of a frame and keeps frames in step with ``last``.
 
-    A frame that ends early is computed with its missing elements unchanged. Of one that ends late,
+    A frame that ends early is computed with its missing elements unchanged. In one that ends late,
     the elements beyond the last column are dropped up to ``last``. Both are flagged, and either
     way one frame goes in for each ``last``, so that the next is whole again.
 

@@ -17,7 +17,7 @@ class Serializer(wiring.Component):
     Parameters
     ----------
     word : data.Layout
-        Of each of them.
+        What each of them is.
     stages : sequence of range
         The lanes the words come from, in stages (hw.target.Target.stages).
     ways : int

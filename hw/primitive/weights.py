@@ -47,7 +47,7 @@ class WeightMemory(wiring.Component):
     Attributes
     ----------
     latency : int
-        Cycles from a request to its word where nothing waits. Of a store that waits: how many
+        Cycles from a request to its word where nothing waits. For a store that waits: how many
         requests come before the first word is asked for.
     loads : bool
         The words are not in the bitstream, but come at run time

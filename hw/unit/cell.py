@@ -36,7 +36,7 @@ class Cell(ABC):
     Parameters
     ----------
     formats : Formats
-        Of the network.
+        The network's.
     target : Target
         Whose multipliers and memories.
     """
@@ -57,7 +57,7 @@ class Cell(ABC):
     @property
     @abstractmethod
     def kept(self) -> Shape:
-        """Of what is stored of a unit; 0 at reset."""
+        """The shape of what is stored of a unit; 0 at reset."""
 
     @abstractmethod
     def unit(self, m: Module, name: str, gates: Sequence[Value], before: Value) -> Made:

@@ -12,7 +12,7 @@ from hw.unit.cell import Made
 
 
 class GRUCell(cell.Cell):
-    """Of r and u, as indices, and R(M_xc) and R(M_hc).
+    """Takes r and u as indices, and R(M_xc) and R(M_hc).
 
     r = sigmoid[R(M_r)]   u = sigmoid[R(M_u)]   c = tanh[R(M_xc) + r * R(M_hc)]
     h_t = c + u * (h_(t-1) - c)

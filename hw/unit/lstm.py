@@ -12,7 +12,7 @@ from hw.unit.cell import Made
 
 
 class LSTMCell(cell.Cell):
-    """Of i, f, g and o, as indices.
+    """Takes i, f, g and o as indices.
 
     i, f, o = sigmoid[R(M)]   g = tanh[R(M_g)]   c_t = f * c_(t-1) + i * g   a_t = o * tanh[c_t]
 

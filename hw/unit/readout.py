@@ -40,7 +40,7 @@ def units_layout(core: CoreParameters) -> data.StructLayout:
 
 
 def _row_shape(core: CoreParameters, row: int) -> Shape:
-    """Of the wider reading, where one layer's row is an index and another's is R(M)."""
+    """That of the wider reading, where one layer's row is an index and another's is R(M)."""
     formats = core.network.formats
     readings = {CoreLayout.reading(layer, row) for layer in core.network.recurrent} - {None}
     widths = [(formats.preactivation if i else formats.readout).width for i in readings]

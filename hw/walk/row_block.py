@@ -22,7 +22,7 @@ class RowBlock(wiring.Component):
     Parameters
     ----------
     layout : CoreLayout
-        Of the core.
+        The core's.
 
     Members
     -------
@@ -34,9 +34,9 @@ class RowBlock(wiring.Component):
         What ends with the slot that is decided in this cycle: the block, a gate's sweep over the
         lists, the group of a row.
     segment : In
-        Of the slot that was decided in the cycle before.
+        That of the slot that was decided in the cycle before.
     base, row : Out
-        Of that slot: the address of the weight word of its segment's column 0; its row.
+        Where that slot's row is: the address of the weight word of its segment's column 0; the row.
     last_block : Out
         The block under way is its layer's last one.
     restart : In

@@ -31,7 +31,7 @@ class Sequencer(wiring.Component):
     Members
     -------
     now, next : In, layer_status
-        Of ``layer`` in this frame, and of the layer that comes after it, which may be the first
+        What is known of ``layer`` in this frame, and of the one after it, which may be the first
         one of the next frame. What is seen here counts from the next cycle on.
     start : In, array of 2
         The frame of this parity may begin: its x has begun to come, and there is room for its
@@ -197,7 +197,7 @@ class Sequencer(wiring.Component):
         # Segment 0 is over and its group is not, or c has its own group for segment 1.
         to_other = ~segment & (split | ~closing)
         # What follows a gate: c of a GRU, with a group for each segment; the next gate; the next
-        # block. Of an LSTM the last of four gates ends the block as soon as its group closes.
+        # block. In an LSTM the last of four gates ends the block as soon as its group closes.
         splits_next, next_final = gate == 1, ~recurrent
         next_gate = Mux(final, of_layer("first_row"), 1)
         other_final = split

@@ -48,7 +48,7 @@ def slot_layout(core: CoreParameters) -> data.StructLayout:
 
 
 def list_status(size: int) -> data.StructLayout:
-    """Of an event list: how many events it has by now, and whether that is all."""
+    """What is known of an event list: how many events it has by now, and whether that is all."""
     return data.StructLayout({"count": unsigned(bits_for(size)), "complete": 1})
 
 

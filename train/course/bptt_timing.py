@@ -41,7 +41,7 @@ def measure(setup: Setup, sparsity: float, repetitions: int, seed: int) -> dict[
     """Milliseconds and bytes kept for backward of the three, and what fired.
 
     They take turns, and a ratio is the median of those of neighbours, which met the same machine.
-    Of a turn's two runs the second one counts: training meets its own data in the caches. Time is
+    The second of a turn's two runs counts: training meets its own data in the caches. Time is
     the process's own.
     """
     with reproducible(seed), threadpool_limits(1):

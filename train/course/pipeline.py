@@ -43,7 +43,7 @@ class Pretrained:
     network
         What torch trained.
     mean, std : float64 [I]
-        Of the features it takes.
+        Mean and deviation of the features it takes.
     fitted
         Its record on the validation part.
     error

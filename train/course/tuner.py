@@ -30,7 +30,7 @@ def input_scale(std: Floats, activation: Q, span: float) -> Floats:
 def scaled(
     network: FloatRNN, mean: Floats, std: Floats, activation: Q, span: float
 ) -> tuple[FloatNetwork, Floats]:
-    """Of a network that takes standardised features: one that takes scaled ones, and the scale."""
+    """Makes a network that takes scaled features of one that takes standardised ones."""
     scale = input_scale(std, activation, span)
     folded = deepcopy(network)
     folded.fold_input(gain=scale * std, offset=mean / std)

@@ -114,7 +114,7 @@ class Calibration:
             raise refusal("results", found, "a network that answers to it")
 
     def fidelity(self, model: Model, scale: float) -> Fidelity:
-        """Of ``model``, whose inputs are quantize(frames * scale)."""
+        """The fidelity of ``model``, whose inputs are quantize(frames * scale)."""
         network = model.parameters
         trace = DeltaNetwork(model).run(quantize(self.frames * scale, network.formats.activation))
         found = trace.outputs / 2.0**network.output_frac

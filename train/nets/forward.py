@@ -25,14 +25,14 @@ class Pass:
     rows: tuple[int, ...] = ()
 
     def of(self, first: int, end: int) -> "Pass":
-        """Of these sequences of the batch."""
+        """The pass of these sequences of the batch."""
         sent = tuple(each[:, first:end] for each in self.sent)
         return Pass(self.outputs[first:end], sent, self.rows)
 
     def moved(self, mask: Tensor) -> Tensor:
         """The L1 cost (Neil et al., ICML 2017): the mean size of a delta, fired or not.
 
-        Of the encoders that training can move, all but the input's, and weighted by what their
+        For the encoders that training can move, all but the input's, and weighted by what their
         events fetch; ``mask`` [B, T] is 1 on the frames that count.
         """
         total, columns = torch.zeros(()), 0

@@ -37,7 +37,7 @@ class FloatGRU:
 
     @classmethod
     def with_bias(cls, weight_x: Floats, weight_h: Floats, bias: Floats) -> "FloatGRU":
-        """Of one bias [4H], rows r, u, xc, hc: all but hc goes with x."""
+        """A layer with one bias [4H], rows r, u, xc, hc: all but hc goes with x."""
         of_x, of_hc = np.split(bias, [len(weight_x)])
         return cls(weight_x, weight_h, of_x, np.concatenate([np.zeros(2 * len(of_hc)), of_hc]))
 
@@ -86,7 +86,7 @@ class FloatLSTM:
 
     @classmethod
     def with_bias(cls, weight_x: Floats, weight_h: Floats, bias: Floats) -> "FloatLSTM":
-        """Of one bias [4H]: all of it goes with x."""
+        """A layer with one bias [4H]: all of it goes with x."""
         return cls(weight_x, weight_h, bias, np.zeros_like(bias))
 
     @property

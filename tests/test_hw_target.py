@@ -1,0 +1,55 @@
+"""Primitives that do not go together are refused where the target is made, by name."""
+
+import pytest
+
+from hw.primitive.lane import Lane
+from hw.primitive.loaded_weights import LoadedWeights
+from hw.primitive.serializer import MuxSerializer
+from hw.target import Target
+from tests.slow_lane import SlowLane
+from tests.stores import WaitingStore
+
+STAGES = {"lane": SlowLane, "serializer": MuxSerializer, "stage_lanes": 2}
+
+
+@pytest.mark.parametrize(
+    ("choices", "text"),
+    [
+        (
+            {"read_latency": 2, "lane": Lane},
+            "latency of a lane of target t: found 2, expected more than the 2 of its memory",
+        ),
+        (
+            {"read_latency": 3, "lane": SlowLane},
+            "read_latency of target t: found 3, expected an integer from 1 to 2",
+        ),
+        (
+            {"read_latency": 0},
+            "read_latency of target t: found 0, expected an integer from 1 to 2",
+        ),
+        (
+            {"weights": LoadedWeights, **STAGES},
+            "stage_lanes of target t: found 2, expected None, one stage, where weights are loaded "
+            "or may wait",
+        ),
+        (
+            {"weights": WaitingStore, **STAGES},
+            "stage_lanes of target t: found 2, expected None, one stage, where weights are loaded "
+            "or may wait",
+        ),
+        (
+            {"stage_lanes": 0},
+            "stage_lanes of target t: found 0, expected an integer >= 1",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(choices, text):
+    with pytest.raises(ValueError, match="^") as refused:
+        Target("t", **choices)
+    assert str(refused.value) == text
+
+
+def test_what_goes_together_is_not():
+    assert not Target("t", read_latency=2, lane=SlowLane).loads
+    assert Target("t", weights=LoadedWeights).loads
+    assert Target("t", **STAGES).stage_lanes == 2
