@@ -58,7 +58,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Cycles:
-    """Cycles of one sequence: the three products, what is elementwise, and the update of the weights."""
+    """Cycles of one sequence: three products, what is elementwise, the update of the weights."""
 
     forward: int
     error: int

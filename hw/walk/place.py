@@ -3,8 +3,8 @@
 from amaranth.hdl import Cat, Const, Value
 from amaranth.lib import data
 
-# What is known of a place in a list: it has an element; the list ends, with it or, if there is none,
-# before it; the list ends before it.
+# What is known of a place in a list: it has an element; the list ends, with it or, if there is
+# none, before it; the list ends before it.
 place_layout = data.StructLayout({"have": 1, "ends": 1, "end": 1})
 
 
