@@ -59,9 +59,9 @@ def built(
 ) -> Path:
     """The folder in the cache where ``make`` has built ``texts``, or does now.
 
-    ``texts`` are files by name, which lie in the folder that ``make`` is called with; the other one
-    is for what all builds share. ``identity`` is what else the build depends on, ready for JSON.
-    ``make`` leaves a build.log and fails with RuntimeError, OSError or SystemExit. Raises
+    ``texts`` are files by name, which lie in the first folder that ``make`` is called with; the
+    second one is for what all builds share. ``identity`` is what else the build depends on, ready
+    for JSON. ``make`` leaves a build.log and fails with RuntimeError, OSError or SystemExit. Raises
     ValueError where that is so; ``name`` says of what.
     """
     key = hashlib.sha256(json.dumps([*identity, *texts.values()]).encode()).hexdigest()[:16]

@@ -31,7 +31,7 @@ class BoardBench:
             self._texts = {**texts, "flash.v": path.read_text()}
 
     def _build(self):
-        def make(folder):
+        def make(folder, shared):
             sources = [folder / name for name in self._texts]
             arguments = {"defines": {"FLASH": 1}}
             if not self._flash:
@@ -42,7 +42,7 @@ class BoardBench:
                 sources.append(control)
                 arguments = {"build_args": ARGUMENTS}
             with working_environment(self._simulator.environment()):
-                self._simulator.runner(folder.parent).build(
+                self._simulator.runner(shared, waves="").build(
                     sources=sources,
                     hdl_toplevel="bench",
                     build_dir=folder,
@@ -75,7 +75,7 @@ class BoardBench:
             "PYTHONPATH": os.pathsep.join(str(Path(p or ".").resolve()) for p in sys.path),
         }
         with working_environment(variables):
-            found = self._simulator.runner(cache_folder()).test(
+            found = self._simulator.runner(cache_folder(), waves="").test(
                 test_module="tests.board_bench",
                 test_filter=f"{test}$",
                 hdl_toplevel="bench",
