@@ -43,9 +43,9 @@ def random_model(
         inputs, units = sizes[k - 1], sizes[k]
         frac = max(0, weight_frac - k + 1)
         layer = LayerParameters(kinds[(k - 1) % len(kinds)], inputs, units, frac, *pairs[k - 1])
-        rows = layer.gates * units
+        rows, sums = layer.gates * units, layer.accumulators * units
         layers.append(layer)
-        weights.append(WEIGHTS[layer.kind](int8(rows, inputs), int8(rows, units), bias(4 * units)))
+        weights.append(WEIGHTS[layer.kind](int8(rows, inputs), int8(rows, units), bias(sums)))
     if outputs is not None:
         layers.append(LayerParameters("linear", sizes[-1], outputs, 5, pairs[len(sizes) - 1][0]))
         weights.append(WEIGHTS["linear"](int8(outputs, sizes[-1]), bias(outputs)))

@@ -15,12 +15,12 @@ from tests.networks import random_model
 FIELDS = ("event", "segment", "base", "row", "first", "close", "count_it")
 
 
-# The groups of each gate, and the segments that each group walks.
-SWEEPS = {
-    "gru": [[(0, 1)], [(0, 1)], [(0,), (1,)]],
-    "lstm": [[(0, 1)]] * 4,
-    "linear": [[(1,)]],
-}
+def sweeps_of(layer):
+    """Of each gate its groups, and of each group the segments that it walks."""
+    if not layer.recurrent:
+        return [[(1,)]]
+    last = [(0,), (1,)] if layer.splits else [(0, 1)]
+    return [*[[(0, 1)]] * (layer.gates - 1), last]
 
 
 def expected_slots(layout, counts, still=()):
@@ -37,13 +37,13 @@ def expected_slots(layout, counts, still=()):
         if k in still and not any(events):
             base, row = base + layer.words, row + layer.rows
             continue
-        sweeps = SWEEPS[layout.core.network.layers[k].kind]
+        sweeps = sweeps_of(layer)
         for block in range(layer.blocks):
             for gate, groups in enumerate(sweeps):
                 for n, group in enumerate(groups):
                     walk = [(s, i) for s in group for i in range(events[s])]
                     final = n == len(groups) - 1 and gate == len(sweeps) - 1
-                    tag = 3 if final else gate
+                    tag = 3 if final else layer.first_row + gate
                     first_walk = block == 0 and gate == 0
                     for i, (segment, index) in enumerate(walk):
                         start = base + (layer.segment_columns[0] if segment else 0)
