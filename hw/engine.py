@@ -140,7 +140,7 @@ class Engine(wiring.Component):
         m.submodules.reader = reader = FrameReader(
             columns=network.inputs, width=width, latency=path_x.latency
         )
-        m.submodules.sequencer = sequencer = Sequencer(core)
+        m.submodules.sequencer = sequencer = Sequencer(core, target.reopen)
         m.submodules.standstill = standstill = Standstill(network)
         m.submodules.fetch = fetch = Fetch(core, target)
         bias = layout.bias_rows(self._model).tolist()

@@ -9,8 +9,8 @@ from hw.primitive.multiply_add import MultiplyAdd
 from hw.primitive.serializer import Serializer, ShiftSerializer
 from hw.primitive.weights import WeightMemory
 
-# The rows of accumulators that lie between two groups of one row, at the least, are those of a
-# block: with a slower memory a row would be opened again before it has been written back.
+# With a slower memory a row of a linear layer, which comes again after one other row or two cycles
+# of skipping, would be opened again before it has been written back.
 READ_LATENCY_MAX = 2
 
 
@@ -72,6 +72,11 @@ class Target:
     def loads(self) -> bool:
         """Weights come at run time."""
         return self.weights.loads
+
+    @property
+    def reopen(self) -> int:
+        """Cycles after which a closed row of accumulators may be opened again."""
+        return 2 + self.read_latency
 
     def stages(self, core: CoreParameters) -> list[range]:
         """The lanes of each stage; whole groups of those that are activated together."""

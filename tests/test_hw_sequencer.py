@@ -66,8 +66,8 @@ def columns_of(core, k):
 class Lists:
     """A sequencer's event lists: of each layer and each of two frames, driven by a test."""
 
-    def __init__(self, core):
-        self.dut = Sequencer(core)
+    def __init__(self, core, reopen=1):
+        self.dut = Sequencer(core, reopen)
         layers = len(CoreLayout(core).layers)
         size = max(max(layer.segment_columns) for layer in CoreLayout(core).layers)
         one = data.StructLayout({"count": unsigned(bits_for(size)), "complete": 1})
@@ -300,3 +300,34 @@ def test_restart_goes_back_to_the_first_frame():
         await ctx.tick().until(dut.o.valid)
 
     run_bench(bench.module, watch)
+
+
+@pytest.mark.parametrize("reopen", [1, 4, 5, 6, 9])
+def test_a_row_waits_until_it_may_be_opened_again(reopen):
+    """The smallest of cores, whose frames have a slot for each of four rows and nothing else."""
+    core = CoreParameters(random_model((1, 1)).parameters, 1)
+    bench = Lists(core, reopen)
+    dut = bench.dut
+    closed_at, gaps = {}, []
+
+    async def watch(ctx):
+        for half in bench.lists:
+            for status in half[0]:
+                ctx.set(status.complete, 1)
+            ctx.set(half[0][0].count, 1)
+        ctx.set(dut.o.ready, 1)
+        for n in range(2):
+            ctx.set(dut.start[n], 1)
+        p = dut.o.payload
+        for cycle in range(60):
+            _, _, valid, row, first, close = await ctx.tick().sample(
+                dut.o.valid, p.row, p.first, p.close
+            )
+            if valid and first and row in closed_at:
+                gaps.append(cycle - closed_at[row])
+            if valid and close:
+                closed_at[row] = cycle
+
+    run_bench(bench.module, watch)
+    assert min(gaps) == max(reopen, 4)
+    assert len(gaps) > 20

@@ -103,7 +103,7 @@ class Lanes(wiring.Component):
         closed = closed_row_layout(core)
         self._bias, self._target, self._stages = bias, target, target.stages(core)
         self.latency = target.lane.latency
-        self.reopen = 2 + target.read_latency
+        self.reopen = target.reopen
         self._delta_width = core.network.formats.activation.width + 1
         self._row = closed["m"].shape
         super().__init__(

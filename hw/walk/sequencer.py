@@ -27,6 +27,10 @@ class Sequencer(wiring.Component):
     ----------
     core : CoreParameters
         Lanes and network.
+    reopen : int
+        Cycles from the slot that closes a row to the first one that may open it again. Only a core
+        with fewer rows in all ever has to wait for that. (Where a linear layer comes again sooner,
+        because all others were skipped, its row has not changed.)
 
     Members
     -------
@@ -58,9 +62,9 @@ class Sequencer(wiring.Component):
         Back to the first frame.
     """
 
-    def __init__(self, core: CoreParameters) -> None:
+    def __init__(self, core: CoreParameters, reopen: int = 1) -> None:
         layout = CoreLayout(core)
-        self._layout, self._activations = layout, core.activations
+        self._layout, self._activations, self._reopen = layout, core.activations, reopen
         layers = layout.layers
         columns = max(max(layer.segment_columns) for layer in layers)
         super().__init__(
@@ -287,10 +291,17 @@ class Sequencer(wiring.Component):
         ]
         with m.If(leaves):
             m.d.comb += next_rests.eq(next_still & next_begins_with_last & next_heads[1].end)
+        next_works = next_frame & ~next_rests
+        if layout.rows < self._reopen:
+            # If every row is closed in these cycles, so is the one to open next.
+            before = Signal(self._reopen - 2)
+            closed = Cat(go & closes, before)
+            m.d.sync += before.eq(closed)
+            next_works &= sum(closed) < layout.rows
         m.d.sync += [
             frame.eq(next_frame),
             started.eq(frame & ~finishes),
-            works.eq(next_frame & ~next_rests),
+            works.eq(next_works),
             skips.eq(next_frame & next_rests & ~leaves),
         ]
 
