@@ -25,7 +25,7 @@ class Kind:
         Weight rows.
     accumulators
         What is summed up apart from each other, a row of accumulators each: as many as there are
-        gates, or one more where the last gate has one for x and one for h.
+        gates, or one more where the last of several gates has one for x and one for h.
     state
         Name of the format of what a neuron keeps between frames; None where it keeps nothing.
     remembers
@@ -48,7 +48,8 @@ class Kind:
     def __post_init__(self) -> None:
         if self.splits and len(self.accumulators) != len(self.gates) + 1:
             raise refusal("accumulators", len(self.accumulators), f"{len(self.gates)} or one more")
-        low = 2 if self.recurrent else 1
+        # A split gate comes after one that is not: by itself it would not have to be split.
+        low = 1 + self.recurrent + self.splits
         if not low <= len(self.accumulators) <= ROWS:
             raise refusal("accumulators", len(self.accumulators), f"{low} to {ROWS}")
 
