@@ -16,7 +16,7 @@ FIELDS = ("event", "segment", "base", "row", "first", "close", "count_it")
 
 
 def sweeps_of(layer):
-    """Of each gate its groups, and of each group the segments that it walks."""
+    """The groups of each gate, and the segments that each group walks."""
     if not layer.recurrent:
         return [[(1,)]]
     last = [(0,), (1,)] if layer.splits else [(0, 1)]
