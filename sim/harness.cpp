@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <fstream>
@@ -27,7 +28,16 @@ namespace {
 using Word = std::int64_t;
 
 // What a step of the job begins with; sim/harness.py has the same numbers.
-enum Step : Word { kFrames = 0, kCommand = 1, kWrite = 2, kRead = 3, kSettle = 4, kLoad = 5 };
+enum Step : Word {
+    kFrames = 0,
+    kCommand = 1,
+    kWrite = 2,
+    kRead = 3,
+    kSettle = 4,
+    kLoad = 5,
+    kWriteAtOnce = 6,
+    kWait = 7,
+};
 
 std::vector<Word> read_words(const std::string& path) {
     std::ifstream file(path, std::ios::binary | std::ios::ate);
@@ -221,13 +231,23 @@ private:
 // One register access at a time.
 class Registers {
 public:
-    explicit Registers(Vtop& core) : core_(core) {
+    Registers(Vtop& core, Pauses gaps, Pauses pauses)
+        : core_(core), gaps_(gaps), pauses_(pauses) {
         core_.s_axil_awvalid = core_.s_axil_wvalid = core_.s_axil_arvalid = 0;
         core_.s_axil_bready = core_.s_axil_rready = 0;
     }
 
-    void write(Word address, Word data) { begin({true, address, data}); }
-    void read(Word address) { begin({false, address, 0}); }
+    void write(Word address, Word data) {
+        access_ = {address, data};
+        address_waits_ = data_waits_ = true;
+        answered_ = false;
+    }
+
+    void read(Word address) {
+        access_ = {address, 0};
+        asks_ = true;
+        answered_ = false;
+    }
 
     bool answered() const { return answered_; }
     Word response() const { return response_; }
@@ -244,18 +264,24 @@ public:
     }
 
     void edge() {
-        core_.s_axil_bready = core_.s_axil_rready = 1;
+        core_.s_axil_bready = !pauses_();
+        core_.s_axil_rready = !pauses_();
         if (address_taken_) core_.s_axil_awvalid = 0;
         if (data_taken_) core_.s_axil_wvalid = 0;
         if (asked_taken_) core_.s_axil_arvalid = 0;
-        if (!begins_) return;
-        begins_ = false;
-        if (access_.is_write) {
+        if (address_waits_ && !gaps_()) {
+            address_waits_ = false;
             core_.s_axil_awaddr = access_.address;
+            core_.s_axil_awvalid = 1;
+        }
+        if (data_waits_ && !gaps_()) {
+            data_waits_ = false;
             core_.s_axil_wdata = access_.data;
             core_.s_axil_wstrb = 0xf;
-            core_.s_axil_awvalid = core_.s_axil_wvalid = 1;
-        } else {
+            core_.s_axil_wvalid = 1;
+        }
+        if (asks_ && !gaps_()) {
+            asks_ = false;
             core_.s_axil_araddr = access_.address;
             core_.s_axil_arvalid = 1;
         }
@@ -263,15 +289,8 @@ public:
 
 private:
     struct Access {
-        bool is_write;
         Word address, data;
     };
-
-    void begin(Access access) {
-        access_ = access;
-        begins_ = true;
-        answered_ = false;
-    }
 
     void answer(Word response, Word data) {
         response_ = response;
@@ -280,29 +299,175 @@ private:
     }
 
     Vtop& core_;
+    Pauses gaps_, pauses_;
     Access access_{};
-    bool begins_ = false, answered_ = false;
+    bool address_waits_ = false, data_waits_ = false, asks_ = false;  // for their turn
+    bool answered_ = false;
     bool address_taken_ = false, data_taken_ = false, asked_taken_ = false;
     Word response_ = 0, data_ = 0;
 };
 
-// Writes down the core's monitor ports, cycle by cycle, and sees when the core stands still.
+// A port's name, where its value lies and how it is written.
+struct Port {
+    template <class Data>
+    Port(const char* name, const Data& port) : name(name), port(&port), size(sizeof port) {
+        written = [](const void* data) {
+            const Data& value = *static_cast<const Data*>(data);
+            std::string text;
+            for (std::size_t n = sizeof value; n--;)
+                for (unsigned shift : {4, 0})
+                    text += "0123456789abcdef"[byte_of(value, n) >> shift & 0xf];
+            return "0x" + text;
+        };
+    }
+
+    const char* name;
+    const void* port;
+    std::size_t size;
+    std::string (*written)(const void*);
+};
+
+// A stream, of which nothing may change between a valid that waits and the ready it waits for. That
+// holds for those that the core drives and for those that this program does.
+class Channel {
+public:
+    Channel(const char* name, const char* valid_name, const CData& valid, const CData& ready,
+            std::vector<Port> payload)
+        : name_(name), valid_(valid), ready_(ready) {
+        kept_.emplace_back(Port(valid_name, valid));
+        for (const Port& port : payload) kept_.emplace_back(port);
+    }
+
+    // Before the edge; whether a valid is there that was not before.
+    bool watch(Word cycle) {
+        const bool waited = waits_;
+        if (waited)
+            for (const Kept& kept : kept_) kept.require_same(name_, cycle);
+        waits_ = valid_ && !ready_;
+        if (waits_ && !waited)
+            for (Kept& kept : kept_) kept.keep();
+        return valid_ && !waited;
+    }
+
+private:
+    class Kept {
+    public:
+        explicit Kept(const Port& port)
+            : port_(port), was_((port.size + sizeof(Word) - 1) / sizeof(Word)) {}
+
+        void keep() { std::memcpy(was_.data(), port_.port, port_.size); }
+
+        void require_same(const char* channel, Word cycle) const {
+            if (std::memcmp(was_.data(), port_.port, port_.size) == 0) return;
+            throw std::runtime_error(std::string(channel) +
+                                     " changed while it waited for ready: cycle " +
+                                     std::to_string(cycle) + ": " + port_.name + " was " +
+                                     port_.written(was_.data()) + ", is " +
+                                     port_.written(port_.port));
+        }
+
+    private:
+        Port port_;
+        std::vector<Word> was_;  // large enough, and aligned for all that a port may be
+    };
+
+    const char* name_;
+    const CData &valid_, &ready_;
+    std::vector<Kept> kept_;
+    bool waits_ = false;
+};
+
+template <class Core>
+auto keep_of(const Core& core, int) -> decltype(core.m_axis_tkeep, std::vector<Port>()) {
+    return {{"m_axis_tkeep", core.m_axis_tkeep}};
+}
+
+template <class Core>
+std::vector<Port> keep_of(const Core&, long) {
+    return {};
+}
+
+template <class Core>
+auto loads_of(const Core& core, int) -> decltype(core.s_weights_tdata, std::vector<Channel>()) {
+    return {{"s_weights",
+             "s_weights_tvalid",
+             core.s_weights_tvalid,
+             core.s_weights_tready,
+             {{"s_weights_tdata", core.s_weights_tdata},
+              {"s_weights_tlast", core.s_weights_tlast}}}};
+}
+
+template <class Core>
+std::vector<Channel> loads_of(const Core&, long) {
+    return {};
+}
+
+// All streams but s_axil b.
+std::vector<Channel> channels_of(const Vtop& core) {
+    std::vector<Port> results = keep_of(core, 0);
+    results.emplace_back("m_axis_tdata", core.m_axis_tdata);
+    results.emplace_back("m_axis_tlast", core.m_axis_tlast);
+    std::vector<Channel> channels = loads_of(core, 0);
+    channels.push_back({"s_axis",
+                        "s_axis_tvalid",
+                        core.s_axis_tvalid,
+                        core.s_axis_tready,
+                        {{"s_axis_tdata", core.s_axis_tdata},
+                         {"s_axis_tlast", core.s_axis_tlast}}});
+    channels.push_back(
+        {"m_axis", "m_axis_tvalid", core.m_axis_tvalid, core.m_axis_tready, results});
+    channels.push_back({"s_axil aw",
+                        "s_axil_awvalid",
+                        core.s_axil_awvalid,
+                        core.s_axil_awready,
+                        {{"s_axil_awaddr", core.s_axil_awaddr},
+                         {"s_axil_awprot", core.s_axil_awprot}}});
+    channels.push_back({"s_axil w",
+                        "s_axil_wvalid",
+                        core.s_axil_wvalid,
+                        core.s_axil_wready,
+                        {{"s_axil_wdata", core.s_axil_wdata},
+                         {"s_axil_wstrb", core.s_axil_wstrb}}});
+    channels.push_back({"s_axil ar",
+                        "s_axil_arvalid",
+                        core.s_axil_arvalid,
+                        core.s_axil_arready,
+                        {{"s_axil_araddr", core.s_axil_araddr},
+                         {"s_axil_arprot", core.s_axil_arprot}}});
+    channels.push_back({"s_axil r",
+                        "s_axil_rvalid",
+                        core.s_axil_rvalid,
+                        core.s_axil_rready,
+                        {{"s_axil_rdata", core.s_axil_rdata},
+                         {"s_axil_rresp", core.s_axil_rresp}}});
+    return channels;
+}
+
+// Writes down the core's monitor ports, cycle by cycle, watches all streams, and sees when the core
+// stands still.
 class Monitor {
 public:
     Monitor(Vtop& core, Word max_idle, const std::string& folder)
         : core_(core), max_idle_(max_idle), events_(folder + "/events"),
           states_(folder + "/states"), skips_(folder + "/skips"),
-          finishes_(folder + "/finishes"), first_beats_(folder + "/first_beats") {}
+          finishes_(folder + "/finishes"), first_beats_(folder + "/first_beats"),
+          state_cycles_(folder + "/state_cycles"), writes_(folder + "/writes"),
+          channels_(channels_of(core)),
+          answers_("s_axil b", "s_axil_bvalid", core.s_axil_bvalid, core.s_axil_bready,
+                   {{"s_axil_bresp", core.s_axil_bresp}}) {}
 
     // Before the edge.
     void watch() {
         ++cycle_;
+        for (Channel& channel : channels_) channel.watch(cycle_);
+        if (answers_.watch(cycle_)) writes_.row(cycle_);
         if (core_.monitor_event_valid)
             events_.row(frame_, core_.monitor_event_layer, core_.monitor_event_h,
                         core_.monitor_event_column, core_.monitor_event_delta);
         if (core_.monitor_state_valid) {
             states_.row(core_.monitor_state_layer, core_.monitor_state_unit);
             states_.put_wide(core_.monitor_state_value);
+            state_cycles_.row(cycle_);
         }
         if (core_.monitor_skip_valid) skips_.row(frame_, core_.monitor_skip_layer);
         if (core_.monitor_finish) {
@@ -320,7 +485,8 @@ public:
     }
 
     void close() {
-        for (Table* table : {&events_, &states_, &skips_, &finishes_, &first_beats_})
+        for (Table* table : {&events_, &states_, &skips_, &finishes_, &first_beats_,
+                             &state_cycles_, &writes_})
             table->close();
     }
 
@@ -328,7 +494,9 @@ private:
     Vtop& core_;
     Word max_idle_, cycle_ = 0, last_sign_of_life_ = 0, frame_ = 0;
     bool in_frame_ = false;
-    Table events_, states_, skips_, finishes_, first_beats_;
+    Table events_, states_, skips_, finishes_, first_beats_, state_cycles_, writes_;
+    std::vector<Channel> channels_;
+    Channel answers_;
 };
 
 class Player {
@@ -337,7 +505,7 @@ public:
         : core_(core), next_(job.data()), end_(job.data() + job.size()),
           monitor_(core, argument(), folder), source_(input_of(core), pauses()),
           sink_(core, pauses(), folder), weights_(weights_of(core, 0), pauses()),
-          registers_(core), replies_(folder + "/replies") {}
+          registers_{core, pauses(), pauses()}, replies_(folder + "/replies") {}
 
     void play() {
         core_.rst = 1;
@@ -379,11 +547,17 @@ private:
                 return;
             }
             case kCommand:
+                sent_all();
                 return write();
             case kWrite:
+                sent_all();
+                [[fallthrough]];
+            case kWriteAtOnce:
                 write();
                 replies_.row(registers_.response(), Word(0));
                 return;
+            case kWait:
+                return cycles(argument());
             case kRead:
                 registers_.read(argument());
                 while (!registers_.answered()) cycle();
@@ -395,7 +569,7 @@ private:
             case kLoad: {
                 const Word length = argument();
                 if (end_ - next_ < length) throw std::runtime_error("the job ends in mid-load");
-                while (!source_.idle()) cycle();
+                sent_all();
                 weights_.send(next_, 1, length);
                 next_ += length;
                 while (!weights_.idle()) cycle();
@@ -408,16 +582,19 @@ private:
 
     void write() {
         const Word address = argument(), data = argument();
-        while (!source_.idle()) cycle();
         registers_.write(address, data);
         while (!registers_.answered()) cycle();
+    }
+
+    void sent_all() {
+        while (!source_.idle()) cycle();
     }
 
     void receive() {
         while (sink_.frames() < sent_) cycle();
     }
 
-    void cycles(int count) {
+    void cycles(Word count) {
         while (count--) cycle();
     }
 
