@@ -16,6 +16,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -307,140 +308,126 @@ private:
     Word response_ = 0, data_ = 0;
 };
 
-// A port's name, where its value lies and how it is written.
-struct Port {
-    template <class Data>
-    Port(const char* name, const Data& port) : name(name), port(&port), size(sizeof port) {
-        written = [](const void* data) {
-            const Data& value = *static_cast<const Data*>(data);
-            std::string text;
-            for (std::size_t n = sizeof value; n--;)
-                for (unsigned shift : {4, 0})
-                    text += "0123456789abcdef"[byte_of(value, n) >> shift & 0xf];
-            return "0x" + text;
-        };
+// A port, and what it was.
+template <class Data>
+class Kept {
+public:
+    Kept(const char* name, const Data& port) : name_(name), port_(&port), was_(port) {}
+
+    const Data& now() const { return *port_; }
+    void keep() { was_ = *port_; }
+    bool changed() const { return std::memcmp(&was_, port_, sizeof was_) != 0; }
+
+    std::string story() const {
+        return std::string(name_) + " was " + hex(was_) + ", is " + hex(*port_);
     }
 
-    const char* name;
-    const void* port;
-    std::size_t size;
-    std::string (*written)(const void*);
+private:
+    static std::string hex(const Data& value) {
+        std::string text;
+        for (std::size_t n = sizeof value; n--;)
+            for (unsigned shift : {4, 0}) text += "0123456789abcdef"[byte_of(value, n) >> shift & 15];
+        return "0x" + text;
+    }
+
+    const char* name_;
+    const Data* port_;
+    Data was_;
 };
 
 // A stream, of which nothing may change between a valid that waits and the ready it waits for. That
 // holds for those that the core drives and for those that this program does.
+template <class... Payload>
 class Channel {
 public:
-    Channel(const char* name, const char* valid_name, const CData& valid, const CData& ready,
-            std::vector<Port> payload)
-        : name_(name), valid_(valid), ready_(ready) {
-        kept_.emplace_back(Port(valid_name, valid));
-        for (const Port& port : payload) kept_.emplace_back(port);
-    }
+    Channel(const char* name, Kept<CData> valid, const CData& ready, Kept<Payload>... payload)
+        : name_(name), valid_(valid), ready_(&ready), payload_(payload...) {}
 
     // Before the edge; whether a valid is there that was not before.
     bool watch(Word cycle) {
-        const bool waited = waits_;
-        if (waited)
-            for (const Kept& kept : kept_) kept.require_same(name_, cycle);
-        waits_ = valid_ && !ready_;
-        if (waits_ && !waited)
-            for (Kept& kept : kept_) kept.keep();
-        return valid_ && !waited;
+        if (waits_) {
+            const auto changed = [](const auto&... kept) { return (kept.changed() | ...); };
+            if (valid_.changed() || std::apply(changed, payload_)) fail(cycle);
+            waits_ = !*ready_;
+            return false;
+        }
+        if (!valid_.now()) return false;
+        if (!*ready_) {
+            waits_ = true;
+            valid_.keep();
+            std::apply([](auto&... kept) { (kept.keep(), ...); }, payload_);
+        }
+        return true;
     }
 
 private:
-    class Kept {
-    public:
-        explicit Kept(const Port& port)
-            : port_(port), was_((port.size + sizeof(Word) - 1) / sizeof(Word)) {}
-
-        void keep() { std::memcpy(was_.data(), port_.port, port_.size); }
-
-        void require_same(const char* channel, Word cycle) const {
-            if (std::memcmp(was_.data(), port_.port, port_.size) == 0) return;
-            throw std::runtime_error(std::string(channel) +
-                                     " changed while it waited for ready: cycle " +
-                                     std::to_string(cycle) + ": " + port_.name + " was " +
-                                     port_.written(was_.data()) + ", is " +
-                                     port_.written(port_.port));
-        }
-
-    private:
-        Port port_;
-        std::vector<Word> was_;  // large enough, and aligned for all that a port may be
-    };
+    [[noreturn]] void fail(Word cycle) const {
+        std::string story;
+        const auto tell = [&](const auto& kept) {
+            if (story.empty() && kept.changed()) story = kept.story();
+        };
+        tell(valid_);
+        std::apply([&](const auto&... kept) { (tell(kept), ...); }, payload_);
+        throw std::runtime_error(std::string(name_) + " changed while it waited for ready: cycle " +
+                                 std::to_string(cycle) + ": " + story);
+    }
 
     const char* name_;
-    const CData &valid_, &ready_;
-    std::vector<Kept> kept_;
+    Kept<CData> valid_;
+    const CData* ready_;
+    std::tuple<Kept<Payload>...> payload_;
     bool waits_ = false;
 };
 
+// Not all cores have a tkeep, or weights to load.
 template <class Core>
-auto keep_of(const Core& core, int) -> decltype(core.m_axis_tkeep, std::vector<Port>()) {
-    return {{"m_axis_tkeep", core.m_axis_tkeep}};
+auto keep_of(const Core& core, int) -> decltype(std::tuple(Kept("", core.m_axis_tkeep))) {
+    return {Kept("m_axis_tkeep", core.m_axis_tkeep)};
 }
 
 template <class Core>
-std::vector<Port> keep_of(const Core&, long) {
+std::tuple<> keep_of(const Core&, long) {
     return {};
 }
 
-template <class Core>
-auto loads_of(const Core& core, int) -> decltype(core.s_weights_tdata, std::vector<Channel>()) {
-    return {{"s_weights",
-             "s_weights_tvalid",
-             core.s_weights_tvalid,
-             core.s_weights_tready,
-             {{"s_weights_tdata", core.s_weights_tdata},
-              {"s_weights_tlast", core.s_weights_tlast}}}};
+template <class Core, class = decltype(std::declval<Core>().s_weights_tdata)>
+auto loads_of(const Core& core, int) {
+    return std::tuple(Channel("s_weights", Kept("s_weights_tvalid", core.s_weights_tvalid),
+                              core.s_weights_tready, Kept("s_weights_tdata", core.s_weights_tdata),
+                              Kept("s_weights_tlast", core.s_weights_tlast)));
 }
 
 template <class Core>
-std::vector<Channel> loads_of(const Core&, long) {
+std::tuple<> loads_of(const Core&, long) {
     return {};
 }
 
 // All streams but s_axil b.
-std::vector<Channel> channels_of(const Vtop& core) {
-    std::vector<Port> results = keep_of(core, 0);
-    results.emplace_back("m_axis_tdata", core.m_axis_tdata);
-    results.emplace_back("m_axis_tlast", core.m_axis_tlast);
-    std::vector<Channel> channels = loads_of(core, 0);
-    channels.push_back({"s_axis",
-                        "s_axis_tvalid",
-                        core.s_axis_tvalid,
-                        core.s_axis_tready,
-                        {{"s_axis_tdata", core.s_axis_tdata},
-                         {"s_axis_tlast", core.s_axis_tlast}}});
-    channels.push_back(
-        {"m_axis", "m_axis_tvalid", core.m_axis_tvalid, core.m_axis_tready, results});
-    channels.push_back({"s_axil aw",
-                        "s_axil_awvalid",
-                        core.s_axil_awvalid,
-                        core.s_axil_awready,
-                        {{"s_axil_awaddr", core.s_axil_awaddr},
-                         {"s_axil_awprot", core.s_axil_awprot}}});
-    channels.push_back({"s_axil w",
-                        "s_axil_wvalid",
-                        core.s_axil_wvalid,
-                        core.s_axil_wready,
-                        {{"s_axil_wdata", core.s_axil_wdata},
-                         {"s_axil_wstrb", core.s_axil_wstrb}}});
-    channels.push_back({"s_axil ar",
-                        "s_axil_arvalid",
-                        core.s_axil_arvalid,
-                        core.s_axil_arready,
-                        {{"s_axil_araddr", core.s_axil_araddr},
-                         {"s_axil_arprot", core.s_axil_arprot}}});
-    channels.push_back({"s_axil r",
-                        "s_axil_rvalid",
-                        core.s_axil_rvalid,
-                        core.s_axil_rready,
-                        {{"s_axil_rdata", core.s_axil_rdata},
-                         {"s_axil_rresp", core.s_axil_rresp}}});
-    return channels;
+auto channels_of(const Vtop& core) {
+    const auto results = [&](auto... keep) {
+        return Channel("m_axis", Kept("m_axis_tvalid", core.m_axis_tvalid), core.m_axis_tready,
+                       Kept("m_axis_tdata", core.m_axis_tdata),
+                       Kept("m_axis_tlast", core.m_axis_tlast), keep...);
+    };
+    return std::tuple_cat(
+        loads_of(core, 0),
+        std::tuple(
+            Channel("s_axis", Kept("s_axis_tvalid", core.s_axis_tvalid), core.s_axis_tready,
+                    Kept("s_axis_tdata", core.s_axis_tdata),
+                    Kept("s_axis_tlast", core.s_axis_tlast)),
+            std::apply(results, keep_of(core, 0)),
+            Channel("s_axil aw", Kept("s_axil_awvalid", core.s_axil_awvalid), core.s_axil_awready,
+                    Kept("s_axil_awaddr", core.s_axil_awaddr),
+                    Kept("s_axil_awprot", core.s_axil_awprot)),
+            Channel("s_axil w", Kept("s_axil_wvalid", core.s_axil_wvalid), core.s_axil_wready,
+                    Kept("s_axil_wdata", core.s_axil_wdata),
+                    Kept("s_axil_wstrb", core.s_axil_wstrb)),
+            Channel("s_axil ar", Kept("s_axil_arvalid", core.s_axil_arvalid), core.s_axil_arready,
+                    Kept("s_axil_araddr", core.s_axil_araddr),
+                    Kept("s_axil_arprot", core.s_axil_arprot)),
+            Channel("s_axil r", Kept("s_axil_rvalid", core.s_axil_rvalid), core.s_axil_rready,
+                    Kept("s_axil_rdata", core.s_axil_rdata),
+                    Kept("s_axil_rresp", core.s_axil_rresp))));
 }
 
 // Writes down the core's monitor ports, cycle by cycle, watches all streams, and sees when the core
@@ -453,13 +440,13 @@ public:
           finishes_(folder + "/finishes"), first_beats_(folder + "/first_beats"),
           state_cycles_(folder + "/state_cycles"), writes_(folder + "/writes"),
           channels_(channels_of(core)),
-          answers_("s_axil b", "s_axil_bvalid", core.s_axil_bvalid, core.s_axil_bready,
-                   {{"s_axil_bresp", core.s_axil_bresp}}) {}
+          answers_("s_axil b", Kept("s_axil_bvalid", core.s_axil_bvalid), core.s_axil_bready,
+                   Kept("s_axil_bresp", core.s_axil_bresp)) {}
 
     // Before the edge.
     void watch() {
         ++cycle_;
-        for (Channel& channel : channels_) channel.watch(cycle_);
+        std::apply([this](auto&... channels) { (channels.watch(cycle_), ...); }, channels_);
         if (answers_.watch(cycle_)) writes_.row(cycle_);
         if (core_.monitor_event_valid)
             events_.row(frame_, core_.monitor_event_layer, core_.monitor_event_h,
@@ -495,8 +482,8 @@ private:
     Word max_idle_, cycle_ = 0, last_sign_of_life_ = 0, frame_ = 0;
     bool in_frame_ = false;
     Table events_, states_, skips_, finishes_, first_beats_, state_cycles_, writes_;
-    std::vector<Channel> channels_;
-    Channel answers_;
+    decltype(channels_of(std::declval<Vtop>())) channels_;
+    Channel<CData> answers_;
 };
 
 class Player {

@@ -1,6 +1,7 @@
 """Thresholds that are written while frames run: the golden model replayed along what happened."""
 
 from dataclasses import replace
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -19,16 +20,18 @@ from sim.simulators import SIMULATORS
 from tests.networks import random_frames, random_model
 from tests.slow import every, quick
 
-FRAMES = 60
+FRAMES = 40
 KINDS = ("gru", "lstm")
 PLAYERS = {"icarus": SIMULATORS["icarus"], "harness": Harness()}
 STREAMS = {"full speed": (0, 0), "both": (0.5, 0.5)}
 
 
+@cache
 def network(kind: str):
     other = KINDS[kind == "gru"]
     model = random_model((5, 9, 6), 3, kinds=(kind, other), theta=((2, 5), (4, 9), (1, 0)))
-    return CoreParameters(model.parameters, 4), model
+    core = CoreParameters(model.parameters, 4)
+    return core, model, emit(core, model)
 
 
 def thresholds(model) -> list[int]:
@@ -63,15 +66,15 @@ def during_frames(record: Record) -> np.ndarray:
     return (record.writes > record.first_beats[0]) & (record.writes < record.finishes[-1])
 
 
-@pytest.mark.parametrize("player", PLAYERS.values(), ids=PLAYERS)
+@pytest.mark.parametrize("player", quick(PLAYERS, ("icarus",)))
 @pytest.mark.parametrize(
     ("kind", "streams", "seed"), every(9, [*product(KINDS, STREAMS, range(4))])
 )
 def test_thresholds_written_while_frames_run(player, kind, streams, seed):
-    core, model = network(kind)
+    core, model, emission = network(kind)
     rng = np.random.default_rng(seed)
     job = writing_job(model, rng, *STREAMS[streams])
-    record = play(build(emit(core, model), player), core, job)
+    record = play(build(emission, player), core, job)
     assert difference(core, model, job, record) is None
     assert during_frames(record).sum() > 30
     assert len(record.outputs) == FRAMES
@@ -79,16 +82,16 @@ def test_thresholds_written_while_frames_run(player, kind, streams, seed):
 
 @pytest.fixture(scope="module")
 def played():
-    core, model = network("gru")
+    core, model, emission = network("gru")
     job = writing_job(model, np.random.default_rng(5))
-    return core, model, job, play(build(emit(core, model), SIMULATORS["icarus"]), core, job)
+    return core, model, job, play(build(emission, SIMULATORS["icarus"]), core, job)
 
 
 def test_without_writes_the_replay_is_the_golden_model():
-    core, model = network("lstm")
+    core, model, emission = network("lstm")
     frames = random_frames(model, 12)
     job = Job().frames(frames[:7]).reset().frames(frames[7:])
-    record = play(build(emit(core, model), SIMULATORS["icarus"]), core, job)
+    record = play(build(emission, SIMULATORS["icarus"]), core, job)
     parts = [DeltaNetwork(model).run(part) for part in (frames[:7], frames[7:])]
     assert first_mismatch(Trace.joined(parts), replay(core, model, job, record)) is None
 
@@ -109,20 +112,18 @@ def test_each_event_that_is_wrong_is_seen(played):
 
 
 def test_an_event_too_many_is_seen(played):
-    """A delta that was held back, for no threshold let it pass."""
+    """A delta that was held back all the same."""
     core, model, job, record = played
-    trace = trace_of(record, core)
-    v, sent = np.zeros(5, int), np.zeros(5, int)
-    frames = job.arrays["array_0"].astype(int)
-    added = 0
-    for frame in range(10, 20):
-        sent = trace.deltas_x[0][: frame + 1].sum(axis=0)
-        v = frames[frame]
-        for column in np.flatnonzero((v != sent) & (np.abs(v - sent) < 1)):
-            added += 1
-            events = np.vstack([record.events, [frame, 0, 0, column, v[column] - sent[column]]])
-            assert difference(core, model, job, replace(record, events=events)) is not None
-    assert added >= 0
+    sent = np.cumsum(trace_of(record, core).deltas_x[0], axis=0)
+    frames = np.concatenate([job.arrays["array_0"], job.arrays["array_1"]]).astype(np.int64)
+    held = np.argwhere((frames != sent)[: FRAMES // 2])
+    assert len(held) > 20
+    for frame, column in held[::4]:
+        event = [frame, 0, 0, column, frames[frame, column] - sent[frame, column]]
+        found = difference(
+            core, model, job, replace(record, events=np.vstack([record.events, event]))
+        )
+        assert found is not None
 
 
 def test_a_write_in_another_frame_is_seen(played):
@@ -153,18 +154,18 @@ def test_wrong_states_and_results_are_seen(played):
     core, model, job, record = played
     states, outputs = record.states.copy(), [frame.copy() for frame in record.outputs]
     states[len(states) // 2, 2] += 1
-    outputs[40][1] -= 1
+    outputs[30][1] -= 1
     assert "state, unit" in str(difference(core, model, job, replace(record, states=states)))
     found = difference(core, model, job, replace(record, outputs=outputs))
-    assert str(found).startswith("frame 40, layer 2, output 1: ")
+    assert str(found).startswith("frame 30, layer 2, output 1: ")
 
 
 def test_what_cannot_be_replayed_is_refused(played):
     core, model, job, record = played
     reset = Job().write_at_once(CONTROL, 1 << CONTROL_RESET_STATE)
-    with pytest.raises(ValueError, match="^state reset: found one while frames are on their way"):
+    with pytest.raises(ValueError, match=r"^state reset: found one while frames are on their way"):
         replay(core, model, reset, record)
-    with pytest.raises(ValueError, match="^elements of a frame: found 4, expected 5$"):
+    with pytest.raises(ValueError, match=r"^elements of a frame: found 4, expected 5$"):
         replay(core, model, Job().frames(np.zeros((1, 4), dtype=np.int8)), record)
-    with pytest.raises(RuntimeError, match="^writes: found "):
+    with pytest.raises(RuntimeError, match=r"^writes: found "):
         replay(core, model, Job().frames(job.arrays["array_0"]), record)
