@@ -16,11 +16,12 @@ class Job:
     Parameters
     ----------
     gaps
-        Fraction of cycles in which the input offers nothing.
+        Fraction of cycles in which an input offers nothing: frames, weights, what accesses
+        registers.
     pauses
-        Fraction of cycles in which the output is not taken.
+        Fraction of cycles in which an output is not taken: results, what registers answer.
     seed
-        What both are drawn from.
+        What all of them are drawn from.
     unloaded
         Where the core's weights must be loaded: the job begins without them, and loads them itself.
     """
@@ -61,6 +62,14 @@ class Job:
     def write(self, address: int, value: int) -> "Job":
         """Writes a register when all frames so far have been taken; gives one reply."""
         return self._step("write", _word_address(address), value)
+
+    def write_at_once(self, address: int, value: int) -> "Job":
+        """Writes a register though frames may be on their way; gives one reply."""
+        return self._step("write_at_once", _word_address(address), value)
+
+    def wait(self, cycles: int) -> "Job":
+        """Lets ``cycles`` go by."""
+        return self._step("wait", cycles)
 
     def read(self, address: int) -> "Job":
         """Reads a register; gives one reply."""

@@ -35,6 +35,12 @@ class Record:
         Cycle in which a frame's last event went to the lanes; in which its first element came.
     replies : int64 [n, 2]
         Response code and data of each register access.
+    state_cycles : int64 [n]
+        Cycle in which each of ``states`` was made. Its h, as other neurons see it, is compared with
+        the thresholds of that cycle.
+    writes : int64 [n]
+        The first cycle after each write access, resets and failed ones among them: a threshold that
+        was written holds from this cycle on.
     """
 
     outputs: list[Integers]
@@ -44,6 +50,8 @@ class Record:
     finishes: Integers
     first_beats: Integers
     replies: Integers
+    state_cycles: Integers
+    writes: Integers
 
     @property
     def intervals(self) -> Integers:
@@ -88,14 +96,22 @@ def _record(tables: dict[str, np.ndarray], simulation: Simulation, core: CorePar
     outputs = tables["outputs"].view(result).astype(np.int64)
     events = tables["events"].copy()
     events[:, 4] = _signed(events[:, 4], core.network.formats.activation.width + 1)
+    states = _states(
+        tables["states"],
+        tables["state_cycles"],
+        simulation.ports["monitor_state_value"],
+        core,
+    )
     return Record(
         outputs=np.split(outputs, np.cumsum(lengths)[:-1]) if len(lengths) else [],
         events=events,
-        states=_states(tables["states"], simulation.ports["monitor_state_value"], core),
+        states=states[:, :3],
         skips=tables["skips"],
         finishes=tables["finishes"],
         first_beats=tables["first_beats"],
         replies=tables["replies"],
+        state_cycles=states[:, 3],
+        writes=tables["writes"],
     )
 
 
@@ -104,8 +120,8 @@ def _signed(values: Integers, width: int) -> Integers:
     return values << (64 - width) >> (64 - width)
 
 
-def _states(rows: Integers, width: int, core: CoreParameters) -> Integers:
-    """int64 [n, 3]: layer, unit and value of every state, one a row.
+def _states(rows: Integers, cycles: Integers, width: int, core: CoreParameters) -> Integers:
+    """int64 [n, 4]: layer, unit, value and cycle of every state, one a row.
 
     A row of ``rows`` [n, 2 + words] has the values of unit, unit + 1, ... side by side in a port of
     ``width`` bits, given as words of 32. Those beyond the layer's last unit mean nothing.
@@ -119,7 +135,7 @@ def _states(rows: Integers, width: int, core: CoreParameters) -> Integers:
         word, shift = divmod(slot * bits, 32)
         pair = words[:, word] | words[:, word + 1] << 32
         parts.append(
-            np.stack([rows[:, 0], rows[:, 1] + slot, _signed(pair >> shift, bits)], axis=1)
+            np.stack([rows[:, 0], rows[:, 1] + slot, _signed(pair >> shift, bits), cycles], axis=1)
         )
     states = np.stack(parts, axis=1)
     units = np.array([layer.units for layer in network.recurrent])

@@ -77,9 +77,9 @@ class Simulator(ABC):
 
         Returns the tables of the record as the core sent them: the bytes of all results in
         ``outputs`` (uint8) and those of each frame counted in ``output_lengths``; ``events``,
-        ``states``, ``skips``, ``finishes``, ``first_beats`` and ``replies`` as in sim.run.Record,
-        but values without their sign, and those of a state as words of 32 bits of the port, lowest
-        first: int64 [n, 2 + words].
+        ``states``, ``skips``, ``finishes``, ``first_beats``, ``replies``, ``state_cycles`` and
+        ``writes`` as in sim.run.Record, but values without their sign, and those of a state as
+        words of 32 bits of the port, lowest first: int64 [n, 2 + words].
 
         Raises RuntimeError where it fails, as where the core shows no sign of life for
         ``max_idle`` cycles.

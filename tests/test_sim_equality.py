@@ -173,7 +173,9 @@ def test_events_that_should_not_be_are_seen(event, text):
     events = np.array([(1, 0, 0, 2, 5), event])
     states = np.array([(0, 0, 7), (0, 0, 8)])
     cycles = np.array([1, 2])
-    record = Record([cycles[:1], cycles[:1]], events[:1], states, none, cycles, cycles, none)
+    record = Record(
+        [cycles[:1], cycles[:1]], events[:1], states, none, cycles, cycles, none, cycles, none[:, 0]
+    )
     assert trace_of(record, core).events_x.sum() == 1
     with pytest.raises(RuntimeError, match=text):
         trace_of(replace(record, events=events), core)

@@ -10,6 +10,7 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import cocotb
 import numpy as np
@@ -30,6 +31,17 @@ EVENT = ("event_layer", "event_h", "event_column", "event_delta")
 STATE = ("state_layer", "state_unit")
 SKIP = ("skip_layer",)
 OTHERS = ("event_valid", "state_valid", "state_value", "skip_valid", "finish")
+# Each stream: its name, what its ports' names begin with, and what comes with valid.
+CHANNELS = (
+    ("s_axis", "s_axis_t", ("data", "last")),
+    ("m_axis", "m_axis_t", ("data", "last", "keep")),
+    ("s_weights", "s_weights_t", ("data", "last")),
+    ("s_axil aw", "s_axil_aw", ("addr", "prot")),
+    ("s_axil w", "s_axil_w", ("data", "strb")),
+    ("s_axil b", "s_axil_b", ("resp",)),
+    ("s_axil ar", "s_axil_ar", ("addr", "prot")),
+    ("s_axil r", "s_axil_r", ("data", "resp")),
+)
 
 
 def _random_pauses(seed: int, fraction: float) -> Iterator[bool]:
@@ -38,11 +50,56 @@ def _random_pauses(seed: int, fraction: float) -> Iterator[bool]:
         yield source.random() < fraction
 
 
+class _Channel:
+    """A stream, of which nothing may change between a valid that waits and the ready it waits for.
+
+    That holds for those that the core drives and for those that the bench does.
+    """
+
+    def __init__(self, dut, name: str, prefix: str, payload: tuple[str, ...]) -> None:
+        self._name = name
+        self._valid, self._ready = getattr(dut, f"{prefix}valid"), getattr(dut, f"{prefix}ready")
+        ports = (f"{prefix}{word}" for word in payload)
+        self._payload = [getattr(dut, port) for port in ports if hasattr(dut, port)]
+        self._waiting: list[str] | None = None  # the payload of a valid that was not taken
+
+    def watch(self, cycle: int) -> bool:
+        """Looks at what is there before an edge; whether a valid is there that was not before."""
+        before = self._waiting
+        if not self._valid.value:
+            if before is not None:
+                self._changed(cycle, self._valid, "1", "0")
+            return False
+        # Most of the time nothing waits, and then nobody need look at the payload.
+        taken = bool(self._ready.value)
+        if before is None and taken:
+            return True
+        now = [str(port.value) for port in self._payload]
+        if before is not None and now != before:
+            for port, old, new in zip(self._payload, before, now, strict=True):
+                if old != new:
+                    self._changed(cycle, port, old, new)
+        self._waiting = None if taken else now
+        return before is None
+
+    def _changed(self, cycle: int, port, old: str, new: str) -> NoReturn:
+        raise AssertionError(
+            f"{self._name} changed while it waited for ready: cycle {cycle}: "
+            f"{port._name} was {old}, is {new}"
+        )
+
+
 class _Monitor:
-    """Writes down the core's monitor ports, cycle by cycle."""
+    """Writes down the core's monitor ports, cycle by cycle, and watches all streams."""
 
     def __init__(self, dut, max_idle: int) -> None:
         self._dut, self._max_idle = dut, max_idle
+        self._channels = {
+            channel[0]: _Channel(dut, *channel)
+            for channel in CHANNELS
+            if hasattr(dut, f"{channel[1]}valid")
+        }
+        self._answers = self._channels.pop("s_axil b")
         self._handles = {
             name: getattr(dut, f"monitor_{name}") for name in (*EVENT, *STATE, *SKIP, *OTHERS)
         }
@@ -54,6 +111,8 @@ class _Monitor:
         self.skips: list[tuple[int, ...]] = []
         self.finishes: list[int] = []
         self.first_beats: list[int] = []
+        self.state_cycles: list[int] = []
+        self.writes: list[int] = []
         self._in_frame = False
 
     def _state(self) -> tuple[int, ...]:
@@ -73,13 +132,19 @@ class _Monitor:
         valid, ready, last = (
             getattr(self._dut, f"s_axis_t{name}") for name in ("valid", "ready", "last")
         )
+        channels = list(self._channels.values())
         while True:
             await edge
             self.cycle += 1
+            for channel in channels:
+                channel.watch(self.cycle)
+            if self._answers.watch(self.cycle):
+                self.writes.append(self.cycle)
             if event.value:
                 self.events.append((self.frame, *self._fields(EVENT)))
             if state.value:
                 self.states.append(self._state())
+                self.state_cycles.append(self.cycle)
             if skip.value:
                 self.skips.append((self.frame, *self._fields(SKIP)))
             if finish.value:
@@ -115,10 +180,14 @@ async def play(dut) -> None:
     registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
     for part in (source, sink, registers.write_if, registers.read_if):
         part.log.setLevel("WARNING")
+    writes, reads = registers.write_if, registers.read_if
     if job["gaps"]:
-        source.set_pause_generator(_random_pauses(job["seed"], job["gaps"]))
+        offers = (source, writes.aw_channel, writes.w_channel, reads.ar_channel)
+        for n, part in enumerate(offers):
+            part.set_pause_generator(_random_pauses(job["seed"] + 16 * n, job["gaps"]))
     if job["pauses"]:
-        sink.set_pause_generator(_random_pauses(job["seed"] + 1, job["pauses"]))
+        for n, part in enumerate((sink, writes.b_channel, reads.r_channel)):
+            part.set_pause_generator(_random_pauses(job["seed"] + 1 + 16 * n, job["pauses"]))
 
     Clock(dut.clk, 10, unit="ns").start()
     for _ in range(4):
@@ -130,6 +199,10 @@ async def play(dut) -> None:
     outputs: list[bytes] = []
     replies: list[tuple[int, int]] = []
     sent = 0
+
+    async def write(address: int, value: int) -> None:
+        reply = await registers.write(address, value.to_bytes(4, "little"))
+        replies.append((int(reply.resp), 0))
 
     async def receive() -> None:
         while len(outputs) < sent:
@@ -150,8 +223,12 @@ async def play(dut) -> None:
             await registers.write_dword(CONTROL, 1 << CONTROL_RESET_STATE)
         elif step == "write":
             await source.wait()
-            reply = await registers.write(arguments[0], arguments[1].to_bytes(4, "little"))
-            replies.append((int(reply.resp), 0))
+            await write(*arguments)
+        elif step == "write_at_once":
+            await write(*arguments)
+        elif step == "wait":
+            for _ in range(arguments[0]):
+                await RisingEdge(dut.clk)
         elif step == "read":
             reply = await registers.read(arguments[0], 4)
             replies.append((int(reply.resp), int.from_bytes(reply.data, "little")))
@@ -178,5 +255,7 @@ async def play(dut) -> None:
         skips=np.array(monitor.skips, dtype=np.int64).reshape(-1, 2),
         finishes=np.array(monitor.finishes, dtype=np.int64),
         first_beats=np.array(monitor.first_beats, dtype=np.int64),
+        state_cycles=np.array(monitor.state_cycles, dtype=np.int64),
+        writes=np.array(monitor.writes, dtype=np.int64),
         replies=np.array(replies, dtype=np.int64).reshape(-1, 2),
     )

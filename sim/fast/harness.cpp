@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <fstream>
@@ -15,6 +16,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -30,7 +32,16 @@ namespace {
 using Word = std::int64_t;
 
 // What a step of the job begins with; sim/fast/harness.py has the same numbers.
-enum Step : Word { kFrames = 0, kCommand = 1, kWrite = 2, kRead = 3, kSettle = 4, kLoad = 5 };
+enum Step : Word {
+    kFrames = 0,
+    kCommand = 1,
+    kWrite = 2,
+    kRead = 3,
+    kSettle = 4,
+    kLoad = 5,
+    kWriteAtOnce = 6,
+    kWait = 7,
+};
 
 std::vector<Word> read_words(const std::string& path) {
     std::ifstream file(path, std::ios::binary | std::ios::ate);
@@ -224,13 +235,23 @@ private:
 // One register access at a time.
 class Registers {
 public:
-    explicit Registers(Vtop& core) : core_(core) {
+    Registers(Vtop& core, Pauses gaps, Pauses pauses)
+        : core_(core), gaps_(gaps), pauses_(pauses) {
         core_.s_axil_awvalid = core_.s_axil_wvalid = core_.s_axil_arvalid = 0;
         core_.s_axil_bready = core_.s_axil_rready = 0;
     }
 
-    void write(Word address, Word data) { begin({true, address, data}); }
-    void read(Word address) { begin({false, address, 0}); }
+    void write(Word address, Word data) {
+        access_ = {address, data};
+        address_waits_ = data_waits_ = true;
+        answered_ = false;
+    }
+
+    void read(Word address) {
+        access_ = {address, 0};
+        asks_ = true;
+        answered_ = false;
+    }
 
     bool answered() const { return answered_; }
     Word response() const { return response_; }
@@ -247,18 +268,24 @@ public:
     }
 
     void edge() {
-        core_.s_axil_bready = core_.s_axil_rready = 1;
+        core_.s_axil_bready = !pauses_();
+        core_.s_axil_rready = !pauses_();
         if (address_taken_) core_.s_axil_awvalid = 0;
         if (data_taken_) core_.s_axil_wvalid = 0;
         if (asked_taken_) core_.s_axil_arvalid = 0;
-        if (!begins_) return;
-        begins_ = false;
-        if (access_.is_write) {
+        if (address_waits_ && !gaps_()) {
+            address_waits_ = false;
             core_.s_axil_awaddr = access_.address;
+            core_.s_axil_awvalid = 1;
+        }
+        if (data_waits_ && !gaps_()) {
+            data_waits_ = false;
             core_.s_axil_wdata = access_.data;
             core_.s_axil_wstrb = 0xf;
-            core_.s_axil_awvalid = core_.s_axil_wvalid = 1;
-        } else {
+            core_.s_axil_wvalid = 1;
+        }
+        if (asks_ && !gaps_()) {
+            asks_ = false;
             core_.s_axil_araddr = access_.address;
             core_.s_axil_arvalid = 1;
         }
@@ -266,15 +293,8 @@ public:
 
 private:
     struct Access {
-        bool is_write;
         Word address, data;
     };
-
-    void begin(Access access) {
-        access_ = access;
-        begins_ = true;
-        answered_ = false;
-    }
 
     void answer(Word response, Word data) {
         response_ = response;
@@ -283,29 +303,161 @@ private:
     }
 
     Vtop& core_;
+    Pauses gaps_, pauses_;
     Access access_{};
-    bool begins_ = false, answered_ = false;
+    bool address_waits_ = false, data_waits_ = false, asks_ = false;  // for their turn
+    bool answered_ = false;
     bool address_taken_ = false, data_taken_ = false, asked_taken_ = false;
     Word response_ = 0, data_ = 0;
 };
 
-// Writes down the core's monitor ports, cycle by cycle, and sees when the core stands still.
+// A port, and what it was.
+template <class Data>
+class Kept {
+public:
+    Kept(const char* name, const Data& port) : name_(name), port_(&port), was_(port) {}
+
+    const Data& now() const { return *port_; }
+    void keep() { was_ = *port_; }
+    bool changed() const { return std::memcmp(&was_, port_, sizeof was_) != 0; }
+
+    std::string story() const {
+        return std::string(name_) + " was " + hex(was_) + ", is " + hex(*port_);
+    }
+
+private:
+    static std::string hex(const Data& value) {
+        std::string text;
+        for (std::size_t n = sizeof value; n--;)
+            for (unsigned shift : {4, 0}) text += "0123456789abcdef"[byte_of(value, n) >> shift & 15];
+        return "0x" + text;
+    }
+
+    const char* name_;
+    const Data* port_;
+    Data was_;
+};
+
+// A stream, of which nothing may change between a valid that waits and the ready it waits for. That
+// holds for those that the core drives and for those that this program does.
+template <class... Payload>
+class Channel {
+public:
+    Channel(const char* name, Kept<CData> valid, const CData& ready, Kept<Payload>... payload)
+        : name_(name), valid_(valid), ready_(&ready), payload_(payload...) {}
+
+    // Before the edge; whether a valid is there that was not before.
+    bool watch(Word cycle) {
+        if (waits_) {
+            const auto changed = [](const auto&... kept) { return (kept.changed() | ...); };
+            if (valid_.changed() || std::apply(changed, payload_)) fail(cycle);
+            waits_ = !*ready_;
+            return false;
+        }
+        if (!valid_.now()) return false;
+        if (!*ready_) {
+            waits_ = true;
+            valid_.keep();
+            std::apply([](auto&... kept) { (kept.keep(), ...); }, payload_);
+        }
+        return true;
+    }
+
+private:
+    [[noreturn]] void fail(Word cycle) const {
+        std::string story;
+        const auto tell = [&](const auto& kept) {
+            if (story.empty() && kept.changed()) story = kept.story();
+        };
+        tell(valid_);
+        std::apply([&](const auto&... kept) { (tell(kept), ...); }, payload_);
+        throw std::runtime_error(std::string(name_) + " changed while it waited for ready: cycle " +
+                                 std::to_string(cycle) + ": " + story);
+    }
+
+    const char* name_;
+    Kept<CData> valid_;
+    const CData* ready_;
+    std::tuple<Kept<Payload>...> payload_;
+    bool waits_ = false;
+};
+
+// Not all cores have a tkeep, or weights to load.
+template <class Core>
+auto keep_of(const Core& core, int) -> decltype(std::tuple(Kept("", core.m_axis_tkeep))) {
+    return {Kept("m_axis_tkeep", core.m_axis_tkeep)};
+}
+
+template <class Core>
+std::tuple<> keep_of(const Core&, long) {
+    return {};
+}
+
+template <class Core, class = decltype(std::declval<Core>().s_weights_tdata)>
+auto loads_of(const Core& core, int) {
+    return std::tuple(Channel("s_weights", Kept("s_weights_tvalid", core.s_weights_tvalid),
+                              core.s_weights_tready, Kept("s_weights_tdata", core.s_weights_tdata),
+                              Kept("s_weights_tlast", core.s_weights_tlast)));
+}
+
+template <class Core>
+std::tuple<> loads_of(const Core&, long) {
+    return {};
+}
+
+// All streams but s_axil b.
+auto channels_of(const Vtop& core) {
+    const auto results = [&](auto... keep) {
+        return Channel("m_axis", Kept("m_axis_tvalid", core.m_axis_tvalid), core.m_axis_tready,
+                       Kept("m_axis_tdata", core.m_axis_tdata),
+                       Kept("m_axis_tlast", core.m_axis_tlast), keep...);
+    };
+    return std::tuple_cat(
+        loads_of(core, 0),
+        std::tuple(
+            Channel("s_axis", Kept("s_axis_tvalid", core.s_axis_tvalid), core.s_axis_tready,
+                    Kept("s_axis_tdata", core.s_axis_tdata),
+                    Kept("s_axis_tlast", core.s_axis_tlast)),
+            std::apply(results, keep_of(core, 0)),
+            Channel("s_axil aw", Kept("s_axil_awvalid", core.s_axil_awvalid), core.s_axil_awready,
+                    Kept("s_axil_awaddr", core.s_axil_awaddr),
+                    Kept("s_axil_awprot", core.s_axil_awprot)),
+            Channel("s_axil w", Kept("s_axil_wvalid", core.s_axil_wvalid), core.s_axil_wready,
+                    Kept("s_axil_wdata", core.s_axil_wdata),
+                    Kept("s_axil_wstrb", core.s_axil_wstrb)),
+            Channel("s_axil ar", Kept("s_axil_arvalid", core.s_axil_arvalid), core.s_axil_arready,
+                    Kept("s_axil_araddr", core.s_axil_araddr),
+                    Kept("s_axil_arprot", core.s_axil_arprot)),
+            Channel("s_axil r", Kept("s_axil_rvalid", core.s_axil_rvalid), core.s_axil_rready,
+                    Kept("s_axil_rdata", core.s_axil_rdata),
+                    Kept("s_axil_rresp", core.s_axil_rresp))));
+}
+
+// Writes down the core's monitor ports, cycle by cycle, watches all streams, and sees when the core
+// stands still.
 class Monitor {
 public:
     Monitor(Vtop& core, Word max_idle, const std::string& folder)
         : core_(core), max_idle_(max_idle), events_(folder + "/events"),
           states_(folder + "/states"), skips_(folder + "/skips"),
-          finishes_(folder + "/finishes"), first_beats_(folder + "/first_beats") {}
+          finishes_(folder + "/finishes"), first_beats_(folder + "/first_beats"),
+          state_cycles_(folder + "/state_cycles"), writes_(folder + "/writes"),
+          channels_(channels_of(core)),
+          answers_("s_axil b", Kept("s_axil_bvalid", core.s_axil_bvalid), core.s_axil_bready,
+                   Kept("s_axil_bresp", core.s_axil_bresp)) {}
 
     // Before the edge.
     void watch() {
         ++cycle_;
+        std::apply([this](auto&... channels) { (channels.watch(cycle_), ...); }, channels_);
+        if (answers_.watch(cycle_)) writes_.row(cycle_);
         if (core_.monitor_event_valid)
             events_.row(frame_, core_.monitor_event_layer, core_.monitor_event_h,
                         core_.monitor_event_column, core_.monitor_event_delta);
         if (core_.monitor_state_valid) {
             states_.row(core_.monitor_state_layer, core_.monitor_state_unit);
             states_.put_wide(core_.monitor_state_value);
+            state_cycles_.row(cycle_);
         }
         if (core_.monitor_skip_valid) skips_.row(frame_, core_.monitor_skip_layer);
         if (core_.monitor_finish) {
@@ -323,7 +475,8 @@ public:
     }
 
     void close() {
-        for (Table* table : {&events_, &states_, &skips_, &finishes_, &first_beats_})
+        for (Table* table : {&events_, &states_, &skips_, &finishes_, &first_beats_,
+                             &state_cycles_, &writes_})
             table->close();
     }
 
@@ -331,7 +484,9 @@ private:
     Vtop& core_;
     Word max_idle_, cycle_ = 0, last_sign_of_life_ = 0, frame_ = 0;
     bool in_frame_ = false;
-    Table events_, states_, skips_, finishes_, first_beats_;
+    Table events_, states_, skips_, finishes_, first_beats_, state_cycles_, writes_;
+    decltype(channels_of(std::declval<Vtop>())) channels_;
+    Channel<CData> answers_;
 };
 
 // The waveforms of a model that was built to write some; else nothing.
@@ -364,7 +519,9 @@ public:
         : core_(core), next_(job.data()), end_(job.data() + job.size()),
           monitor_(core, argument(), folder), source_(input_of(core), pauses()),
           sink_(core, pauses(), folder), weights_(weights_of(core, 0), pauses()),
-          registers_(core), replies_(folder + "/replies"), waves_(core, folder + "/waves.vcd") {}
+          registers_{core, pauses(), pauses()},
+          replies_(folder + "/replies"),
+          waves_(core, folder + "/waves.vcd") {}
 
     void play() {
         core_.rst = 1;
@@ -407,11 +564,17 @@ private:
                 return;
             }
             case kCommand:
+                sent_all();
                 return write();
             case kWrite:
+                sent_all();
+                [[fallthrough]];
+            case kWriteAtOnce:
                 write();
                 replies_.row(registers_.response(), Word(0));
                 return;
+            case kWait:
+                return cycles(argument());
             case kRead:
                 registers_.read(argument());
                 while (!registers_.answered()) cycle();
@@ -423,7 +586,7 @@ private:
             case kLoad: {
                 const Word length = argument();
                 if (end_ - next_ < length) throw std::runtime_error("the job ends in mid-load");
-                while (!source_.idle()) cycle();
+                sent_all();
                 weights_.send(next_, 1, length);
                 next_ += length;
                 while (!weights_.idle()) cycle();
@@ -436,16 +599,19 @@ private:
 
     void write() {
         const Word address = argument(), data = argument();
-        while (!source_.idle()) cycle();
         registers_.write(address, data);
         while (!registers_.answered()) cycle();
+    }
+
+    void sent_all() {
+        while (!source_.idle()) cycle();
     }
 
     void receive() {
         while (sink_.frames() < sent_) cycle();
     }
 
-    void cycles(int count) {
+    void cycles(Word count) {
         while (count--) cycle();
     }
 

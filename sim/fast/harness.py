@@ -16,7 +16,7 @@ from sim.simulator import Simulation
 from sim.verilator import VerilatorBase, compile_program
 
 # What a step begins with; sim/fast/harness.cpp has the same numbers.
-_FRAMES, _COMMAND, _WRITE, _READ, _SETTLE, _LOAD = range(6)
+_FRAMES, _COMMAND, _WRITE, _READ, _SETTLE, _LOAD, _WRITE_AT_ONCE, _WAIT = range(8)
 
 
 class Harness(VerilatorBase):
@@ -52,7 +52,10 @@ class Harness(VerilatorBase):
         }
         tables = {
             name: np.fromfile(folder / name, dtype=np.int64)
-            for name in ("output_lengths", "finishes", "first_beats", *columns)
+            for name in (
+                *("output_lengths", "finishes", "first_beats", "state_cycles", "writes"),
+                *columns,
+            )
         }
         for name, n in columns.items():
             tables[name] = tables[name].reshape(-1, n)
@@ -67,7 +70,7 @@ def harness_source() -> str:
 def _encoded(job: Job, max_idle: int, width: int) -> Iterator[list[int] | Integers]:
     """The job as sim/fast/harness.cpp reads it: runs of integers, elements as ``width`` bits."""
     yield [max_idle]
-    for n, fraction in enumerate((job.gaps, job.pauses, job.gaps)):
+    for n, fraction in enumerate((job.gaps, job.pauses, job.gaps, job.gaps, job.pauses)):
         yield [round(fraction * 2**32), job.seed + n]
     for step, *arguments in job.steps:
         yield from _STEPS[step](job, width, *arguments)
@@ -90,6 +93,8 @@ _STEPS = {
     "load": _load,
     "reset": lambda job, width: [[_COMMAND, CONTROL, 1 << CONTROL_RESET_STATE]],
     "write": lambda job, width, address, value: [[_WRITE, address, value]],
+    "write_at_once": lambda job, width, address, value: [[_WRITE_AT_ONCE, address, value]],
+    "wait": lambda job, width, cycles: [[_WAIT, cycles]],
     "read": lambda job, width, address: [[_READ, address]],
     "settle": lambda job, width: [[_SETTLE]],
 }
