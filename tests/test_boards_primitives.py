@@ -63,13 +63,17 @@ class Loaded(Component):
     def __init__(self, kind, words):
         self.memory = kind(words)
         self.latency, self._words = self.memory.latency, words
-        address, word = self.memory.address.shape(), self.memory.word.as_value().shape()
+        port = self.memory.port
+        address, word = port.request.payload.shape(), port.word.payload.as_value().shape()
         super().__init__({"address": In(address), "word": Out(word), "ready": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = self.memory
-        m.d.comb += [memory.address.eq(self.address), self.word.eq(memory.word)]
+        m.d.comb += [
+            memory.port.request.payload.eq(self.address),
+            self.word.eq(memory.port.word.payload),
+        ]
         if not memory.loads:
             m.d.comb += self.ready.eq(1)
             return m
