@@ -13,23 +13,7 @@ from hw.pipeline import delayed, staged
 from hw.primitive.memory import UNCHECKED
 from hw.target import GENERIC, Target
 from hw.walk.layout import CoreLayout
-
-
-def tag_layout(core: CoreParameters) -> data.StructLayout:
-    """What a row of accumulators is, for those who receive it.
-
-    ``layer`` and ``row`` of the block (hw.walk.layout; a linear layer's is 3): row 3 is its block's
-    last. ``units`` is the number of lanes that hold a unit,
-    less one; ``last`` marks the last block of the layer.
-    """
-    return data.StructLayout(
-        {
-            "layer": unsigned(ceil_log2(len(core.network.layers))),
-            "row": unsigned(2),
-            "units": unsigned(ceil_log2(core.lanes)),
-            "last": 1,
-        }
-    )
+from hw.walk.slot import tag_layout
 
 
 def closed_row_layout(core: CoreParameters) -> data.StructLayout:
