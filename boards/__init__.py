@@ -1,1 +1,1 @@
-"""From Verilog towards boards: synthesis and what it takes of a chip."""
+"""Boards: families of chips, the flow to a bitstream, the host link and its two ends."""

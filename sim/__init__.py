@@ -1,1 +1,1 @@
-"""cocotb benches, and the one runner that builds a simulation once and plays many jobs in it."""
+"""Simulations: built once each, played many jobs, by cocotb or by a program of their own."""
