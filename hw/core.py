@@ -9,6 +9,7 @@ from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.bus.axi_lite import AxiLitePort, axi_lite_signature
 from hw.bus.counter import Counter, LatchedCounter
+from hw.bus.gate import FrameGate
 from hw.bus.registers import (
     ADDRESS_WIDTH,
     CONTROL_CLEAR_COUNTERS,
@@ -103,10 +104,12 @@ class Core(wiring.Component):
 
         m.submodules.input = incoming = Skid(engine.i.payload.shape())
         m.submodules.output = outgoing = Skid(engine.o.payload.shape())
+        m.submodules.gate = gate = FrameGate(engine.i.payload.shape())
+        connect(m, gate.o, incoming.i)
         connect(m, incoming.o, engine.i)
         connect(m, engine.o, outgoing.i)
         m.d.comb += [
-            *self._receives("s_axis", incoming.i, incoming.i.payload.value),
+            *self._receives("s_axis", gate.i, gate.i.payload.value),
             self.m_axis_tvalid.eq(outgoing.o.valid),
             self.m_axis_tlast.eq(outgoing.o.payload.last),
             outgoing.o.ready.eq(self.m_axis_tready),
@@ -156,7 +159,17 @@ class Core(wiring.Component):
         # Control and status.
         command = port.write_data[:8] & port.write_strobe[0].replicate(8)
         clear = Signal()
-        m.d.comb += engine.reset_request.eq(written("CONTROL") & command[CONTROL_RESET_STATE])
+        # What was taken before a reset or a load is computed before it, what lies in the skid too.
+        asked, drained = Signal(), Signal()
+        m.d.comb += [
+            gate.close.eq(asked),
+            drained.eq(gate.closed & ~incoming.o.valid),
+            engine.reset_request.eq(asked & drained),
+        ]
+        with m.If(engine.reset_request):
+            m.d.sync += asked.eq(0)
+        with m.If(written("CONTROL") & command[CONTROL_RESET_STATE]):
+            m.d.sync += asked.eq(1)
         m.d.sync += clear.eq(written("CONTROL") & command[CONTROL_CLEAR_COUNTERS])
         flags = {
             STATUS_FRAME_SHORT: engine.short,
@@ -165,8 +178,13 @@ class Core(wiring.Component):
         status = Signal(32)
         if engine.loads:
             m.submodules.weights = weights = Skid(engine.load.payload.shape())
-            connect(m, weights.o, engine.load)
+            may_load = Signal()  # before the first load there is nothing that frames could use
             m.d.comb += [
+                gate.close.eq(asked | (weights.o.valid & engine.loaded)),
+                may_load.eq(drained | ~engine.loaded),
+                engine.load.valid.eq(weights.o.valid & may_load),
+                engine.load.payload.eq(weights.o.payload),
+                weights.o.ready.eq(engine.load.ready & may_load),
                 *self._receives("s_weights", weights.i, weights.i.payload.byte),
                 status[STATUS_UNLOADED].eq(~engine.loaded),
             ]
@@ -178,7 +196,7 @@ class Core(wiring.Component):
             m.d.comb += status[bit].eq(flag)
         m.d.comb += [
             status[STATUS_ACTIVE].eq(engine.active),
-            status[STATUS_RESETTING].eq(engine.resetting),
+            status[STATUS_RESETTING].eq(asked | engine.resetting),
         ]
         major, minor, patch = INTERFACE_VERSION
         values |= {
