@@ -355,3 +355,7 @@ def test_the_shell_completes_names(words, begun, names):
     variables["COMP_CWORD"] = str(len(words) + 1)
     done = CliRunner().invoke(command.cli, [], env=variables, prog_name="deltarnn")
     assert {text.partition(",")[2] for text in done.output.split()} == names
+
+
+def test_recordings_in_a_folder_that_is_not_there_are_missed_before_hours_of_work(place):
+    assert_refused(["results", "--data", "nope"], "nope: found no folder, expected the folder")

@@ -6,6 +6,7 @@ import pytest
 
 from golden.parameters import CoreParameters
 from hw.bus import registers
+from hw.emit.c_header import c_header
 from hw.emit.verilog import TOP, emit
 from tests.networks import random_model
 
@@ -71,7 +72,10 @@ def test_the_models_shapes_and_formats(run):
         "MACS_PER_EVENT_2": 2,
         "DENSE_MACS": MODEL.parameters.weights,
     }
-    expected |= {name: 1 for name in NAMES if name.startswith("THETA_")}
+    for k, layer in enumerate(MODEL.parameters.layers):
+        expected[f"THETA_X_{k}"] = layer.theta_x
+        if layer.recurrent:
+            expected[f"THETA_H_{k}"] = layer.theta_h
     assert run(printed({name: f"DELTARNN_{name}" for name in expected})) == expected
 
 
@@ -108,3 +112,11 @@ def test_the_helpers_read_and_write_the_registers(compiler, flags, run):
     events = [name for name in NAMES if name.startswith("EVENTS_")]
     assert answer["macs"] == sum(answer[name] * macs[int(name[-1])] for name in events)
     assert answer["EVENTS_X_0"] == 0xFFFFFFFF
+
+
+def test_a_threshold_that_no_register_holds_is_the_greatest_that_one_does():
+    model = random_model((2, 3), theta=((10**20, 5),))
+    core = CoreParameters(model.parameters, 2)
+    header = c_header(emit(core, model).manifest)
+    assert "#define DELTARNN_THETA_X_0 255\n" in header
+    assert "#define DELTARNN_THETA_H_0 5\n" in header

@@ -54,6 +54,11 @@ def simulation(request):
     return build(EMISSION, request.param, models=TARGETS["up5k"].cells.models())
 
 
+@pytest.fixture(params=quick(PLAYERS, ("harness",)))
+def player(request):
+    return request.param
+
+
 @pytest.fixture(params=STREAMS.values(), ids=STREAMS)
 def streams(request):
     return request.param
@@ -117,3 +122,17 @@ def test_weights_for_a_core_that_takes_none_are_refused():
     simulation = build(emit(CORE, MODEL), Harness())
     with pytest.raises(ValueError, match="step load: found a core without s_weights"):
         play(simulation, CORE, Job().load(b"1234"))
+
+
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_frames_taken_before_a_load_are_computed_with_the_weights_before_it(inputs, player):
+    """Two elements may lie at the input when a load begins: whole frames, if they are short."""
+    model = random_model((inputs, 4), 2, theta=(0, 0))
+    other = negated(model)
+    core, target = CoreParameters(model.parameters, 2), TARGETS["up5k"]
+    weights = emit(core, other, target.target).weights
+    simulation = build(emit(core, model, target.target), player, models=target.cells.models())
+    frames = random_frames(model, 6)
+    job = Job().frames(frames).load(weights).frames(frames)
+    expected = Trace.joined([DeltaNetwork(m).run(frames) for m in (model, other)])
+    assert first_mismatch(expected, trace_of(play(simulation, core, job), core)) is None

@@ -10,6 +10,7 @@ from deltarnn.console import (
     OutputPath,
     names_in,
 )
+from golden.errors import refusal
 from golden.files import (
     written_aside,
 )
@@ -57,10 +58,15 @@ def trace_arrays(trace: Trace) -> dict[str, np.ndarray]:
 
 
 def tell_recordings(data: Path | None) -> None:
-    """Tells the loaders where recordings lie, unless the environment does."""
+    """Tells the loaders where recordings lie, unless the environment does.
+
+    Raises ValueError where that is no folder: better before hours of work than after.
+    """
     from train.data.places import VARIABLE
 
     if data is not None:
+        if not data.is_dir():
+            raise refusal(str(data), "no folder", "the folder of the recordings")
         os.environ[VARIABLE] = str(data)
 
 

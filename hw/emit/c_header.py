@@ -85,8 +85,12 @@ def c_header(manifest: dict[str, Any]) -> str:
     columns = [k["inputs"] + (0 if k["theta_h"] is None else k["units"]) for k in layers]
     dense = sum(n * k["macs_per_event"] for n, k in zip(columns, layers, strict=True))
     shapes["DENSE_MACS"] = dense
+    # As a register holds them: any greater value acts as the greatest that fits, and need not be
+    # one that C has a type for.
+    m, f = map(int, manifest["input"]["format"].removeprefix("Q").split("."))
+    most = (1 << (1 + m + f)) - 1
     thresholds = {
-        f"{theta.upper()}_{k}": layer[theta]
+        f"{theta.upper()}_{k}": min(layer[theta], most)
         for k, layer in enumerate(layers)
         for theta in ("theta_x", "theta_h")
         if layer[theta] is not None
