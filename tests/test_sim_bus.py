@@ -51,11 +51,11 @@ def read(job: Job, *names: str) -> Job:
 
 
 def test_identity_and_shape(simulation, job):
-    read(job, "ID", "LANES", "LAYERS", "THETA_X_0", "THETA_H_1", "CONTROL", "STATUS", "FRAMES")
+    read(job, "STATUS", "ID", "LANES", "LAYERS", "THETA_X_0", "THETA_H_1", "CONTROL", "FRAMES")
     record = play(simulation, CORE, job)
     assert record.replies[:, 0].tolist() == [OKAY] * 8
     # Bit 1 of STATUS: right after power-up the core still sets its memories.
-    assert record.replies[:, 1].tolist() == [IDENTITY, 4, 3, 2, 2, 0, 2, 0]
+    assert record.replies[:, 1].tolist() == [2, IDENTITY, 4, 3, 2, 4, 0, 0]
 
 
 def test_every_other_address_answers_with_an_error(simulation):

@@ -30,6 +30,7 @@ def busy_job(model) -> Job:
     frames = random_frames(model, 20, moving=0.6)
     job = Job().read(address["STATUS"]).frames(frames[:4]).read(address["FRAMES"])
     job.reset().frames(frames[:6]).write(address["THETA_X_0"], 9).frames(frames[6:12])
+    job.wait(37).write_at_once(address["THETA_H_0"], 3).wait(1)
     job.read(address["CYCLES_LO"]).settle().read(address["STATUS"]).write(address["ID"], 1)
     job.frames(frames[12:13, :1]).frames(frames[13:]).settle().settle()
     job.read(address["STATUS"]).write(address["STATUS"], 1 << STATUS_FRAME_SHORT)
@@ -58,7 +59,8 @@ def test_the_record_is_that_of_the_bench(sizes, outputs, lanes, formats, target)
     found, expected = (
         play(build(emission, player, models=models), core, job) for player in PLAYERS.values()
     )
-    assert len(expected.replies) == 17
+    assert len(expected.replies) == 18
+    assert len(expected.writes) == 6
     assert len(expected.outputs) == 24 + 3 * (emission.weights is not None)
     assert len(expected.events) > 20
     for table in fields(expected):

@@ -117,8 +117,8 @@ def test_an_event_too_many_is_seen(played):
     sent = np.cumsum(trace_of(record, core).deltas_x[0], axis=0)
     frames = np.concatenate([job.arrays["array_0"], job.arrays["array_1"]]).astype(np.int64)
     held = np.argwhere((frames != sent)[: FRAMES // 2])
-    assert len(held) > 20
-    for frame, column in held[::4]:
+    assert len(held) > 4
+    for frame, column in held:
         event = [frame, 0, 0, column, frames[frame, column] - sent[frame, column]]
         found = difference(
             core, model, job, replace(record, events=np.vstack([record.events, event]))
