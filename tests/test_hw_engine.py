@@ -79,9 +79,8 @@ def ideal_cycles(model, lanes, trace):
 KINDS = {"gru": ("gru",), "lstm": ("lstm",), "lstm-gru": ("lstm", "gru")}
 
 
-@pytest.mark.parametrize(
-    ("lanes", "activations"), every(4, [(1, 1), (3, 1), (8, 1), (2, 2), (8, 2), (8, 4)])
-)
+# What lies between these is tried by the random cores below, with other formats besides.
+@pytest.mark.parametrize(("lanes", "activations"), every(4, [(1, 1), (3, 1), (8, 4)]))
 @pytest.mark.parametrize(
     ("sizes", "outputs", "theta"),
     every(
