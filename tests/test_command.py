@@ -210,7 +210,7 @@ def test_a_refusal_leaves_an_earlier_result_alone(folder):
         (["info", MODEL, "--lanes"], "Option '--lanes' requires an argument"),
         (["info", MODEL, "more"], "unexpected extra argument (more)"),
         (["train", "unicorns", "-o", OUT], "task: found 'unicorns', expected japanese_vowels"),
-        (["train", "digits", "-o", OUT, "--data", "absent"], "absent/fsdd/recordings: found no f"),
+        (["train", "digits", "-o", OUT, "--data", "absent"], "absent: found no folder"),
         (["train", "kitti", "-o", OUT, "--method", "magic"], "method: found 'magic', expected pl"),
         (["results", "--only", "unicorns"], "study: found 'unicorns', expected japanese_vowels"),
     ],
