@@ -291,7 +291,7 @@ def test_any_error_is_one_line(error, status, said, place, monkeypatch):
     def load(_path: Path) -> None:
         raise error
 
-    monkeypatch.setattr(command, "load_model", load)
+    monkeypatch.setattr("deltarnn.commands.info.load_model", load)
     found, out, err = call("info", MODEL)
     assert (found, out) == (status, "")
     lines = err.strip("\n").splitlines()
