@@ -35,6 +35,9 @@ from sim.verilator import verilator_environment
 from tests.damages import image_damages
 from tests.networks import random_frames, random_model
 
+pytestmark = pytest.mark.slow  # minutes of simulations and syntheses
+
+
 COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]
 MODEL = random_model((4, 6), 3, theta=(2, 2))
 CORE = CoreParameters(MODEL.parameters, 4)

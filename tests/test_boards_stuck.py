@@ -11,6 +11,8 @@ from hw.bus.registers import STATUS, STATUS_ACTIVE
 from tests.bench import run_bench
 from tests.networks import random_model
 
+pytestmark = pytest.mark.slow  # minutes of simulations and syntheses
+
 
 def link_of(model):
     return Link.of(CoreParameters(model.parameters, 1), model, True)

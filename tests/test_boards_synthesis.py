@@ -16,6 +16,9 @@ from golden.parameters import CoreParameters
 from hw.emit.verilog import TOP, emit
 from tests.networks import random_model
 
+pytestmark = pytest.mark.slow  # minutes of simulations and syntheses
+
+
 ANY = Chip("any", "synth -flatten", {"ff": {r"\$_S?DFF\w*_": 1}, "lut": {r"\$_(?!S?DFF)\w+_": 1}})
 MODEL = random_model((2, 3), 2)
 

@@ -17,6 +17,9 @@ import pytest
 from golden.model_file import save_model
 from tests.networks import random_frames, random_model
 
+pytestmark = pytest.mark.slow  # minutes of simulations and syntheses
+
+
 MODEL = random_model((3, 6), 2)
 SIMULATE = ["simulate", "model", "frames.npy", "--json"]
 MARK = "DELTARNN_TEST_MARK"

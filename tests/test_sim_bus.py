@@ -26,6 +26,9 @@ from sim.simulators import SIMULATORS, find_simulator
 from tests.networks import random_frames, random_model
 from tests.slow import every, quick
 
+pytestmark = pytest.mark.slow  # minutes of simulations and syntheses
+
+
 OKAY, SLVERR = 0, 2
 MODEL = random_model((5, 9, 6), 3, theta=(2, 2))
 CORE = CoreParameters(MODEL.parameters, 4)

@@ -17,6 +17,9 @@ from sim.simulators import SIMULATORS
 from tests.networks import random_frames, random_model
 from tests.slow import quick
 
+pytestmark = pytest.mark.slow  # minutes of simulations and syntheses
+
+
 MODEL = random_model((3, 6), theta=(0, 0))
 CORE = CoreParameters(MODEL.parameters, 4, 4)  # several results a beat, so that there is a tkeep
 THETA = next(r.address for r in register_map(MODEL.parameters) if r.name == "THETA_X_0")

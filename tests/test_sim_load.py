@@ -25,6 +25,9 @@ from sim.simulators import SIMULATORS
 from tests.networks import random_frames, random_model
 from tests.slow import quick
 
+pytestmark = pytest.mark.slow  # minutes of simulations and syntheses
+
+
 MODEL = random_model((3, 5), 2, theta=(1, 1))
 CORE = CoreParameters(MODEL.parameters, 4, 2)
 EMISSION = emit(CORE, MODEL, TARGETS["up5k"].target)

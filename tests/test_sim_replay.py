@@ -20,6 +20,9 @@ from sim.simulators import SIMULATORS
 from tests.networks import random_frames, random_model
 from tests.slow import every, quick
 
+pytestmark = pytest.mark.slow  # minutes of simulations and syntheses
+
+
 FRAMES = 40
 KINDS = ("gru", "lstm")
 PLAYERS = {"icarus": SIMULATORS["icarus"], "harness": Harness()}

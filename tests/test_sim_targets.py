@@ -14,6 +14,9 @@ from sim.fast.harness import Harness
 from sim.simulators import SIMULATORS
 from tests.test_sim_equality import CONFIGURATIONS, equals_golden
 
+pytestmark = pytest.mark.slow  # minutes of simulations and syntheses
+
+
 # (lanes, activations). An UP5K has eight multipliers; models of more lanes take long to compile.
 SHAPES = {
     "up5k": [(8, 4), (1, 1), (4, 2), (8, 1), (3, 1), (8, 2), (4, 4), (2, 1)],
