@@ -1,7 +1,5 @@
 """One delta GRU layer (docs/numerics.md, "GRU layer"), and its dense twin."""
 
-import numpy as np
-
 from golden.fixed import Integers, rshift, sat
 from golden.formats import Formats
 from golden.recurrent import DeltaRecurrent, DenseRecurrent, Recurrent, RecurrentWeights
@@ -10,18 +8,6 @@ from golden.tables import sigmoid_table, tanh_table
 
 class GRUWeights(RecurrentWeights):
     """Weight rows r, u, c; biases r, u, xc, hc."""
-
-    def reach(self, largest: int) -> Integers:
-        """int64 [4H]: the most that |M| of each one can be if no |v| exceeds ``largest``.
-
-        r and u take both products, c of x and c of h have an accumulator each.
-        """
-        of_x, of_h = (
-            np.abs(w.astype(np.int64)).sum(axis=1) * largest for w in (self.weight_x, self.weight_h)
-        )
-        ru, c = slice(0, 2 * len(of_h) // 3), slice(2 * len(of_h) // 3, None)
-        bias = np.abs(self.bias.astype(np.int64))
-        return bias + np.concatenate([of_x[ru] + of_h[ru], of_x[c], of_h[c]])
 
 
 def update_state(formats: Formats, weight_frac: int, m: Integers, h: Integers) -> Integers:
@@ -47,11 +33,6 @@ def visible(formats: Formats, h: Integers) -> Integers:
 
 class _GRU(Recurrent):
     """Accumulators r, u, xc, hc; the state is h."""
-
-    def _add(self, of_x: Integers, of_h: Integers) -> None:
-        self.m[:, 0:3] += of_x
-        self.m[:, 0:2] += of_h[:, 0:2]
-        self.m[:, 3] += of_h[:, 2]
 
     def _update(self) -> None:
         self.state = update_state(self.formats, self.layer.weight_frac, self.m, self.state)

@@ -1,7 +1,5 @@
 """One delta LSTM layer (docs/numerics.md, "LSTM layer"), and its dense twin."""
 
-import numpy as np
-
 from golden.fixed import Integers, rshift, sat
 from golden.formats import Formats
 from golden.recurrent import DeltaRecurrent, DenseRecurrent, Recurrent, RecurrentWeights
@@ -10,11 +8,6 @@ from golden.tables import sigmoid_table, tanh_table
 
 class LSTMWeights(RecurrentWeights):
     """Weight rows and biases i, f, g, o."""
-
-    def reach(self, largest: int) -> Integers:
-        """int64 [4H]: the most that |M| of each one can be if no |v| exceeds ``largest``."""
-        both = np.concatenate([self.weight_x, self.weight_h], axis=1).astype(np.int64)
-        return np.abs(self.bias.astype(np.int64)) + np.abs(both).sum(axis=1) * largest
 
 
 def update_cell(
@@ -38,9 +31,6 @@ def update_cell(
 
 class _LSTM(Recurrent):
     """Accumulators i, f, g, o; the state is c."""
-
-    def _add(self, of_x: Integers, of_h: Integers) -> None:
-        self.m += of_x + of_h
 
     def _update(self) -> None:
         frac = self.layer.weight_frac

@@ -25,8 +25,18 @@ class RecurrentWeights:
     bias: np.ndarray
 
     def reach(self, largest: int) -> Integers:
-        """int64 [K H]: the most that |M| of each one can be if no |v| exceeds ``largest``."""
-        raise NotImplementedError
+        """int64 [K H]: the most that |M| of each one can be if no |v| exceeds ``largest``.
+
+        An accumulator takes both products. Where there is one more than gates, the last gate has
+        one for x and one for h (golden.kinds.Kind.splits).
+        """
+        units = self.weight_h.shape[1]
+        of_x, of_h = (
+            np.abs(w.astype(np.int64)).sum(axis=1) * largest for w in (self.weight_x, self.weight_h)
+        )
+        whole = len(of_x) - units * (len(self.bias) > len(of_x))
+        bias = np.abs(self.bias.astype(np.int64))
+        return bias + np.concatenate([of_x[:whole] + of_h[:whole], of_x[whole:], of_h[whole:]])
 
 
 class Recurrent(ABC):
@@ -61,12 +71,13 @@ class Recurrent(ABC):
 
     def _accumulate(self, x: Integers, h: Integers) -> None:
         """M += W_x x + W_h h."""
-        shape = (self.batch, self.layer.gates, self.layer.units)
-        self._add(self._product_x(x).reshape(shape), self._product_h(h).reshape(shape))
-
-    @abstractmethod
-    def _add(self, of_x: Integers, of_h: Integers) -> None:
-        """Adds products int64 [batch, G, H] to the accumulators that they belong to."""
+        gates, splits = self.layer.gates, self.layer.has.splits
+        shape = (self.batch, gates, self.layer.units)
+        of_x, of_h = self._product_x(x).reshape(shape), self._product_h(h).reshape(shape)
+        self.m[:, :gates] += of_x
+        self.m[:, : gates - splits] += of_h[:, : gates - splits]
+        if splits:
+            self.m[:, gates] += of_h[:, -1]
 
     @abstractmethod
     def _update(self) -> None:
