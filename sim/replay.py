@@ -24,9 +24,8 @@ from sim.run import Record, trace_of
 
 _LAG = 8  # cycles from what the walk does until the monitor shows it, at most
 
-Span = tuple[
-    Integers, Integers
-]  # of each element: first and last cycle in which it may be compared
+# For each element: the first and the last cycle in which it may be compared.
+Span = tuple[Integers, Integers]
 
 
 def replay(core: CoreParameters, model: Model, job: Job, record: Record) -> Trace:
