@@ -215,7 +215,7 @@ def test_a_recording_is_read_once_it_is_known_to_be_a_file_of_some_size(tmp_path
     with large.open("wb") as file:
         file.truncate(12 << 30)
     os.mkfifo(pipe)
-    for path, found in ((large, "12,884,901,888 bytes"), (pipe, "a device or a pipe")):
+    for path, found in ((large, "12,884,901,888 bytes"), (pipe, "a FIFO")):
         with pytest.raises(ValueError, match=rf"{path.name}: found {found}, expected"):
             load_calibration(path, network())
 
@@ -271,7 +271,7 @@ def test_the_command_shows_what_it_made(folder):
     ("words", "naming"),
     [
         (["--calibration", "integers.npy"], ["integers.npy", "int8", "a float .npy array [T, 3]"]),
-        (["--calibration", "none.npy"], ["none.npy", "no such file"]),
+        (["--calibration", "none.npy"], ["none.npy", "No such file"]),
         (["--calibration", "state.safetensors"], ["state.safetensors", "no .npy file"]),
         (["--calibration", "zeros.npy"], ["zeros.npy: calibration: found 0 in every place"]),
         (["--calibration", "large.npy"], ["large.npy", "no .npy file of numbers"]),

@@ -145,7 +145,7 @@ def test_a_broken_file_is_refused(name, tmp_path):
 def test_unknown_and_missing_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"found suffix '\.h5', expected \.keras or \.onnx"):
         read_network(tmp_path / "network.h5")
-    with pytest.raises(ValueError, match="found no such file"):
+    with pytest.raises(ValueError, match="found No such file"):
         read_network(tmp_path / "network.onnx")
 
 

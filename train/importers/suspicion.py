@@ -4,7 +4,6 @@ Nothing here trusts a size, a name or a text that the file declares.
 """
 
 import io
-import stat
 import zipfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from golden.errors import refusal
+from golden.files import unreadable
 
 FILE_BYTES = 1 << 27  # of a file, and of all that an archive unpacks to
 VALUES = 1 << 24  # of a network's weights and biases, all together
@@ -85,17 +85,11 @@ def content_of(path: Path, source: str, expected: str, most: int = FILE_BYTES) -
     Raises ValueError where it is missing, no regular file (a device or pipe never ends), too
     large, or cannot be read.
     """
+    reason = unreadable(path, most)
+    if reason is not None:
+        raise refusal(source, reason, f"{expected} of at most {most:,} bytes")
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a device or a pipe"
-            raise refusal(source, kind, expected)
-        if found.st_size > most:
-            raise refusal(source, f"{found.st_size:,} bytes", f"at most {most:,}")
-        with path.open("rb") as file:
-            return file.read(found.st_size)
-    except FileNotFoundError:
-        raise refusal(source, "no such file", expected) from None
+        return path.read_bytes()
     except OSError as error:
         raise refusal(source, error.strerror or type(error).__name__, expected) from None
 
