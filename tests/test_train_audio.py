@@ -5,8 +5,8 @@ import pytest
 
 soundfile = pytest.importorskip("soundfile")
 
-from train.data.audio import RATE, LogMel, levelled, read_audio  # noqa: E402
 from train.data import places  # noqa: E402
+from train.data.audio import RATE, LogMel, levelled, read_audio  # noqa: E402
 
 
 def tone(hertz: float, seconds: float = 0.2, size: float = 0.5) -> np.ndarray:
