@@ -54,10 +54,15 @@ class Q:
         return cls(*value)
 
 
-def rshift(v: ArrayLike, n: int) -> Integers:
-    """floor((v + 2^(n-1)) / 2^n) for n > 0 (round half up), v * 2^-n for n <= 0. Exact."""
-    v = np.asarray(v, dtype=np.int64)
-    return (v + (1 << (n - 1))) >> n if n > 0 else v << -n
+def rshift(v: ArrayLike, n: ArrayLike) -> Integers:
+    """floor((v + 2^(n-1)) / 2^n) for n > 0 (round half up), v * 2^-n for n <= 0. Exact.
+
+    ``n`` is one number, or one for each of the last axes of ``v``.
+    """
+    v, n = np.asarray(v, dtype=np.int64), np.asarray(n, dtype=np.int64)
+    right = np.maximum(n, 0)
+    half = np.where(right > 0, np.int64(1) << np.maximum(right - 1, 0), 0)
+    return ((v + half) >> right) << np.maximum(-n, 0)
 
 
 def sat(v: ArrayLike, q: Q) -> Integers:

@@ -1,15 +1,19 @@
 """The number formats of a network (docs/numerics.md, "Formats")."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from golden.errors import refusal, require_int
-from golden.fixed import Q
+from golden.fixed import Integers, Q
 
 WEIGHT = Q(0, 7)  # weights are 8 bits; where their binary point lies is each layer's weight_frac
+SHIFT_MAX = 3  # of a row: two bits of hardware; more would gain nothing (docs/numerics.md)
 WEIGHT_FRAC_MAX = 15  # a layer whose largest weight is below 2^-8 has nothing to say
 TABLE_BITS_MAX = 16
 INTERMEDIATE_BITS_MAX = 62  # so that no step of golden/ leaves int64
 ACCUMULATOR_BITS_MAX = 40
+
+Fractions = TypeVar("Fractions", int, Integers, int | Integers)  # of one row, or of several
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,11 @@ class Formats:
         if self.gate.m < 1:
             raise refusal("format gate", str(self.gate), "at least Q1.f, so that 1.0 fits")
 
-    def accumulator_frac(self, weight_frac: int) -> int:
+    def accumulator_frac(self, weight_frac: Fractions) -> Fractions:
         """Fraction bits of M: f_act + f_w."""
         return self.activation.f + weight_frac
 
-    def readout_shift(self, weight_frac: int) -> int:
+    def readout_shift(self, weight_frac: Fractions) -> Fractions:
         """n of R(M) = sat(rshift(M, n), readout)."""
         return self.accumulator_frac(weight_frac) - self.readout.f
 

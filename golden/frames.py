@@ -1,4 +1,4 @@
-"""Frames: an int8 .npy array [T, I] in activation LSBs."""
+"""Frames: an int8 .npy array [T, I] in activation LSBs; int16 for wider activations."""
 
 import warnings
 from pathlib import Path
@@ -16,18 +16,21 @@ _ZIP = b"PK"  # what an .npz begins with, and no .npy
 
 
 def load_frames(path: Path, network: NetworkParameters) -> np.ndarray:
-    """The frames in ``path`` as int8 [T, I], T >= 1, checked against the network.
+    """The frames in ``path``, int8 or int16 [T, I], T >= 1, checked against the network.
+
+    An activation of more than 8 bits takes int16, and int8 as well.
 
     Raises ValueError that names the file, what was found and what was expected.
     """
-    expected = f"an int8 .npy array [T, {network.inputs}]"
+    wide = network.formats.activation.width > 8
+    expected = f"an {'int16' if wide else 'int8'} .npy array [T, {network.inputs}]"
     reason = unreadable(path, BYTES_MAX)
     if reason is not None:
         size = f" of at most {BYTES_MAX:,} bytes" if "bytes" in reason else ""
         raise refusal(str(path), reason, expected + size)
     # Mapped first: a header that claims more than there is is refused, and not allocated for.
     mapped = _loaded(path, expected, "r")
-    if mapped.dtype != np.int8:
+    if mapped.dtype not in ((np.int8, np.int16) if wide else (np.int8,)):
         nan = mapped.dtype.kind == "f" and bool(np.isnan(mapped).any())
         raise refusal(str(path), f"dtype {mapped.dtype}{' with NaN' if nan else ''}", expected)
     if mapped.ndim != 2 or mapped.shape[1] != network.inputs or len(mapped) == 0:

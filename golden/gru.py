@@ -10,8 +10,13 @@ class GRUWeights(RecurrentWeights):
     """Weight rows r, u, c; biases r, u, xc, hc."""
 
 
-def update_state(formats: Formats, weight_frac: int, m: Integers, h: Integers) -> Integers:
-    """Step 3: h_t (state) from the accumulators M [batch, 4, H] (r, u, xc, hc) and h_(t-1)."""
+def update_state(
+    formats: Formats, weight_frac: int | Integers, m: Integers, h: Integers
+) -> Integers:
+    """Step 3: h_t (state) from the accumulators M [batch, 4, H] (r, u, xc, hc) and h_(t-1).
+
+    ``weight_frac`` is one number, or one for each accumulator [4, H].
+    """
     pre, gate = formats.preactivation, formats.gate
     sigmoid, tanh = sigmoid_table(pre, gate), tanh_table(pre, gate)
     readout = sat(rshift(m, formats.readout_shift(weight_frac)), formats.readout)
@@ -35,7 +40,7 @@ class _GRU(Recurrent):
     """Accumulators r, u, xc, hc; the state is h."""
 
     def _update(self) -> None:
-        self.state = update_state(self.formats, self.layer.weight_frac, self.m, self.state)
+        self.state = update_state(self.formats, self._frac, self.m, self.state)
         self.a = visible(self.formats, self.state)
 
 

@@ -18,6 +18,11 @@ class LinearWeights:
     weight_x: np.ndarray
     bias: np.ndarray
 
+    @property
+    def shifts(self) -> Integers:
+        """int64 [O]: 0. Results have one format, whatever their rows hold."""
+        return np.zeros(len(self.bias), dtype=np.int64)
+
     def reach(self, largest: int) -> Integers:
         """int64 [O]: the most that |M| of each one can be if no |v| exceeds ``largest``."""
         rows = np.abs(self.weight_x.astype(np.int64)).sum(axis=1)

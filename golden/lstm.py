@@ -11,10 +11,10 @@ class LSTMWeights(RecurrentWeights):
 
 
 def update_cell(
-    formats: Formats, weight_frac: int, m: Integers, c: Integers
+    formats: Formats, weight_frac: int | Integers, m: Integers, c: Integers
 ) -> tuple[Integers, Integers]:
     """Step 3: c_t (cell) and a_t (activation) from the accumulators M [batch, 4, H] (i, f, g, o)
-    and c_(t-1).
+    and c_(t-1). ``weight_frac`` is one number, or one for each accumulator [4, H].
     """
     pre, gate = formats.preactivation, formats.gate
     sigmoid, tanh = sigmoid_table(pre, gate), tanh_table(pre, gate)
@@ -33,8 +33,7 @@ class _LSTM(Recurrent):
     """Accumulators i, f, g, o; the state is c."""
 
     def _update(self) -> None:
-        frac = self.layer.weight_frac
-        self.state, self.a = update_cell(self.formats, frac, self.m, self.state)
+        self.state, self.a = update_cell(self.formats, self._frac, self.m, self.state)
 
 
 class DenseLSTM(_LSTM, DenseRecurrent):

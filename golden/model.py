@@ -1,7 +1,7 @@
 """A network with its weights."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from golden.errors import refusal
@@ -62,8 +62,12 @@ class Model:
         extra: dict[str, Any] | None = None,
         sha256: str = "",
     ) -> "Model":
-        """A model of these layers, with the accumulator width that they need."""
+        """A model of these layers, with the row shifts and accumulator width that they need."""
         width = accumulator_width(formats, weights)
+        layers = tuple(
+            replace(layer, shift_max=int(w.shifts.max(initial=0)))
+            for layer, w in zip(layers, weights, strict=True)
+        )
         parameters = NetworkParameters(formats, layers, width)
         if labels is not None and len(labels) != parameters.outputs:
             raise refusal("key 'labels'", f"{len(labels)} labels", f"{parameters.outputs}")

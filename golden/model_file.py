@@ -13,12 +13,12 @@ from safetensors.numpy import save
 from golden.errors import refusal
 from golden.files import unreadable, written_aside
 from golden.fixed import Q
-from golden.formats import Formats
+from golden.formats import SHIFT_MAX, Formats
 from golden.kinds import KIND_NAMES, KINDS, format_names
 from golden.model import WEIGHTS, Model, Weights
 from golden.parameters import LayerParameters
 
-VERSION = 1
+VERSIONS = (1, 2)  # 2: some layer has row shifts
 METADATA_KEY = "deltarnn"
 BYTES_MAX = 1 << 28  # of a model file: far more weights than any board has room for
 _KNOWN = ("version", "name", "labels", "formats", "layers")
@@ -31,7 +31,7 @@ def save_model(model: Model, path: Path) -> None:
     """
     formats = model.parameters.formats
     own = {
-        "version": VERSION,
+        "version": VERSIONS[model.parameters.shift_bits > 0],
         "name": model.name,
         "labels": None if model.labels is None else list(model.labels),
         "formats": {
@@ -45,11 +45,16 @@ def save_model(model: Model, path: Path) -> None:
     metadata = {**own, **model.extra}
     tensors = {}
     for k, weights in enumerate(model.weights):
-        for tensor, value in vars(weights).items():
+        for tensor, value in _present(weights).items():
             dtype = np.int32 if tensor == "bias" else np.int8
             tensors[f"layers.{k}.{tensor}"] = np.ascontiguousarray(value, dtype=dtype)
     with written_aside(path) as part:
         part.write_bytes(save(tensors, {METADATA_KEY: json.dumps(metadata)}))
+
+
+def _present(weights: Weights) -> dict[str, np.ndarray]:
+    """The tensors that there are: a layer may do without row shifts."""
+    return {name: value for name, value in vars(weights).items() if value is not None}
 
 
 def _layer_record(layer: LayerParameters) -> dict[str, Any]:
@@ -96,11 +101,11 @@ def _load(path: Path) -> Model:
     layers, weights = [], []
     inputs: int | None = None
     for k, entry in enumerate(entries):
-        layer, layer_weights = _layer(k, entry, inputs, dtypes, tensors)
+        layer, layer_weights = _layer(k, entry, inputs, dtypes, tensors, record["version"])
         layers.append(layer)
         weights.append(layer_weights)
         inputs = layer.units
-    known = {f"layers.{k}.{tensor}" for k, w in enumerate(weights) for tensor in vars(w)}
+    known = {f"layers.{k}.{tensor}" for k, w in enumerate(weights) for tensor in _present(w)}
     for key in dtypes:
         if key not in known:
             raise refusal(f"tensor '{key}'", "a tensor", "none of that name in these layers")
@@ -126,8 +131,8 @@ def _metadata(metadata: dict[str, str]) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise refusal(key, type(record).__name__, "a JSON object")
     version = record.get("version")
-    if type(version) is not int or version != VERSION:
-        raise refusal("key 'version'", repr(version), str(VERSION))
+    if type(version) is not int or version not in VERSIONS:
+        raise refusal("key 'version'", repr(version), " or ".join(map(str, VERSIONS)))
     return record
 
 
@@ -182,6 +187,7 @@ def _layer(
     inputs: int | None,
     dtypes: dict[str, str],
     tensors: dict[str, np.ndarray],
+    version: int,
 ) -> tuple[LayerParameters, Weights]:
     """Layer ``k``; ``inputs`` is the width of the layer before it, None for the first."""
     key = f"layers[{k}]"
@@ -216,7 +222,12 @@ def _layer(
     shapes: dict[str, tuple[str, tuple[int, ...]]]
     shapes = {"weight_h": ("I8", (weight_x.shape[0], units))} if KINDS[kind].state else {}
     shapes["bias"] = ("I32", (len(accumulators) * units,))
+    if version > 1 and KINDS[kind].state and f"layers.{k}.shift" in dtypes:
+        shapes["shift"] = ("I8", shapes["bias"][1])
     others = {name: tensor(name, *wanted) for name, wanted in shapes.items()}
+    if "shift" in others and not 0 <= others["shift"].min() <= others["shift"].max() <= SHIFT_MAX:
+        low, high = others["shift"].min(), others["shift"].max()
+        raise refusal(f"tensor 'layers.{k}.shift'", f"{low} to {high}", f"0 to {SHIFT_MAX}")
     weights = WEIGHTS[kind](weight_x, **others)
     try:
         layer = LayerParameters(

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from golden.errors import refusal, require_int
 from golden.fixed import Integers, Q
-from golden.formats import ACCUMULATOR_BITS_MAX, WEIGHT_FRAC_MAX, Formats
+from golden.formats import ACCUMULATOR_BITS_MAX, SHIFT_MAX, WEIGHT_FRAC_MAX, Formats
 from golden.kinds import KIND_NAMES, KINDS, Kind
 
 LANES_MAX = 1024
@@ -33,6 +33,9 @@ class LayerParameters:
         f_w, fraction bits of the layer's weights.
     theta_x, theta_h
         Thresholds in activation LSBs; ``theta_h`` is None in a linear layer.
+    shift_max
+        The most that a row's weights have more fraction bits than f_w, 0 to 3: the bits of row
+        shifts that a core has to have. 0 in a linear layer.
     """
 
     kind: str
@@ -41,6 +44,7 @@ class LayerParameters:
     weight_frac: int
     theta_x: int
     theta_h: int | None = None
+    shift_max: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -49,6 +53,7 @@ class LayerParameters:
         require_int("units", self.units, 1)
         require_int("weight_frac", self.weight_frac, 0, WEIGHT_FRAC_MAX)
         require_int("theta_x", self.theta_x, 0)
+        require_int("shift_max", self.shift_max, 0, SHIFT_MAX if self.recurrent else 0)
         if self.recurrent:
             require_int("theta_h", self.theta_h, 0)
         elif self.theta_h is not None:
@@ -143,6 +148,11 @@ class NetworkParameters:
     def state_width(self) -> int:
         """Bits of the widest state of any layer."""
         return max(self.state_format(layer).width for layer in self.recurrent)
+
+    @property
+    def shift_bits(self) -> int:
+        """Bits that hold the row shift of any accumulator; 0 where no layer has row shifts."""
+        return max(layer.shift_max for layer in self.layers).bit_length()
 
     @property
     def output_width(self) -> int:

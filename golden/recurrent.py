@@ -17,12 +17,20 @@ class RecurrentWeights:
     """Integers of a recurrent layer as the model file holds them, G rows and K accumulators a unit.
 
     ``weight_x`` int8 [G H, I] and ``weight_h`` int8 [G H, H]; ``bias`` int32 [K H], one for each
-    accumulator, with f_act + f_w fraction bits.
+    accumulator, with f_act + f_w fraction bits, and as many more as ``shift`` int8 [K H] says where
+    there is one: then the accumulator and its weights have so many more, too.
     """
 
     weight_x: np.ndarray
     weight_h: np.ndarray
     bias: np.ndarray
+    shift: np.ndarray | None = None
+
+    @property
+    def shifts(self) -> Integers:
+        """int64 [K H]: the row shift of each accumulator, 0 without any."""
+        none = np.zeros(len(self.bias), dtype=np.int64)
+        return none if self.shift is None else self.shift.astype(np.int64)
 
     def reach(self, largest: int) -> Integers:
         """int64 [K H]: the most that |M| of each one can be if no |v| exceeds ``largest``.
@@ -60,7 +68,9 @@ class Recurrent(ABC):
         delta_bits = formats.activation.width + 1
         self._product_x = ExactMatrix(weights.weight_x, delta_bits)
         self._product_h = ExactMatrix(weights.weight_h, delta_bits)
-        self._bias = weights.bias.astype(np.int64).reshape(layer.accumulators, layer.units)
+        of_units = (layer.accumulators, layer.units)
+        self._bias = weights.bias.astype(np.int64).reshape(of_units)
+        self._frac = layer.weight_frac + weights.shifts.reshape(of_units)
         self.reset()
 
     def reset(self) -> None:

@@ -22,12 +22,14 @@ def random_model(
     theta: Theta | Sequence[Theta] = (1, 1),
     weight_frac: int = 6,
     scale: int = 60,
+    shifts: int = 0,
 ) -> Model:
     """Recurrent layers sizes[0] -> sizes[1] -> ..., then a read-out of ``outputs`` if given.
 
-    Layers are of ``kinds`` in turn, over and over; ``scale`` bounds the weights. Whatever may
-    differ by layer does: each has one fraction bit less than the one before, and thresholds of its
-    own. ``theta`` is (theta_x, theta_h) of the first one, see ``thetas``, or a pair for each layer.
+    Layers are of ``kinds`` in turn, over and over; ``scale`` bounds the weights, and ``shifts`` the
+    row shifts of the first. Whatever may differ by layer does: each has one fraction bit less than
+    the one before, row shifts up to one less, and thresholds of its own. ``theta`` is
+    (theta_x, theta_h) of the first one, see ``thetas``, or a pair for each layer.
     """
     rng = np.random.default_rng(seed)
     pairs = thetas(theta, len(sizes)) if isinstance(theta[0], int) else theta
@@ -45,7 +47,10 @@ def random_model(
         layer = LayerParameters(kinds[(k - 1) % len(kinds)], inputs, units, frac, *pairs[k - 1])
         rows, sums = layer.gates * units, layer.accumulators * units
         layers.append(layer)
-        weights.append(WEIGHTS[layer.kind](int8(rows, inputs), int8(rows, units), bias(sums)))
+        tensors = int8(rows, inputs), int8(rows, units), bias(sums)
+        most = max(0, shifts - k + 1)
+        shift = rng.integers(0, most + 1, sums).astype(np.int8) if most else None
+        weights.append(WEIGHTS[layer.kind](*tensors, shift))
     if outputs is not None:
         layers.append(LayerParameters("linear", sizes[-1], outputs, 5, pairs[len(sizes) - 1][0]))
         weights.append(WEIGHTS["linear"](int8(outputs, sizes[-1]), bias(outputs)))

@@ -30,8 +30,8 @@ def gru(formats: Formats, model: Model, kind: type = DeltaGRU, **more):
 # The page in Python's own integers and fractions, one unit at a time: slow, and plain to read.
 
 
-def page_update(f: Formats, weight_frac: int, m: list[int], h: int) -> int:
-    """Step 3 of the page for one unit: M (r, u, xc, hc) and h_(t-1) to h_t."""
+def page_update(f: Formats, fracs: list[int], m: list[int], h: int) -> int:
+    """Step 3 of the page for one unit: M (r, u, xc, hc), f_w + s of each, and h_(t-1) to h_t."""
     sigmoid, tanh = (table(f.preactivation, f.gate) for table in (sigmoid_table, tanh_table))
 
     def looked_up(table: np.ndarray, v: int, n: int) -> int:
@@ -39,7 +39,8 @@ def page_update(f: Formats, weight_frac: int, m: list[int], h: int) -> int:
 
     f_act, f_gate, f_state = f.activation.f, f.gate.f, f.state.f
     r_m, u_m, xc_m, hc_m = (
-        page_sat(page_rshift(value, f_act + weight_frac - f.readout.f), f.readout) for value in m
+        page_sat(page_rshift(value, f_act + frac - f.readout.f), f.readout)
+        for value, frac in zip(m, fracs, strict=True)
     )
     r = looked_up(sigmoid, r_m, f.readout.f - f.preactivation.f)
     u = looked_up(sigmoid, u_m, f.readout.f - f.preactivation.f)
@@ -59,6 +60,9 @@ class PageGRU:
         units = layer.units
         bias = weights.bias.tolist()
         self.m = [[bias[g * units + i] for g in range(4)] for i in range(units)]
+        shift = [0] * len(bias) if weights.shift is None else weights.shift.tolist()
+        frac = layer.weight_frac
+        self.fracs = [[frac + shift[g * units + i] for g in range(4)] for i in range(units)]
         self.h = [0] * units
         self.memory_x, self.memory_h = [0] * layer.inputs, [0] * units
 
@@ -80,16 +84,16 @@ class PageGRU:
                         for gate, row in ((0, i), (1, units + i), (third, 2 * units + i)):
                             self.m[i][gate] += w[row][j] * d
         self.h = [
-            page_update(self.formats, self.layer.weight_frac, m, h)
-            for m, h in zip(self.m, self.h, strict=True)
+            page_update(self.formats, fracs, m, h)
+            for fracs, m, h in zip(self.fracs, self.m, self.h, strict=True)
         ]
         return self.a()
 
 
 @FORMATS_CASES
-@pytest.mark.parametrize("theta", [(0, 0), (2, 1), (9, 5)])
-def test_a_layer_is_the_page_in_plain_python(formats, theta):
-    model = random_model((3, 4), formats=formats, theta=theta, seed=sum(theta))
+@pytest.mark.parametrize(("theta", "shifts"), [((0, 0), 0), ((2, 1), 3), ((9, 5), 1)])
+def test_a_layer_is_the_page_in_plain_python(formats, theta, shifts):
+    model = random_model((3, 4), formats=formats, theta=theta, seed=sum(theta), shifts=shifts)
     layer = gru(formats, model)
     page = gru(formats, model, PageGRU)
     for x in random_frames(model, 60, moving=0.7).tolist():
@@ -212,7 +216,7 @@ def test_nothing_wraps_at_the_ends_of_the_widest_formats(formats, weight_frac):
     for h in (formats.state.min, -1, 0, formats.state.max):
         for m in np.array(np.meshgrid(ends, ends, ends, ends)).reshape(4, -1).T[::7]:
             found = update_state(formats, weight_frac, m.reshape(1, 4, 1), np.array([[h]]))
-            assert int(found[0, 0]) == page_update(formats, weight_frac, m.tolist(), h)
+            assert int(found[0, 0]) == page_update(formats, [weight_frac] * 4, m.tolist(), h)
         shift = formats.state.f - formats.activation.f
         expected = page_sat(page_rshift(h, shift), formats.activation)
         assert int(visible(formats, np.array([[h]]))[0, 0]) == expected

@@ -31,15 +31,16 @@ def random_lstm(sizes: tuple[int, ...], **more) -> Model:
     return random_model(sizes, kinds=("lstm",), **more)
 
 
-def page_update(f: Formats, weight_frac: int, m: list[int], c: int) -> tuple[int, int]:
-    """Step 3 of the page for one unit: M (i, f, g, o) and c_(t-1) to c_t and a_t."""
+def page_update(f: Formats, fracs: list[int], m: list[int], c: int) -> tuple[int, int]:
+    """Step 3 of the page for one unit: M (i, f, g, o), f_w + s of each, and c_(t-1) to c_t, a_t."""
     sigmoid, tanh = (table(f.preactivation, f.gate) for table in (sigmoid_table, tanh_table))
 
     def looked_up(table: np.ndarray, v: int, n: int) -> int:
         return int(table[page_sat(page_rshift(v, n), f.preactivation) - f.preactivation.min])
 
     read = [
-        page_sat(page_rshift(v, f.activation.f + weight_frac - f.readout.f), f.readout) for v in m
+        page_sat(page_rshift(v, f.activation.f + frac - f.readout.f), f.readout)
+        for v, frac in zip(m, fracs, strict=True)
     ]
     index = f.readout.f - f.preactivation.f
     i, forget, o = (looked_up(sigmoid, read[n], index) for n in (0, 1, 3))
@@ -60,6 +61,9 @@ class PageLSTM:
         units = layer.units
         bias = weights.bias.tolist()
         self.m = [[bias[k * units + n] for k in range(4)] for n in range(units)]
+        shift = [0] * len(bias) if weights.shift is None else weights.shift.tolist()
+        frac = layer.weight_frac
+        self.fracs = [[frac + shift[k * units + n] for k in range(4)] for n in range(units)]
         self.c, self.a = [0] * units, [0] * units
         self.memory_x, self.memory_h = [0] * layer.inputs, [0] * units
 
@@ -76,16 +80,16 @@ class PageLSTM:
                     for n in range(units):
                         for k in range(4):
                             self.m[n][k] += w[k * units + n][j] * d
-        frac = self.layer.weight_frac
-        made = [page_update(self.formats, frac, m, c) for m, c in zip(self.m, self.c, strict=True)]
+        of_units = zip(self.fracs, self.m, self.c, strict=True)
+        made = [page_update(self.formats, fracs, m, c) for fracs, m, c in of_units]
         self.c, self.a = [c for c, _ in made], [a for _, a in made]
         return self.a
 
 
 @FORMATS_CASES
-@pytest.mark.parametrize("theta", [(0, 0), (2, 1), (9, 5)])
-def test_a_layer_is_the_page_in_plain_python(formats, theta):
-    model = random_lstm((3, 4), formats=formats, theta=theta, seed=sum(theta))
+@pytest.mark.parametrize(("theta", "shifts"), [((0, 0), 0), ((2, 1), 3), ((9, 5), 1)])
+def test_a_layer_is_the_page_in_plain_python(formats, theta, shifts):
+    model = random_lstm((3, 4), formats=formats, theta=theta, seed=sum(theta), shifts=shifts)
     layer = lstm(formats, model)
     page = lstm(formats, model, PageLSTM)
     for x in random_frames(model, 60, moving=0.7).tolist():
@@ -186,7 +190,7 @@ def test_nothing_wraps_at_the_ends_of_the_widest_formats(formats, weight_frac):
     for before in (formats.cell.min, -1, 0, formats.cell.max):
         for m in np.array(np.meshgrid(ends, ends, ends, ends)).reshape(4, -1).T[::7]:
             c, a = update_cell(formats, weight_frac, m.reshape(1, 4, 1), np.array([[before]]))
-            expected = page_update(formats, weight_frac, m.tolist(), before)
+            expected = page_update(formats, [weight_frac] * 4, m.tolist(), before)
             assert (int(c[0, 0]), int(a[0, 0])) == expected
 
 

@@ -29,7 +29,7 @@ def parts(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     formats = model.parameters.formats
     cell = any(layer.kind == "lstm" for layer in model.parameters.layers)
     record = {
-        "version": 1,
+        "version": 1 + any("shift" in vars(w) and w.shift is not None for w in model.weights),
         "name": model.name,
         "labels": list(model.labels),
         "formats": {
@@ -45,6 +45,7 @@ def parts(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         f"layers.{k}.{name}": value
         for k, weights in enumerate(model.weights)
         for name, value in vars(weights).items()
+        if value is not None
     }
     return record, tensors
 
@@ -102,11 +103,11 @@ PAIR = "[m, f], two integers from 0 to 30"
 
 # What is wrong: how to make it so, and what a refusal says after the file's name.
 BROKEN_RECORDS: dict[str, tuple[Change, str]] = {
-    "no version": (drop("version"), "key 'version': found None, expected 1"),
-    "version 2": (put(2, "version"), "key 'version': found 2, expected 1"),
-    "version true": (put(True, "version"), "key 'version': found True, expected 1"),
-    "version 1.0": (put(1.0, "version"), "key 'version': found 1.0, expected 1"),
-    "version as text": (put("1", "version"), "key 'version': found '1', expected 1"),
+    "no version": (drop("version"), "key 'version': found None, expected 1 or 2"),
+    "version 3": (put(3, "version"), "key 'version': found 3, expected 1 or 2"),
+    "version true": (put(True, "version"), "key 'version': found True, expected 1 or 2"),
+    "version 1.0": (put(1.0, "version"), "key 'version': found 1.0, expected 1 or 2"),
+    "version as text": (put("1", "version"), "key 'version': found '1', expected 1 or 2"),
     "no name": (drop("name"), "key 'name': found None, expected a text"),
     "an empty name": (put("", "name"), "key 'name': found '', expected a text"),
     "a name of numbers": (put(7, "name"), "key 'name': found 7, expected a text"),
@@ -386,14 +387,17 @@ def test_a_broken_file_is_refused_by_name(case, tmp_path):
     assert not (tmp_path / "unpickled").exists()
 
 
-def assert_equal(found: Model, expected: Model) -> None:
+def assert_equal(loaded: Model, expected: Model) -> None:
     for name in ("name", "labels", "parameters", "extra"):
-        assert getattr(found, name) == getattr(expected, name)
-    for a, b in zip(found.weights, expected.weights, strict=True):
+        assert getattr(loaded, name) == getattr(expected, name)
+    for a, b in zip(loaded.weights, expected.weights, strict=True):
         assert type(a) is type(b)
         for key, value in vars(b).items():
-            assert getattr(a, key).dtype == value.dtype
-            assert np.array_equal(getattr(a, key), value)
+            found = getattr(a, key)
+            assert (found is None) == (value is None)
+            if value is not None:
+                assert found.dtype == value.dtype
+                assert np.array_equal(found, value)
 
 
 @pytest.mark.parametrize(
@@ -404,8 +408,9 @@ def assert_equal(found: Model, expected: Model) -> None:
         random_model((7, 3, 9), formats=Formats(state=Q(1, 14), activation=Q(2, 5))),
         random_model((7, 3, 9, 4), 2, kinds=("lstm", "gru"), formats=Formats(cell=Q(2, 9))),
         replace(GOOD, labels=None, extra={"scores": {"float": 0.5}, "notes": ["π", None]}),
+        random_model((7, 3, 9, 4), 2, kinds=("lstm", "gru"), shifts=2),
     ],
-    ids=["read-out", "one unit", "wide state", "both kinds", "more keys"],
+    ids=["read-out", "one unit", "wide state", "both kinds", "more keys", "row shifts"],
 )
 def test_what_was_saved_is_read_back(model, tmp_path):
     path = tmp_path / "model.safetensors"
@@ -437,7 +442,7 @@ def test_a_file_written_from_the_page_is_read(tmp_path):
 
 def test_weights_in_another_memory_order_are_written_alike(tmp_path):
     turned = tuple(
-        type(w)(**{name: np.asfortranarray(value) for name, value in vars(w).items()})
+        type(w)(**{name: np.asfortranarray(v) for name, v in vars(w).items() if v is not None})
         for w in GOOD.weights
     )
     save_model(GOOD, tmp_path / "rows")
@@ -458,6 +463,37 @@ def test_an_lstm_layer_written_from_the_page_is_read(tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(save(tensors, {"deltarnn": json.dumps(record)}))
     assert_equal(load_model(path), model)
+
+
+def test_row_shifts_written_from_the_page_are_read(tmp_path):
+    """Layers 0 and 1 have some, layer 2 has none."""
+    model = replace(random_model((3, 4, 5, 4), 2, shifts=2), labels=("left", "right"))
+    record, tensors = parts(model)
+    assert record["version"] == 2
+    assert [f"layers.{k}.shift" in tensors for k in range(4)] == [True, True, False, False]
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(save(tensors, {"deltarnn": json.dumps(record)}))
+    loaded = load_model(path)
+    assert_equal(loaded, model)
+    assert [layer.shift_max for layer in loaded.parameters.layers] == [2, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("version", "shift", "found"),
+    [
+        (1, [0] * 16, "tensor 'layers.0.shift': found a tensor, expected none of that name"),
+        (2, [0] * 15 + [4], "tensor 'layers.0.shift': found 0 to 4, expected 0 to 3"),
+        (2, [-1] + [0] * 15, "tensor 'layers.0.shift': found -1 to 0, expected 0 to 3"),
+        (2, [0] * 12, "tensor 'layers.0.shift': found I8 \\[12\\], expected I8 \\[16\\]"),
+    ],
+)
+def test_row_shifts_that_cannot_be_are_refused(version, shift, found, tmp_path):
+    record, tensors = parts(GOOD)
+    tensors["layers.0.shift"] = np.array(shift, dtype=np.int8)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(save(tensors, {"deltarnn": json.dumps({**record, "version": version})}))
+    with pytest.raises(ValueError, match=found):
+        load_model(path)
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path):

@@ -181,6 +181,7 @@ def random_case(seed):
         weight_frac=int(rng.integers(3, 8)),
         scale=int(rng.choice([20, 60, 128])),
         formats=random_formats(rng) if rng.random() < 0.7 else Formats(cell=Q(3, 3)),
+        shifts=(0, 3, 0, 1, 2)[seed % 5],
     )
     activations = int(rng.choice([1, 2, 4]))
     lanes = int(rng.integers(1, 5)) * activations

@@ -38,9 +38,11 @@ class Configuration:
     moving: float = 0.6
     activations: int = 1
     kinds: tuple[str, ...] = ("gru",)
+    shifts: int = 0
 
 
 Q2_5 = Formats(activation=Q(2, 5), state=Q(2, 5))
+FINE = Formats(activation=Q(3, 7), state=Q(1, 14), gate=Q(1, 10), preactivation=Q(3, 6))
 LSTM = ("lstm",)
 CONFIGURATIONS = {
     "one unit, one input, one lane": Configuration((1, 1), None, 1, (0, 0)),
@@ -93,6 +95,9 @@ CONFIGURATIONS = {
     "LSTM: nothing moves for long": Configuration(
         (6, 9, 7), 3, 4, (2, 2), moving=0.005, kinds=LSTM, formats=Formats(cell=Q(3, 3))
     ),
+    "row shifts": Configuration(
+        (5, 7, 4), 3, 3, (1, 2), kinds=("gru", "lstm"), formats=FINE, shifts=3
+    ),
     "LSTM below GRU": Configuration((4, 9, 5), 3, 4, (1, 2), activations=2, kinds=("lstm", "gru")),
     "GRU below LSTM": Configuration((4, 6, 9), None, 8, (1, 1), kinds=("gru", "lstm")),
 }
@@ -101,6 +106,7 @@ QUICK = (
     "one unit, one input, one lane",
     "odd sizes",
     "LSTM: odd sizes",
+    "row shifts",
 )
 
 
@@ -121,12 +127,15 @@ def equals_golden(configuration: Configuration, simulator: Simulator, choice: Ch
         kinds=c.kinds,
         weight_frac=c.weight_frac,
         scale=c.scale,
+        shifts=c.shifts,
     )
     core = CoreParameters(model.parameters, c.lanes, c.activations)
     emission = emit(core, model, choice.target)
     simulation = build(emission, simulator, models=choice.cells.models())
     events = 0
+    slow = simulator is SIMULATORS["icarus"]
     for gaps, pauses, length in ((0, 0, 40), (0.7, 0, 12), (0, 0.7, 12), (0.5, 0.5, 12)):
+        length //= 1 + slow
         frames = random_frames(model, length, seed=length, moving=c.moving, saturating=c.saturating)
         expected = DeltaNetwork(model).run(frames)
         record = play(simulation, core, Job(gaps, pauses).frames(frames))

@@ -88,7 +88,8 @@ class Lanes(wiring.Component):
         self._bias, self._target, self._stages = bias, target, target.stages(core)
         self.latency = target.lane.latency
         self.reopen = target.reopen
-        self._delta_width = core.network.formats.activation.width + 1
+        self._shift_bits = core.network.shift_bits
+        self._delta_width = core.network.formats.activation.width + 1 + self._shift_bits
         self._row = closed["m"].shape
         super().__init__(
             {
@@ -137,7 +138,7 @@ class Lanes(wiring.Component):
                 )
                 m.d.comb += [
                     unit.weight.eq(self.word[lane]),
-                    unit.delta.eq(slots[n].delta),
+                    unit.delta.eq(slots[n].delta << self._shift_bits),
                     unit.first.eq(first),
                     unit.m.eq(m_old),
                     self.o.payload.m[lane].eq(unit.total),

@@ -86,7 +86,7 @@ class Readout(wiring.Component):
         self._has_linear = not network.layers[-1].recurrent
         closed = closed_row_layout(core)
         unit = self._units["units"].shape.elem_shape
-        whole = closed["m"].shape.elem_shape
+        whole = signed(closed["m"].shape.elem_shape.width - network.shift_bits)
         used = [row for row in range(ROWS) if unit[f"row_{row}"].shape.width]
         self._raw = [row for row in used if self._has_linear and self._stays_whole(row)]
         self._alike = [list(rows) for _, rows in groupby(used, self._reading)]
@@ -140,6 +140,14 @@ class Readout(wiring.Component):
             result = Mux(chosen, read(value, n), result)
         return result
 
+    def _aligned(self, value: Value) -> Value:
+        """M, with as many fraction bits as a row of its layer has that is not shifted.
+
+        What leaves at its low end is of no account: floor(floor(M / 2^s) / 2^n) is one floor.
+        """
+        bits = self._core.network.shift_bits
+        return value[bits:].as_signed() >> value[:bits] if bits else value
+
     def _candidate(self, value: Value, n: int) -> Value:
         """R(M); the accumulator holds what there is to round with (CoreLayout.rounding)."""
         return sat(shift(value, n), self._core.network.formats.readout)
@@ -172,7 +180,7 @@ class Readout(wiring.Component):
         for n, stage in enumerate(stages):
             m.d.comb += serializer.load[n].eq(strobes[n][3])
             for lane in stage:
-                m_lane, word = self.i.payload.m[lane], serializer.i[lane]
+                m_lane, word = self._aligned(self.i.payload.m[lane]), serializer.i[lane]
                 kept, layer = waiting[lane], tags[n].layer
                 for rows in self._alike:
                     # Through each other, so that what makes the value feeds but one register.

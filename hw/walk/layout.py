@@ -12,6 +12,8 @@ Empty lanes of a layer's last block hold zeros.
 
 What the accumulators of a recurrent layer hold is M and the halves that its readout rounds with, so
 that rounding takes no adders: R(M) and the table index of a gate are shifts of what is there.
+Where layers have row shifts, the lowest bits of each accumulator are its own, and M is above them:
+products are added there, so that they stay as they are, and a row brings its shift along.
 """
 
 from dataclasses import dataclass
@@ -145,8 +147,9 @@ class CoreLayout:
         """Cycles of a state reset: one for each row, or for each address to clear."""
         return max(self.rows, self.clears)
 
-    def rounding(self, layer: LayerParameters) -> tuple[int, ...]:
-        """What is added to each of a layer's accumulators, in the order of the specification.
+    def rounding(self, layer: LayerParameters, shift: int = 0) -> tuple[int, ...]:
+        """What is added to each of a layer's accumulators, in the order of the specification, if
+        its row shift is ``shift``.
 
         R(M) = sat(rshift(M, n)) is then sat(M' >> n). The index of a gate is rshift(R(M), s), and
         floor((floor((M + 2^(n-1)) / 2^n) + 2^(s-1)) / 2^s) = floor(M' / 2^(n+s)) with both halves
@@ -155,7 +158,7 @@ class CoreLayout:
         if not layer.recurrent:
             return (0,)
         formats = self.core.network.formats
-        n, s = formats.readout_shift(layer.weight_frac), formats.index_shift
+        n, s = formats.readout_shift(layer.weight_frac + shift), formats.index_shift
         index = half(n) + (half(n + s) if s > 0 else 0)
         return tuple(index if indexes else half(n) for indexes in layer.has.indexes)
 
@@ -176,10 +179,11 @@ class CoreLayout:
 
     @property
     def row_width(self) -> int:
-        """Bits of an accumulator, sign included: M and what it is rounded with."""
-        width = self.core.network.accumulator_width
-        most = max(max(self.rounding(layer)) for layer in self.core.network.layers)
-        return 1 + bits_for((1 << (width - 1)) - 1 + most)
+        """Bits of an accumulator, sign included: M, what it is rounded with, and its row shift."""
+        network = self.core.network
+        most = max(max(self.rounding(layer, layer.shift_max)) for layer in network.layers)
+        widest = (1 << (network.accumulator_width - 1)) - 1 + most
+        return 1 + bits_for(widest) + network.shift_bits
 
     def weight_words(self, model: Model) -> Integers:
         """int64 [words, P]: the weight memory's contents."""
@@ -196,14 +200,17 @@ class CoreLayout:
         return np.concatenate(parts)
 
     def bias_rows(self, model: Model) -> Integers:
-        """int64 [rows, P]: what the accumulators hold at reset, ``rounding`` included."""
+        """int64 [rows, P]: what the accumulators hold at reset, rounding and row shift included."""
         parts = []
         network = self.core.network
         for layer, layout, weights in zip(network.layers, self.layers, model.weights, strict=True):
-            bias = weights.bias.astype(np.int64)[:, None]
-            rows = self._blocked(bias, layout, layout.accumulators)[..., 0]
-            rows += np.array(self.rounding(layer))[:, None, None]
-            rows = rows[list(self.order(layer))]
+            bias, shifts = (
+                self._blocked(of_units[:, None], layout, layout.accumulators)[..., 0]
+                for of_units in (weights.bias.astype(np.int64), weights.shifts)
+            )
+            rounding = np.array([self.rounding(layer, s) for s in range(layer.shift_max + 1)])
+            rows = bias + rounding[shifts, np.arange(layout.accumulators)[:, None, None]]
+            rows = ((rows << network.shift_bits) + shifts)[list(self.order(layer))]
             parts.append(rows.transpose(1, 0, 2).reshape(-1, self.core.lanes))
         return np.concatenate(parts)
 

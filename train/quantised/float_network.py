@@ -217,14 +217,26 @@ def dequantized(model: Model) -> FloatNetwork:
     """The real numbers that a model's integers stand for."""
 
     def real(frac: int, w: Weights) -> FloatRecurrent | FloatLinear:
-        step = 2.0**-frac
-        bias = w.bias * 2.0 ** -model.parameters.formats.accumulator_frac(frac)
+        steps: Floats = np.exp2(-(frac + w.shifts).astype(np.float64))
+        bias: Floats = w.bias * (steps * 2.0**-model.parameters.formats.activation.f)
+        of_x, of_h = rows_of(steps, len(w.weight_x))
         if isinstance(w, LinearWeights):
-            return FloatLinear(w.weight_x * step, bias)
-        return _RECURRENT[type(w)].with_bias(w.weight_x * step, w.weight_h * step, bias)
+            return FloatLinear(w.weight_x * of_x, bias)
+        return _RECURRENT[type(w)].with_bias(w.weight_x * of_x, w.weight_h * of_h, bias)
 
     pairs = zip(model.parameters.layers, model.weights, strict=True)
     return FloatNetwork(tuple(real(layer.weight_frac, w) for layer, w in pairs))
+
+
+def rows_of(values: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values of accumulators [K H] as those of the weight rows of x and of h, [G H, 1] each.
+
+    Where there is one accumulator more than gates, the last two are those of the last gate
+    (golden.kinds.Kind.splits).
+    """
+    more = len(values) - rows
+    of_h = np.concatenate([values[: rows - more], values[rows:]])
+    return values[:rows, None], of_h[:, None]
 
 
 _RECURRENT: dict[type, type[FloatRecurrent]] = {GRUWeights: FloatGRU, LSTMWeights: FloatLSTM}
