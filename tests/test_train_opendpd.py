@@ -19,7 +19,7 @@ from golden.fixed import quantize  # noqa: E402
 from golden.network import run_sequences  # noqa: E402
 from train.data.places import package  # noqa: E402
 from train.importers import read_network  # noqa: E402
-from train.importers.conversion import FORMATS, Calibration, convert  # noqa: E402
+from train.importers.conversion import PRECISIONS, Calibration, convert  # noqa: E402
 from train.quantised.quantize import quantize_network  # noqa: E402
 
 WHEEL = "opendpd-2.4.2-py3-none-any.whl"
@@ -79,7 +79,7 @@ def test_it_is_refused_as_a_whole_and_its_gru_computes_what_torch_does(opened, t
     found = convert("amplifier", network, calibration, (None, None), 0.02)
     assert found.dense is not None
     assert found.delta is not None
-    worst = quantize_network("amplifier", FORMATS[0], network.scaled(10.0))
+    worst = quantize_network("amplifier", PRECISIONS[0].formats, network.scaled(10.0))
     assert calibration.fidelity(worst, 10.0).loss > 2.5 * found.dense.loss
     # The signal moves at every sample: eight bits cost a tenth of the spread, deltas save little.
     assert found.dense.loss < 0.15

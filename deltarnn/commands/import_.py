@@ -22,8 +22,6 @@ from golden.files import (
 )
 from golden.model_file import save_model
 
-THETA_MAX = 255  # what two activations of 8 bits can differ by
-
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
@@ -55,7 +53,7 @@ def import_(
     """Makes a model of a GRU or LSTM trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
     for name, theta in (("theta_x", theta_x), ("theta_h", theta_h)):
         if theta is not None:
-            require_int(name, theta, 0, THETA_MAX)
+            require_int(name, theta, 0)
     if budget is not None:
         if not math.isfinite(budget):
             raise refusal("budget", budget, "a finite number")
@@ -86,7 +84,7 @@ def import_(
     report: dict[str, Any] = {
         "file": str(file),
         "model": str(output),
-        "input_scale": found.input_scale,
+        "input_scale": found.input_scale.tolist(),
         "layers": [vars(layer) for layer in found.model.parameters.layers],
         "dense": found.dense and vars(found.dense),
         "delta": found.delta and vars(found.delta),
@@ -94,7 +92,11 @@ def import_(
     if as_json:
         print_json(report)
         return
-    rows = {"model": str(output), "input scale": f"{found.input_scale:.6g}"}
+    low, high = found.input_scale.min(), found.input_scale.max()
+    scale = f"{high:.6g}" if low == high else f"{low:.6g} to {high:.6g}, by feature"
+    rows = {"model": str(output), "input scale": scale}
+    formats = found.model.parameters.formats
+    rows["formats"] = f"activation {formats.activation}, gate {formats.gate}"
     for k, layer in enumerate(found.model.parameters.layers):
         rows[f"layer {k}"] = layer_row(layer)
     for name, fidelity in (("thresholds 0", found.dense), ("as it is", found.delta)):

@@ -1,38 +1,57 @@
 """From a float network to a model file: input scale, formats, thresholds, and what it costs."""
 
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from golden.errors import refusal
 from golden.fixed import Q, quantize
-from golden.formats import Formats
+from golden.formats import SHIFT_MAX, Formats
 from golden.model import Model
 from golden.network import DeltaNetwork
 from golden.predict.inference import delta_cost, dense_cost
 from train.data.recordings import Floats
 from train.importers.suspicion import content_of, shown, source_of
-from train.quantised.float_network import FloatGRU, FloatNetwork
+from train.quantised.float_network import FloatLinear, FloatLSTM, FloatNetwork
 from train.quantised.quantize import quantize_network
+from train.quantised.rounding import LayerVectors
 from train.quantised.thresholds import descend, thresholds, with_thresholds
 
-# Cheapest first: a finer activation moves in more steps, and each is an event.
-FORMATS = (
-    Formats(),
-    Formats(state=Q(1, 14)),
-    Formats(activation=Q(2, 5), state=Q(1, 14)),
-    Formats(activation=Q(1, 6), state=Q(1, 14)),
-    Formats(activation=Q(0, 7), state=Q(1, 14)),
+
+@dataclass(frozen=True)
+class Precision:
+    """How finely a core computes, and how much of the activation's range inputs may take.
+
+    Attributes
+    ----------
+    formats
+        Number formats; an LSTM's cell may get another one.
+    shift_max
+        The most that rows may be shifted.
+    ranges
+        What the largest value of a feature may become, each worth trying: at most half of what
+        the activation holds, so that an input may be twice as large as any of the recording.
+    """
+
+    formats: Formats
+    shift_max: int
+    ranges: tuple[float, ...]
+
+
+# Cheapest first. A finer activation moves in more steps, and each is an event.
+_FINE = {"state": Q(1, 14), "gate": Q(1, 10), "preactivation": Q(3, 6)}
+PRECISIONS = (
+    Precision(Formats(), 0, (4.0,)),
+    Precision(Formats(activation=Q(0, 7), state=Q(1, 14)), 0, (0.5,)),
+    Precision(Formats(activation=Q(0, 7), **_FINE), SHIFT_MAX, (0.5,)),
+    Precision(Formats(activation=Q(3, 7), **_FINE), SHIFT_MAX, (1.0, 4.0)),
+    Precision(Formats(activation=Q(3, 9), **_FINE), SHIFT_MAX, (1.0, 4.0)),
 )
-# Without a GRU no state is kept: what is, c, has no bound of its own and may need more range.
-LSTM_FORMATS = tuple(
-    Formats(activation=activation, cell=cell)
-    for activation in (Q(3, 4), Q(2, 5), Q(1, 6), Q(0, 7))
-    for cell in (Q(3, 12), Q(6, 9))
-)
+CELLS = (Q(3, 12), Q(6, 9))  # c of an LSTM has no bound of its own, and may need more range
 TOLERANCE = 1.3  # times the least loss
 
 # What a recording must be to calibrate with: shorter, it says little of what comes; beyond, the
@@ -41,8 +60,10 @@ MIN_FRAMES = 16
 SMALLEST, LARGEST = 1e-9, 1e9
 FILE_BYTES = 1 << 28
 
-# Where inputs may begin to saturate: the fraction of calibration values within the range.
-_WITHIN = (1.0, 0.9999, 0.999, 0.99)
+# A feature's size is that of its largest value, or so many times its RMS; and no less than a
+# fraction of the largest feature's, for what hardly moves here may move later.
+_RMS, _LEAST = 4.0, 0.05
+_THETA_FRAC = 6  # fraction bits in which a budget's thresholds are searched
 
 
 @dataclass(frozen=True)
@@ -93,7 +114,7 @@ class Calibration:
             t, i = (int(n) for n in np.argwhere(~np.isfinite(frames))[0])
             found = f"{frames[t, i]} in frame {t}, feature {i}"
             raise refusal("calibration", found, "finite numbers")
-        self.frames = frames
+        self.frames, self._network = frames, network
         largest = float(np.abs(self.frames).max())
         if (self.frames == self.frames[0]).all():
             found = f"{len(frames)} equal frames" if largest else "0 in every place"
@@ -102,7 +123,10 @@ class Calibration:
             expected = f"one from {SMALLEST:g} to {LARGEST:g}"
             raise refusal("calibration", f"a largest value of {largest:g}", expected)
         with np.errstate(all="ignore"):
-            self._expected = network.run(self.frames)
+            self._states = [self.frames]
+            for layer in network.layers:
+                self._states.append(layer.run(self._states[-1]))
+            self._expected = self._states[-1]
             mean = self._expected.mean(axis=0)
             self._size = float(np.sqrt(np.mean((self._expected - mean) ** 2)))
             least = 1e-12 * float(np.abs(self._expected).max())
@@ -113,7 +137,7 @@ class Calibration:
             found = "the same in every frame of the calibration"
             raise refusal("results", found, "a network that answers to it")
 
-    def fidelity(self, model: Model, scale: float) -> Fidelity:
+    def fidelity(self, model: Model, scale: Floats) -> Fidelity:
         """The fidelity of ``model``, whose inputs are quantize(frames * scale)."""
         network = model.parameters
         trace = DeltaNetwork(model).run(quantize(self.frames * scale, network.formats.activation))
@@ -130,22 +154,35 @@ class Calibration:
             occupancy_h=int(trace.events_h.sum()) / (frames * columns_h),
         )
 
-    def scales(self, activation: Q) -> list[float]:
-        """Input scales worth trying: with them so much of the frames is within the range.
+    def seen(self, scale: Floats) -> list[LayerVectors]:
+        """What each layer sees with inputs multiplied by ``scale`` [I]."""
+        first, *others = self._vectors
+        return [first.scaled(scale), *others]
 
-        Where nearly all values are 0 so much may be nothing: then there are fewer.
-        """
-        sizes = np.abs(self.frames)
-        within = (float(np.quantile(sizes, q)) for q in _WITHIN)
-        return [2.0**activation.m / size for size in within if size >= SMALLEST]
+    @cached_property
+    def _vectors(self) -> list[LayerVectors]:
+        pairs = zip(self._network.layers, self._states, self._states[1:], strict=False)
+        return [
+            LayerVectors.of(x, None if isinstance(layer, FloatLinear) else before(made))
+            for layer, x, made in pairs
+        ]
+
+    def scales(self, ranges: Sequence[float]) -> list[Floats]:
+        """Input scales [I] worth trying: with each, all features are of one size."""
+        largest = np.abs(self.frames).max(axis=0)
+        rms = np.sqrt(np.add.reduce(self.frames**2, axis=0) / len(self.frames))
+        sizes = (np.maximum(size, _LEAST * size.max()) for size in (largest, _RMS * rms))
+        return [top / size for size in sizes for top in ranges]
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A model, and how good it is: unknown without calibration frames."""
+    """A model, what each input is multiplied by [I], and how good it is: unknown without
+    calibration frames.
+    """
 
     model: Model
-    input_scale: float
+    input_scale: Floats
     dense: Fidelity | None = None
     delta: Fidelity | None = None
 
@@ -180,45 +217,29 @@ def convert(
     if budget is not None and not 0 <= budget < np.inf:
         raise refusal("budget", f"{budget}", "a number that is not negative")
 
-    def quantised(formats: Formats, scale: float) -> Model:
-        extra = {"input_scale": [scale] * network.inputs}
-        model = quantize_network(name, formats, network.scaled(scale), extra=extra)
+    def quantised(precision: Precision, scale: Floats) -> Model:
+        seen = None if calibration is None else calibration.seen(scale)
+        model = quantize_network(
+            name,
+            precision.formats,
+            network.scaled(scale),
+            extra={"input_scale": scale.tolist()},
+            shift_max=precision.shift_max,
+            seen=seen,
+        )
         for k, weights in enumerate(model.weights):
             if not weights.weight_x.any():
-                found = f"every weight of its inputs at 0 when rounded, input scale {scale:g}"
+                found = f"every weight of its inputs at 0 when rounded, input scale {scale.max():g}"
                 raise refusal(f"layer {k}", found, "a network that answers to its inputs")
         return model
 
-    keeps_state = any(isinstance(layer, FloatGRU) for layer in network.layers)
-    tried = FORMATS if keeps_state else LSTM_FORMATS
     if calibration is None:
         if budget is not None:
             raise refusal("budget", "no calibration frames", "some to measure the loss on")
-        formats, scale = tried[0], 1.0
+        scale, dense = np.ones(network.inputs), None
+        model = quantised(PRECISIONS[0], scale)
     else:
-        losses: dict[tuple[Formats, float], float] = {}
-        refused: ValueError | None = None
-        for formats in tried:
-            for scale in calibration.scales(formats.activation):
-                try:
-                    model = quantised(formats, scale)
-                except ValueError as error:  # another scale may do
-                    refused = refused or error
-                    continue
-                losses[formats, scale] = calibration.fidelity(model, scale).loss
-        if refused is not None and not losses:
-            raise refused
-        if min(losses.values()) >= 1:
-            found = f"an error of {min(losses.values()):.0%} of their spread in every format"
-            expected = "a network that follows its float one: is the recording of its inputs?"
-            raise refusal("results", found, expected)
-        enough = TOLERANCE * min(losses.values())
-        cheapest = next(formats for (formats, _), loss in losses.items() if loss <= enough)
-        formats, scale = min(
-            (choice for choice in losses if choice[0] is cheapest), key=lambda c: losses[c]
-        )
-    model = quantised(formats, scale)
-    dense = None if calibration is None else calibration.fidelity(model, scale)
+        model, scale, dense = _chosen(network, calibration, quantised)
     if budget is None:
         model = with_thresholds(model, _of_every_layer(model, theta))
     elif theta != (None, None):
@@ -235,16 +256,69 @@ def convert(
             ],
             lambda then: then.loss <= limit,
             report,
+            size=1 << max(0, model.parameters.formats.activation.f - _THETA_FRAC),
         )
         model = with_thresholds(model, path[-1].thresholds)
     delta = None if calibration is None else calibration.fidelity(model, scale)
     return Converted(model, scale, dense, delta)
 
 
+def _chosen(
+    network: FloatNetwork,
+    calibration: Calibration,
+    quantised: Callable[[Precision, Floats], Model],
+) -> tuple[Model, Floats, Fidelity]:
+    """The cheapest precision that loses little more than the finest, at its best scale."""
+    refused: ValueError | None = None
+
+    def best(precisions: Iterable[Precision]) -> tuple[Model, Floats, Fidelity, Q] | None:
+        nonlocal refused
+        found = None
+        for precision in precisions:
+            for scale in calibration.scales(precision.ranges):
+                try:
+                    model = quantised(precision, scale)
+                except ValueError as error:  # another scale may do
+                    refused = refused or error
+                    continue
+                fidelity = calibration.fidelity(model, scale)
+                if found is None or fidelity.loss < found[2].loss:
+                    found = model, scale, fidelity, precision.formats.cell
+        return found
+
+    def with_cell(precision: Precision, cell: Q) -> Precision:
+        return replace(precision, formats=replace(precision.formats, cell=cell))
+
+    cells = CELLS if any(isinstance(layer, FloatLSTM) for layer in network.layers) else CELLS[:1]
+    *cheaper, finest = PRECISIONS
+    least = best(with_cell(finest, cell) for cell in cells)
+    enough = np.inf if least is None else TOLERANCE * least[2].loss
+    cell = cells[0] if least is None else least[3]
+    for precision in cheaper:
+        found = best([with_cell(precision, cell)])
+        if found is not None and found[2].loss <= enough:
+            least = found
+            break
+    if least is None:
+        assert refused is not None
+        raise refused
+    model, scale, dense, _ = least
+    if dense.loss >= 1:
+        found = f"an error of {dense.loss:.0%} of their spread in every format"
+        expected = "a network that follows its float one: is the recording of its inputs?"
+        raise refusal("results", found, expected)
+    return model, scale, dense
+
+
 def _of_every_layer(model: Model, theta: tuple[int | None, int | None]) -> tuple[int, ...]:
     theta_x, theta_h = (value or 0 for value in theta)
     layers = model.parameters.layers
     return tuple(value for layer in layers for value in (theta_x, theta_h)[: 1 + layer.recurrent])
+
+
+def before(states: Floats) -> Floats:
+    """What a layer's units were a frame earlier [T, H]: 0 at first."""
+    return np.concatenate([np.zeros((1, states.shape[1])), states[:-1]])
 
 
 def load_calibration(path: Path, network: FloatNetwork) -> Calibration:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from golden.errors import refusal
+from golden.fixed import Integers
 from golden.gru import GRUWeights
 from golden.linear import LinearWeights
 from golden.lstm import LSTMWeights
@@ -217,7 +218,7 @@ def dequantized(model: Model) -> FloatNetwork:
     """The real numbers that a model's integers stand for."""
 
     def real(frac: int, w: Weights) -> FloatRecurrent | FloatLinear:
-        steps: Floats = np.exp2(-(frac + w.shifts).astype(np.float64))
+        steps = power_of_2(-(frac + w.shifts))
         bias: Floats = w.bias * (steps * 2.0**-model.parameters.formats.activation.f)
         of_x, of_h = rows_of(steps, len(w.weight_x))
         if isinstance(w, LinearWeights):
@@ -226,6 +227,11 @@ def dequantized(model: Model) -> FloatNetwork:
 
     pairs = zip(model.parameters.layers, model.weights, strict=True)
     return FloatNetwork(tuple(real(layer.weight_frac, w) for layer, w in pairs))
+
+
+def power_of_2(exponents: Integers) -> Floats:
+    """float64, exact: an exponential function of the CPU's own need not be."""
+    return np.ldexp(1.0, exponents.astype(np.int32))
 
 
 def rows_of(values: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:

@@ -78,19 +78,20 @@ def descend(
     measure: Callable[[Sequence[Thresholds]], Sequence[M]],
     allowed: Callable[[M], bool],
     report: Callable[[M], None] = lambda _: None,
+    size: int = 1,
 ) -> list[Step[M]]:
     """Raises thresholds, to at most ``top``, as long as that saves MACs and is allowed.
 
-    Descent from ``start``: of the steps of 1 LSB that save anything and are allowed, the one that
-    costs least loss for each MAC that it saves is taken, until none is left. Gives every step, the
-    start first and the result last; ``report`` is told what was measured after each. ``measure``
-    is given all the steps that could be next at once.
+    Descent from ``start``: of the steps of ``size`` LSBs that save anything and are allowed, the
+    one that costs least loss for each MAC that it saves is taken, until none is left. Gives every
+    step, the start first and the result last; ``report`` is told what was measured after each.
+    ``measure`` is given all the steps that could be next at once.
     """
     path = [Step(start, measure([start])[0])]
     while True:
         now = path[-1]
         found = []
-        neighbours = _neighbours(now.thresholds, top)
+        neighbours = _neighbours(now.thresholds, top, size)
         for moved, then in zip(neighbours, measure(neighbours), strict=True):
             saved = now.measured.macs - then.macs
             if saved > 0 and allowed(then):
@@ -101,7 +102,9 @@ def descend(
         report(path[-1].measured)
 
 
-def _neighbours(values: Thresholds, top: int) -> list[Thresholds]:
+def _neighbours(values: Thresholds, top: int, size: int) -> list[Thresholds]:
     return [
-        (*values[:k], value + 1, *values[k + 1 :]) for k, value in enumerate(values) if value < top
+        (*values[:k], min(value + size, top), *values[k + 1 :])
+        for k, value in enumerate(values)
+        if value < top
     ]
