@@ -21,7 +21,8 @@ from sim.simulator import Simulator
 @dataclass(frozen=True)
 class Shape:
     """A network and core to measure: sizes of its recurrent layers, results of the read-out if any,
-    lanes, units that the activation unit takes in a cycle, the kind of the recurrent layers."""
+    lanes, units that the activation unit takes in a cycle, the kind of the recurrent layers, number
+    formats and the most that rows are shifted."""
 
     name: str
     sizes: tuple[int, ...]
@@ -29,6 +30,8 @@ class Shape:
     lanes: int
     activations: int = 1
     kind: str = "gru"
+    formats: Formats = Formats()  # noqa: RUF009  # frozen
+    shift_max: int = 0
 
     def core(self, model: Model) -> CoreParameters:
         """The core for one of its models."""
@@ -44,18 +47,23 @@ class Shape:
         def bias(n: int) -> np.ndarray:
             return rng.integers(-400, 401, n).astype(np.int32)
 
+        def shift(n: int) -> np.ndarray | None:
+            if not self.shift_max:
+                return None
+            return rng.integers(0, self.shift_max + 1, n).astype(np.int8)
+
         layers, weights = [], []
         for inputs, units in zip(self.sizes[:-1], self.sizes[1:], strict=True):
             layer = LayerParameters(self.kind, inputs, units, 6, 0, 0)
             rows = layer.gates * units
             x, h = int8(rows, inputs), int8(rows, units)
             layers.append(layer)
-            weights.append(WEIGHTS[self.kind](x, h, bias(4 * units)))
+            weights.append(WEIGHTS[self.kind](x, h, bias(4 * units), shift(4 * units)))
         if self.outputs is not None:
             layers.append(LayerParameters("linear", self.sizes[-1], self.outputs, 6, 0))
             x = int8(self.outputs, self.sizes[-1])
             weights.append(WEIGHTS["linear"](x, bias(self.outputs)))
-        return Model.of(self.name, Formats(), tuple(layers), tuple(weights))
+        return Model.of(self.name, self.formats, tuple(layers), tuple(weights))
 
 
 SHAPES = (

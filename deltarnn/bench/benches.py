@@ -12,6 +12,7 @@ from deltarnn.bench.context import Bench, Context
 from deltarnn.bench.cycles import CYCLES
 from deltarnn.bench.growth import GROWTH
 from deltarnn.bench.kinds import KINDS
+from deltarnn.bench.precision import PRECISION
 from deltarnn.bench.timeline import TIMELINE
 from deltarnn.bench.training import TRAINING
 from deltarnn.bench.training_core import TRAINING_CORE
@@ -26,6 +27,7 @@ BENCHES = {
     "clock": CLOCK,
     "growth": GROWTH,
     "kinds": KINDS,
+    "precision": PRECISION,
     "training": TRAINING,
     "training-core": TRAINING_CORE,
 }

@@ -41,6 +41,13 @@ class Precision:
     shift_max: int
     ranges: tuple[float, ...]
 
+    @property
+    def name(self) -> str:
+        """Formats of activation and gate, and row shifts if there are any."""
+        formats = self.formats
+        shifts = ", row shifts" if self.shift_max else ""
+        return f"activation {formats.activation}, gate {formats.gate}{shifts}"
+
 
 # Cheapest first. A finer activation moves in more steps, and each is an event.
 _FINE = {"state": Q(1, 14), "gate": Q(1, 10), "preactivation": Q(3, 6)}
