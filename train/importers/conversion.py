@@ -1,7 +1,7 @@
 """From a float network to a model file: input scale, formats, thresholds, and what it costs."""
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -175,11 +175,13 @@ class Calibration:
         ]
 
     def scales(self, ranges: Sequence[float]) -> list[Floats]:
-        """Input scales [I] worth trying: with each, all features are of one size."""
+        """Input scales [I] worth trying: with each, all features are of one size. Those of the
+        first of ``ranges`` come first.
+        """
         largest = np.abs(self.frames).max(axis=0)
         rms = np.sqrt(np.add.reduce(self.frames**2, axis=0) / len(self.frames))
-        sizes = (np.maximum(size, _LEAST * size.max()) for size in (largest, _RMS * rms))
-        return [top / size for size in sizes for top in ranges]
+        sizes = [np.maximum(size, _LEAST * size.max()) for size in (largest, _RMS * rms)]
+        return [top / size for top in ranges for size in sizes]
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,8 @@ def convert(
         scale, dense = np.ones(network.inputs), None
         model = quantised(PRECISIONS[0], scale)
     else:
-        model, scale, dense = _chosen(network, calibration, quantised)
+        chosen = _chosen(network, calibration, quantised)
+        model, scale, dense = chosen.model, chosen.scale, chosen.fidelity
     if budget is None:
         model = with_thresholds(model, _of_every_layer(model, theta))
     elif theta != (None, None):
@@ -270,51 +273,62 @@ def convert(
     return Converted(model, scale, dense, delta)
 
 
+@dataclass(frozen=True)
+class _Choice:
+    model: Model
+    scale: Floats
+    fidelity: Fidelity
+
+
 def _chosen(
     network: FloatNetwork,
     calibration: Calibration,
     quantised: Callable[[Precision, Floats], Model],
-) -> tuple[Model, Floats, Fidelity]:
-    """The cheapest precision that loses little more than the finest, at its best scale."""
+) -> _Choice:
+    """The cheapest precision that loses little more than the finest, at the scale that leaves most
+    room and loses little more than the best.
+    """
     refused: ValueError | None = None
 
-    def best(precisions: Iterable[Precision]) -> tuple[Model, Floats, Fidelity, Q] | None:
+    def best(precision: Precision) -> _Choice | None:
         nonlocal refused
-        found = None
-        for precision in precisions:
-            for scale in calibration.scales(precision.ranges):
-                try:
-                    model = quantised(precision, scale)
-                except ValueError as error:  # another scale may do
-                    refused = refused or error
-                    continue
-                fidelity = calibration.fidelity(model, scale)
-                if found is None or fidelity.loss < found[2].loss:
-                    found = model, scale, fidelity, precision.formats.cell
-        return found
+        found = []
+        for scale in calibration.scales(precision.ranges):
+            try:
+                model = quantised(precision, scale)
+            except ValueError as error:  # another scale may do
+                refused = refused or error
+                continue
+            found.append(_Choice(model, scale, calibration.fidelity(model, scale)))
+        return _first_of_the_best(found)
 
     def with_cell(precision: Precision, cell: Q) -> Precision:
         return replace(precision, formats=replace(precision.formats, cell=cell))
 
     cells = CELLS if any(isinstance(layer, FloatLSTM) for layer in network.layers) else CELLS[:1]
     *cheaper, finest = PRECISIONS
-    least = best(with_cell(finest, cell) for cell in cells)
-    enough = np.inf if least is None else TOLERANCE * least[2].loss
-    cell = cells[0] if least is None else least[3]
-    for precision in cheaper:
-        found = best([with_cell(precision, cell)])
-        if found is not None and found[2].loss <= enough:
-            least = found
-            break
-    if least is None:
+    tried = [best(with_cell(finest, cell)) for cell in cells]
+    chosen = _first_of_the_best([choice for choice in tried if choice is not None])
+    if chosen is None:
         assert refused is not None
         raise refused
-    model, scale, dense, _ = least
-    if dense.loss >= 1:
-        found = f"an error of {dense.loss:.0%} of their spread in every format"
+    cell, least = chosen.model.parameters.formats.cell, chosen.fidelity.loss
+    for precision in cheaper:
+        choice = best(with_cell(precision, cell))
+        if choice is not None and choice.fidelity.loss <= TOLERANCE * least:
+            chosen = choice
+            break
+    if chosen.fidelity.loss >= 1:
+        found = f"an error of {chosen.fidelity.loss:.0%} of their spread in every format"
         expected = "a network that follows its float one: is the recording of its inputs?"
         raise refusal("results", found, expected)
-    return model, scale, dense
+    return chosen
+
+
+def _first_of_the_best(choices: Sequence[_Choice]) -> _Choice | None:
+    """The first that loses little more than the best; they are in the order of preference."""
+    enough = TOLERANCE * min((choice.fidelity.loss for choice in choices), default=np.inf)
+    return next((choice for choice in choices if choice.fidelity.loss <= enough), None)
 
 
 def _of_every_layer(model: Model, theta: tuple[int | None, int | None]) -> tuple[int, ...]:
