@@ -17,6 +17,7 @@ from tests.test_golden_model import Bomb
 
 MODEL = random_model((3, 4), 2)
 NARROW = random_model((3, 4), 2, formats=Formats(activation=Q(3, 2)))  # -32..31
+WIDE = random_model((3, 4), formats=Formats(activation=Q(3, 8)))
 
 
 def saved(array: np.ndarray) -> Callable[[Path], None]:
@@ -137,6 +138,32 @@ def test_good_frames_are_read_as_they_are(model, order, tmp_path):
     loaded = load_frames(path, model.parameters)
     assert loaded.dtype == np.int8
     assert (loaded == frames).all()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16])
+def test_a_wide_activation_takes_int16_and_int8(dtype, tmp_path):
+    path = tmp_path / "frames.npy"
+    frames = np.array([[-128, 0, 127], [5, -1, 0]] if dtype is np.int8 else [[-2048, 0, 2047]])
+    np.save(path, frames.astype(dtype))
+    loaded = load_frames(path, WIDE.parameters)
+    assert loaded.dtype == dtype
+    assert (loaded == frames).all()
+
+
+@pytest.mark.parametrize(
+    ("frames", "found"),
+    [
+        (np.full((2, 3), 2048, np.int16), "value 2048, expected -2048..2047"),
+        (np.zeros((2, 3), np.int32), r"dtype int32, expected an int16 .npy array \[T, 3\]"),
+        (np.zeros((2, 3), np.uint16), r"dtype uint16, expected an int16 .npy array \[T, 3\]"),
+        (np.zeros((2, 3)), r"dtype float64, expected an int16 .npy array \[T, 3\]"),
+    ],
+)
+def test_a_wide_activation_takes_nothing_else(frames, found, tmp_path):
+    path = tmp_path / "frames.npy"
+    np.save(path, frames)
+    with pytest.raises(ValueError, match=f"found {found}"):
+        load_frames(path, WIDE.parameters)
 
 
 def test_no_damage_to_a_header_gets_past_the_reader_as_another_error(tmp_path):

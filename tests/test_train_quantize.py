@@ -7,6 +7,12 @@ torch = pytest.importorskip("torch")
 
 from golden.formats import Formats  # noqa: E402
 from train.nets.float_rnn import float_network  # noqa: E402
+from train.quantised.float_network import (  # noqa: E402
+    FloatGRU,
+    FloatLSTM,
+    FloatNetwork,
+    dequantized,
+)
 from train.quantised.quantize import (  # noqa: E402
     nearest_codes,
     quantize_bias,
@@ -103,3 +109,44 @@ def test_layers_without_bias_have_bias_0():
 def test_a_bidirectional_gru_is_refused():
     with pytest.raises(ValueError, match="GRU: found bidirectional, expected one direction"):
         float_network(torch.nn.GRU(3, 2, bidirectional=True))
+
+
+@pytest.mark.parametrize(("most", "expected"), [(0, [0, 0, 0]), (2, [0, 1, 2]), (3, [0, 1, 3])])
+def test_rows_of_small_weights_are_shifted(most, expected):
+    """Units of an LSTM whose weights are 1, 1/2 and 1/16 of the largest: 0, 1 and 4 bits."""
+    sizes = np.tile([1.0, 0.5, 1 / 16], 4)[:, None]
+    layer = FloatLSTM.with_bias(sizes * np.ones((12, 2)), sizes * np.ones((12, 3)), np.ones(12))
+    parameters, weights = quantize_recurrent(layer, Formats(), most)
+    assert parameters.weight_frac == 6
+    shifts = [0] * 12 if weights.shift is None else weights.shift.tolist()
+    assert shifts == expected * 4
+    assert weights.weight_x[:3, 0].tolist() == [
+        64 * 2**s // d for s, d in zip(expected, (1, 2, 16), strict=True)
+    ]
+    assert weights.bias[:3].tolist() == [2 ** (4 + 6 + s) for s in expected]
+
+
+def test_c_of_x_and_c_of_h_are_shifted_for_themselves():
+    ones = np.ones((3, 1))
+    layer = FloatGRU.with_bias(ones, ones * [[1.0], [1.0], [0.25]], np.zeros(4))
+    _, weights = quantize_recurrent(layer, Formats(), 3)
+    assert weights.shift.tolist() == [0, 0, 0, 2]
+    assert weights.weight_x.ravel().tolist() == [64, 64, 64]
+    assert weights.weight_h.ravel().tolist() == [64, 64, 64]
+
+
+@pytest.mark.parametrize("kind", [FloatGRU, FloatLSTM])
+def test_integers_with_row_shifts_stand_for_the_float_weights(kind):
+    rng = np.random.default_rng(1)
+    rows = {FloatGRU: 15, FloatLSTM: 20}[kind]
+    spread = 2.0 ** rng.uniform(-4, 0, (rows, 1))
+    layer = kind(
+        *(rng.normal(0, 1, (rows, n)) * spread for n in (4, 5)), np.ones(rows), np.ones(rows)
+    )
+    model = quantize_network("shifted", Formats(), FloatNetwork((layer,)), shift_max=3)
+    real = dequantized(model).layers[0]
+    of_row = 2.0 ** -(model.parameters.layers[0].weight_frac + model.weights[0].shifts)
+    assert len(set(of_row)) == 4
+    for found, wanted in ((real.weight_x, layer.weight_x), (real.weight_h, layer.weight_h)):
+        assert np.abs(found - wanted).max() <= of_row.max() / 2
+        assert (np.abs(found - wanted).max(axis=1)[: rows // 2] <= of_row[: rows // 2] / 2).all()

@@ -1,0 +1,323 @@
+"""Measures what an import loses on strangers' networks, and fills in docs/fidelity.md.
+
+Run it as ``python tools/fidelity.py FOLDER``. The reader fetches what FOLDER has to hold, since
+none of it may be committed here; docs/fidelity.md lists the sources and their licences. What is
+missing is left out. It needs the extras ``import,train`` and the package einops, for GTCRN.
+
+Every network is calibrated on one recording and measured on another one.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import onnx
+import onnxruntime
+import soundfile
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from safetensors.numpy import load_file
+
+from deltarnn.markdown import fill, lines
+from golden.fixed import quantize
+from golden.network import DeltaNetwork
+from train.data.recordings import Floats
+from train.importers.conversion import Calibration, convert
+from train.quantised.float_network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork
+
+CALIBRATE, MEASURE = 600, 400  # frames
+BANDS = [2, 10, 18, 26]  # of the 33 sequences that a GRU between frames sees
+DOCUMENT = Path("docs/fidelity.md")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network, a recording [T, I] to calibrate with, and another one to measure with."""
+
+    name: str
+    network: FloatNetwork
+    calibration: Floats
+    test: Floats
+
+
+def gtcrn(folder: Path, wavs: list[Floats]) -> Iterator[Subject]:
+    """The GRUs of one direction, and what reaches them of noisy speech."""
+    sys.path.insert(0, str(folder / "gtcrn"))
+    from gtcrn import GTCRN  # type: ignore[import-not-found]  # fetched by the reader
+
+    window = torch.hann_window(512).sqrt()
+    for data in ("dns3", "vctk"):
+        model = GTCRN().eval()
+        file = folder / "gtcrn" / "checkpoints" / f"model_trained_on_{data}.tar"
+        model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True)["model"])
+        grus = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, torch.nn.GRU) and not module.bidirectional
+        }
+
+        def inputs(wav: Floats, model: Any = model, grus: dict = grus) -> dict[str, Floats]:
+            seen: dict[str, Floats] = {}
+
+            def keep(name: str) -> Callable:
+                return lambda _, arguments: seen.__setitem__(name, arguments[0].double().numpy())
+
+            hooks = [gru.register_forward_pre_hook(keep(name)) for name, gru in grus.items()]
+            spectrum = torch.stft(
+                torch.tensor(wav, dtype=torch.float32), 512, 256, 512, window, return_complex=True
+            )
+            with torch.no_grad():
+                model(torch.view_as_real(spectrum)[None])
+            for hook in hooks:
+                hook.remove()
+            return seen
+
+        first, second = inputs(wavs[0]), inputs(wavs[1])
+        for name, gru in grus.items():
+            pair = [
+                np.concatenate(list(x[BANDS, : frames // len(BANDS)])) if len(x) > 1 else x[0]
+                for x, frames in ((first[name], CALIBRATE), (second[name], MEASURE))
+            ]
+            short = name.replace("_convs", "").replace(".tra.att_gru", "").replace("_rnn.rnn", " ")
+            yield Subject(f"GTCRN {data}, {short}", FloatNetwork((of_torch(gru),)), *pair)
+
+
+def silero(folder: Path, wavs: list[Floats]) -> Iterator[Subject]:
+    """The LSTM and the score behind it."""
+    data = folder / "silero_vad" / "data"
+    graph = onnx.load(data / "silero_vad_16k_sequence.onnx")
+    (lstm,) = (node for node in graph.graph.node if node.op_type == "LSTM")
+    graph.graph.output.append(helper.make_tensor_value_info(lstm.input[0], 1, None))
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+
+    def inputs(wav: Floats) -> Floats:
+        padded = np.concatenate([np.zeros(64), wav])
+        starts = range(0, len(wav) - 511, 512)
+        chunks = np.stack([padded[n : n + 576] for n in starts]).astype(np.float32)
+        zero = np.zeros((1, 1, 128), dtype=np.float32)
+        return session.run(None, {"input": chunks, "h": zero, "c": zero})[-1].reshape(-1, 128)
+
+    t = load_file(data / "silero_vad_16k.safetensors")
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    layer = FloatLSTM(*(t[f"lstm_cell.{name}"].astype(np.float64) for name in names))
+    head = FloatLinear(
+        t["final_conv.weight"][..., 0].astype(float), t["final_conv.bias"].astype(float)
+    )
+    x = [np.concatenate([inputs(a), inputs(b)]) for a, b in (wavs[0:2], wavs[2:4])]
+    yield Subject("Silero VAD 6.2", FloatNetwork((layer, head)), *x)
+
+
+def dtln(folder: Path, wavs: list[Floats]) -> Iterator[Subject]:
+    """Both cores of the real-time denoiser: of spectra, and of learned features."""
+    for file in ("model", "DTLN_norm_40h"):
+        t = of_keras(folder / "DTLN" / "pretrained_model" / f"{file}.h5")
+
+        def scope(prefix: str, n: int, t: dict = t) -> str:
+            return sorted({key.split("/")[0] for key in t if key.startswith(prefix)})[n]
+
+        def lstm(n: int, t: dict = t, scope: Callable = scope) -> FloatLSTM:
+            name = scope("lstm", n)
+            kernels = (t[f"{name}/kernel"].T, t[f"{name}/recurrent_kernel"].T)
+            return FloatLSTM.with_bias(*kernels, t[f"{name}/bias"])
+
+        def head(n: int, t: dict = t, scope: Callable = scope) -> FloatLinear:
+            name = scope("dense", n)
+            return FloatLinear(t[f"{name}/kernel"].T, t[f"{name}/bias"])
+
+        def normed(x: Floats, n: int, t: dict = t) -> Floats:
+            name = sorted({key.split("/")[0] for key in t if "norm" in key})[n]
+            x = x - x.mean(axis=-1, keepdims=True)
+            x = x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-7)
+            return x * t[f"{name}/gamma"] + t[f"{name}/beta"]
+
+        first = FloatNetwork((lstm(0), lstm(1), head(0)))
+        pairs: list[list[Floats]] = [[], []]
+        for wav in wavs[:2]:
+            frames = np.lib.stride_tricks.sliding_window_view(wav, 512)[::128][:CALIBRATE]
+            spectra = np.fft.rfft(frames)
+            size = np.abs(spectra)
+            x = normed(np.log(size + 1e-7), 0) if "norm" in file else size
+            masked = np.fft.irfft(spectra / (1 + np.exp(-first.run(x))))
+            encoded = masked @ t[f"{scope('conv1d', 0)}/kernel"][0]
+            pairs[0].append(x)
+            pairs[1].append(normed(encoded, -1))
+        yield Subject(f"DTLN {file}, spectra", first, *pairs[0])
+        second = FloatNetwork((lstm(2), lstm(3), head(1)))
+        yield Subject(f"DTLN {file}, features", second, *pairs[1])
+
+
+def g2p(folder: Path, _: list[Floats]) -> Iterator[Subject]:
+    """The encoder of spellings."""
+    t = np.load(folder / "g2p_en" / "checkpoint20.npz")
+    names = ("w_ih", "w_hh", "b_ih", "b_hh")
+    layer = FloatGRU(*(t[f"enc_{name}"].astype(np.float64) for name in names))
+
+    def letters(text: str) -> Floats:
+        codes = [3 + ord(c) - ord("a") if c != " " else 2 for c in text]
+        return t["enc_emb"][codes].astype(np.float64)
+
+    calibration = "temporal sparsity lets networks skip columns whose inputs rested between frames "
+    test = "another engineer measured loudness before breakfast although nobody listened carefully "
+    yield Subject("g2p_en, encoder", FloatNetwork((layer,)), letters(calibration), letters(test))
+
+
+def textgenrnn(folder: Path, _: list[Floats]) -> Iterator[Subject]:
+    """Two layers that write text, a letter a frame."""
+    t = of_keras(folder / "textgenrnn" / "textgenrnn_weights.hdf5")
+
+    def layer(name: str) -> FloatLSTM:  # cuDNN's kernels lie the other way round
+        kernel, recurrent = (
+            np.split(t[f"{name}/{k}"], 4, axis=1) for k in ("kernel", "recurrent_kernel")
+        )
+        turned = [k.T.reshape(k.shape, order="F").T for k in kernel]
+        return FloatLSTM(
+            np.concatenate(turned), np.concatenate(recurrent), *np.split(t[f"{name}/bias"], 2)
+        )
+
+    codes = json.loads((folder / "textgenrnn" / "textgenrnn_vocab.json").read_text())
+
+    def letters(text: str) -> Floats:
+        return t["embedding/embeddings"][[codes.get(c, 0) for c in text]].astype(np.float64)
+
+    texts = (
+        "What is the best way to learn an instrument as an adult? My neighbour plays the cello "
+        "at night and I would like to answer him. The library has new chairs, and nobody is happy "
+        "about it. She said that the train would be late, so we walked home through the rain and "
+        "talked about 3 films we had never seen. Do you keep your receipts? I lost mine in 2015.",
+        "How do I get better at cooking rice without burning it? My dog learned a trick and wants "
+        "to show it to everybody. This morning a man on the bus told me that his garden is full of "
+        "foxes. I made a chair out of old skis last week, and it holds! Is it normal to forget the "
+        "names of people you met twice? They closed the bakery at 5, which was news to the baker.",
+    )
+    network = FloatNetwork((layer("rnn_1"), layer("rnn_2")))
+    yield Subject("textgenrnn", network, letters(texts[0]), letters(texts[1]))
+
+
+def of_torch(gru: torch.nn.GRU) -> FloatGRU:
+    return FloatGRU(*(parameter.detach().double().numpy() for parameter in gru.parameters()))
+
+
+def of_keras(path: Path) -> dict[str, Floats]:
+    """Weights by their layer and name."""
+    tensors: dict[str, Floats] = {}
+
+    def keep(name: str, value: Any) -> None:
+        if isinstance(value, h5py.Dataset):
+            tensors["/".join(name.split("/")[-2:]).removesuffix(":0")] = np.asarray(
+                value, np.float64
+            )
+
+    with h5py.File(path) as file:
+        file.visititems(keep)
+    return tensors
+
+
+def error(found: Floats, expected: Floats) -> float:
+    """RMS of the error over the spread of what is expected."""
+    spread = np.mean((expected - expected.mean(axis=0)) ** 2)
+    return float(np.sqrt(np.mean((found - expected) ** 2) / spread))
+
+
+def onnxruntime_int8(network: FloatNetwork, frames: Floats, folder: Path) -> Floats | None:
+    """What onnxruntime's dynamic quantisation, per channel, makes of it; it has none of GRUs."""
+    nodes, tensors, x = [], [], "x"
+
+    def tensor(name: str, value: Floats) -> str:
+        tensors.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
+        return name
+
+    def ordered(rows: Floats) -> Floats:  # ONNX: i, o, f, g
+        i, f, g, o = np.split(rows, 4)
+        return np.concatenate([i, o, f, g])
+
+    for k, layer in enumerate(network.layers):
+        if isinstance(layer, FloatGRU):
+            return None
+        if isinstance(layer, FloatLinear):
+            nodes.append(
+                helper.make_node("MatMul", [x, tensor("head", layer.weight.T)], ["product"])
+            )
+            nodes.append(helper.make_node("Add", ["product", tensor("bias", layer.bias)], ["sum"]))
+            x = "sum"
+            continue
+        weights = [
+            tensor(f"w{k}", ordered(layer.weight_x)[None]),
+            tensor(f"r{k}", ordered(layer.weight_h)[None]),
+        ]
+        bias = np.concatenate([ordered(layer.bias_x), ordered(layer.bias_h)])[None]
+        names = [x, *weights, tensor(f"b{k}", bias)]
+        nodes.append(helper.make_node("LSTM", names, [f"y{k}"], hidden_size=layer.units))
+        nodes.append(helper.make_node("Squeeze", [f"y{k}", "axis"], [f"s{k}"]))
+        x = f"s{k}"
+    tensors.append(numpy_helper.from_array(np.array([1], np.int64), "axis"))
+    shape = ["t", 1, network.inputs]
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(x, TensorProto.FLOAT, None)],
+        tensors,
+    )
+    opset = [helper.make_opsetid("", 14)]
+    plain, small = folder / "plain.onnx", folder / "int8.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), plain)
+    quantize_dynamic(plain, small, per_channel=True, weight_type=QuantType.QInt8)
+    session = onnxruntime.InferenceSession(small)
+    results = session.run(None, {"x": frames[:, None].astype(np.float32)})[0]
+    return np.asarray(results).reshape(len(frames), -1)
+
+
+def measure(subject: Subject, folder: Path) -> list[str]:
+    """A row of the table."""
+    frames = subject.test[:MEASURE]
+    found = convert(
+        subject.name,
+        subject.network,
+        Calibration(subject.network, subject.calibration[:CALIBRATE]),
+    )
+    network = found.model.parameters
+    codes = quantize(frames * found.input_scale, network.formats.activation)
+    results = DeltaNetwork(found.model).run(codes).outputs / 2.0**network.output_frac
+    expected = subject.network.run(frames)
+    other = onnxruntime_int8(subject.network, frames, folder)
+    sizes = [subject.network.inputs, *(layer.units for layer in subject.network.layers)]
+    return [
+        subject.name,
+        " -> ".join(map(str, sizes)),
+        f"{network.formats.activation}",
+        f"{error(results, expected):.1%}",
+        "" if other is None else f"{error(other, expected):.1%}",
+    ]
+
+
+SOURCES = {
+    "gtcrn": gtcrn,
+    "silero_vad": silero,
+    "DTLN": dtln,
+    "g2p_en": g2p,
+    "textgenrnn": textgenrnn,
+}
+
+
+def main(folder: Path) -> None:
+    """Measures what is there, and fills in the document."""
+    paths = [folder / "gtcrn/test_wavs/mix.wav", *sorted((folder / "wavs").glob("*.wav"))]
+    wavs = [soundfile.read(path)[0] for path in paths]
+    header = ["network", "sizes", "activation", "error", "onnxruntime int8"]
+    rows = []
+    for name, subjects in SOURCES.items():
+        if (folder / name).is_dir():
+            for subject in subjects(folder, wavs):
+                rows.append(measure(subject, folder))
+                print(*rows[-1], sep=", ", flush=True)
+    fill(DOCUMENT, {"fidelity": lines(header, rows)})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
