@@ -259,6 +259,23 @@ def test_the_command_from_a_state_dict_to_equal_rtl(folder):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_model_that_follows_badly_is_written_by_force_alone(folder):
+    """Weights so large that the network is chaotic: no rounding is small enough."""
+    rng = np.random.default_rng(5)
+    state = {
+        "gru.weight_ih_l0": rng.normal(0, 9, (3 * UNITS, INPUTS)),
+        "gru.weight_hh_l0": rng.normal(0, 9, (3 * UNITS, UNITS)),
+        "gru.bias_ih_l0": rng.normal(0, 1, 3 * UNITS),
+        "gru.bias_hh_l0": rng.normal(0, 1, 3 * UNITS),
+    }
+    save_file(state, folder / "state.safetensors")
+    words = [*WORDS, "--calibration", "walk.npy"]
+    assert_refused(folder, words, ["results of state.safetensors", "at most 30%", "--force"])
+    assert not (folder / "model.safetensors").exists()
+    assert deltarnn(folder, *words, "--force").returncode == 0
+    assert load_model(folder / "model.safetensors").parameters.inputs == INPUTS
+
+
 def test_the_command_shows_what_it_made(folder):
     done = deltarnn(folder, *WORDS, "--theta-x", "3", "--theta-h", "2", COLUMNS="200")
     assert done.returncode == 0, done.stderr

@@ -22,6 +22,8 @@ from golden.files import (
 )
 from golden.model_file import save_model
 
+USABLE = 0.3  # of the results' spread: with a larger error nobody would know the network again
+
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
@@ -40,6 +42,7 @@ from golden.model_file import save_model
     metavar="LOSS",
     help="Instead: what thresholds may add to the results' error, as a fraction of their spread.",
 )
+@click.option("--force", is_flag=True, help="Writes a model that follows its network badly, too.")
 @JSON
 def import_(
     file: Path,
@@ -48,6 +51,7 @@ def import_(
     theta_x: int | None,
     theta_h: int | None,
     budget: float | None,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Makes a model of a GRU or LSTM trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
@@ -72,14 +76,14 @@ def import_(
         network = read_network(file)
     frames = None if calibration is None else load_calibration(calibration, network)
     with progress.status("quantising") as status:
-
-        def show(fidelity: Any) -> None:
-            status.update(f"thresholds: {fidelity.macs:.0%} of the MACs, loss {fidelity.loss:.4f}")
-
         try:
-            found = convert(output.stem, network, frames, (theta_x, theta_h), budget, show)
+            found = convert(output.stem, network, frames, (theta_x, theta_h), budget, status.update)
         except ValueError as error:
             raise ValueError(f"{source_of(file)}: {error}") from None
+    if found.dense is not None and found.dense.loss > USABLE and not force:
+        lost = f"an error of {found.dense.loss:.0%} of their spread"
+        expected = f"at most {USABLE:.0%} (a longer recording may help; --force goes on)"
+        raise refusal(f"results of {source_of(file)}", lost, expected)
     save_model(found.model, output)
     report: dict[str, Any] = {
         "file": str(file),

@@ -202,7 +202,7 @@ def convert(
     calibration: Calibration | None = None,
     theta: tuple[int | None, int | None] = (None, None),
     budget: float | None = None,
-    report: Callable[[Fidelity], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> Converted:
     """The integer network of a float one.
 
@@ -215,6 +215,8 @@ def convert(
         Thresholds of every x and of every h in activation LSBs; None is 0.
     budget
         Instead of ``theta``: the loss (Fidelity) that thresholds may add, all together.
+    report
+        Is told in words of every step, for someone who waits.
 
     Raises
     ------
@@ -248,7 +250,7 @@ def convert(
         scale, dense = np.ones(network.inputs), None
         model = quantised(PRECISIONS[0], scale)
     else:
-        chosen = _chosen(network, calibration, quantised)
+        chosen = _chosen(network, calibration, quantised, report)
         model, scale, dense = chosen.model, chosen.scale, chosen.fidelity
     if budget is None:
         model = with_thresholds(model, _of_every_layer(model, theta))
@@ -265,7 +267,7 @@ def convert(
                 calibration.fidelity(with_thresholds(model, values), scale) for values in tried
             ],
             lambda then: then.loss <= limit,
-            report,
+            lambda then: report(f"thresholds: {then.macs:.0%} of the MACs, loss {then.loss:.4f}"),
             size=1 << max(0, model.parameters.formats.activation.f - _THETA_FRAC),
         )
         model = with_thresholds(model, path[-1].thresholds)
@@ -284,6 +286,7 @@ def _chosen(
     network: FloatNetwork,
     calibration: Calibration,
     quantised: Callable[[Precision, Floats], Model],
+    report: Callable[[str], None],
 ) -> _Choice:
     """The cheapest precision that loses little more than the finest, at the scale that leaves most
     room and loses little more than the best.
@@ -299,7 +302,9 @@ def _chosen(
             except ValueError as error:  # another scale may do
                 refused = refused or error
                 continue
-            found.append(_Choice(model, scale, calibration.fidelity(model, scale)))
+            fidelity = calibration.fidelity(model, scale)
+            report(f"{precision.name}: loss {fidelity.loss:.4f}")
+            found.append(_Choice(model, scale, fidelity))
         return _first_of_the_best(found)
 
     def with_cell(precision: Precision, cell: Q) -> Precision:
