@@ -161,6 +161,17 @@ def test_an_index_wider_than_the_readout_is_whole(kinds, readout, preactivation)
     assert np.array_equal(found, DeltaNetwork(model).run(frames).outputs)
 
 
+@pytest.mark.parametrize("outputs", [None, 3])
+@pytest.mark.parametrize("weight_frac", [0, 3])
+@pytest.mark.parametrize("kinds", [("gru",), ("lstm", "gru")], ids="-".join)
+def test_what_a_row_shift_moves_below_a_coarse_accumulator_is_read(kinds, weight_frac, outputs):
+    """R(M) has more fraction bits than M of a row without a shift, but not than one with 3."""
+    model = random_model((3, 5, 4), outputs, kinds=kinds, weight_frac=weight_frac, shifts=3)
+    frames = random_frames(model, 12)
+    found, _ = run_engine(model, 2, frames)
+    assert np.array_equal(found, DeltaNetwork(model).run(frames).outputs)
+
+
 def random_case(seed):
     """A model, parameters of a core, a target, frames, and before which of them to reset.
 
@@ -178,7 +189,7 @@ def random_case(seed):
         kinds=kinds,
         seed=seed,
         theta=theta,
-        weight_frac=int(rng.integers(3, 8)),
+        weight_frac=int(rng.integers(0, 8)),
         scale=int(rng.choice([20, 60, 128])),
         formats=random_formats(rng) if rng.random() < 0.7 else Formats(cell=Q(3, 3)),
         shifts=(0, 3, 0, 1, 2)[seed % 5],

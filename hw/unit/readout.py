@@ -84,9 +84,12 @@ class Readout(wiring.Component):
         self._core = core
         self._units = units_layout(core)
         self._has_linear = not network.layers[-1].recurrent
+        # A reading finer than the accumulator sees what a row shift moves below M.
+        finer = (-network.formats.readout_shift(k.weight_frac) for k in network.recurrent)
+        self._kept_below = max(0, *finer) if network.shift_bits else 0
         closed = closed_row_layout(core)
         unit = self._units["units"].shape.elem_shape
-        whole = signed(closed["m"].shape.elem_shape.width - network.shift_bits)
+        whole = signed(closed["m"].shape.elem_shape.width - network.shift_bits + self._kept_below)
         used = [row for row in range(ROWS) if unit[f"row_{row}"].shape.width]
         self._raw = [row for row in used if self._has_linear and self._stays_whole(row)]
         self._alike = [list(rows) for _, rows in groupby(used, self._reading)]
@@ -131,7 +134,7 @@ class Readout(wiring.Component):
             reading = CoreLayout.reading(parameters, row)
             if parameters.recurrent and reading is not None:
                 way = self._index if reading else self._candidate
-                n = formats.readout_shift(parameters.weight_frac)
+                n = formats.readout_shift(parameters.weight_frac) + self._kept_below
                 ways.setdefault((way, n), []).append(k)
         ((read, n), _), *others = ways.items()
         result = read(value, n)
@@ -141,12 +144,15 @@ class Readout(wiring.Component):
         return result
 
     def _aligned(self, value: Value) -> Value:
-        """M, with as many fraction bits as a row of its layer has that is not shifted.
+        """M, with as many fraction bits as a row of its layer has that is not shifted, and with
+        ``_kept_below`` more.
 
         What leaves at its low end is of no account: floor(floor(M / 2^s) / 2^n) is one floor.
         """
         bits = self._core.network.shift_bits
-        return value[bits:].as_signed() >> value[:bits] if bits else value
+        if not bits:
+            return value
+        return (value[bits:].as_signed() << self._kept_below) >> value[:bits]
 
     def _candidate(self, value: Value, n: int) -> Value:
         """R(M); the accumulator holds what there is to round with (CoreLayout.rounding)."""
@@ -249,7 +255,7 @@ class Readout(wiring.Component):
             word = Array(serializer.o)[place.way]
             m.d.comb += [
                 self.linear.valid.eq(valid & place.linear),
-                self.linear.payload.m.eq(word.row_3),
+                self.linear.payload.m.eq(word.row_3[self._kept_below :]),
                 self.linear.payload.last.eq(place.last),
             ]
         return m
