@@ -9,6 +9,7 @@ from golden.fixed import Integers, Q
 WEIGHT = Q(0, 7)  # weights are 8 bits; where their binary point lies is each layer's weight_frac
 SHIFT_MAX = 3  # of a row: two bits of hardware; more would gain nothing (docs/numerics.md)
 WEIGHT_FRAC_MAX = 15  # a layer whose largest weight is below 2^-8 has nothing to say
+ACTIVATION_BITS_MAX = 16
 TABLE_BITS_MAX = 16
 INTERMEDIATE_BITS_MAX = 62  # so that no step of golden/ leaves int64
 ACCUMULATOR_BITS_MAX = 40
@@ -28,7 +29,7 @@ class Formats:
     cell: Q = Q(3, 12)
 
     def __post_init__(self) -> None:
-        require_int("width of format activation", self.activation.width, 2, 16)
+        require_int("width of format activation", self.activation.width, 2, ACTIVATION_BITS_MAX)
         require_int("width of format preactivation", self.preactivation.width, 2, TABLE_BITS_MAX)
         require_int(
             f"bits of R(M_xc) + r * R(M_hc) with readout {self.readout} and gate {self.gate}",

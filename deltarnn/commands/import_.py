@@ -20,6 +20,7 @@ from golden.errors import refusal, require_int
 from golden.files import (
     require_distinct,
 )
+from golden.formats import ACTIVATION_BITS_MAX, Formats
 from golden.model_file import save_model
 
 USABLE = 0.3  # of the results' spread: with a larger error nobody would know the network again
@@ -55,9 +56,11 @@ def import_(
     as_json: bool,
 ) -> None:
     """Makes a model of a GRU or LSTM trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
+    # Without calibration the format is known; with it, no activation has more than 16 bits.
+    width = Formats().activation.width if calibration is None else ACTIVATION_BITS_MAX
     for name, theta in (("theta_x", theta_x), ("theta_h", theta_h)):
         if theta is not None:
-            require_int(name, theta, 0)
+            require_int(name, theta, 0, (1 << width) - 1)
     if budget is not None:
         if not math.isfinite(budget):
             raise refusal("budget", budget, "a finite number")

@@ -30,7 +30,8 @@ class RegisteredMultiplyAdd(MultiplyAdd):
 class SplitMultiplyAdd(MultiplyAdd):
     """Without a multiplier: the rows of two bits of ``a`` each, then a tree of adders.
 
-    For ``a`` of up to 8 bits no register has more than one adder before it.
+    For ``a`` of up to 8 bits no register has more than one adder before it; for wider ones the last
+    of them has, but what comes behind it still has none.
     """
 
     latency = 3
@@ -39,8 +40,8 @@ class SplitMultiplyAdd(MultiplyAdd):
         # The top bits, of which there may be just one, go with the addend.
         *low, top = [(a[n : n + 2] * b) << n for n in range(0, len(a), 2)]
         terms = [*low, top + addend]
-        for level in range(self.latency):
-            if level:
-                terms = [added(terms[n : n + 2]) for n in range(0, len(terms), 2)]
+        for level, joined in enumerate((1, 2, len(low) + 1)):
+            terms = [added(terms[n : n + joined]) for n in range(0, len(terms), joined)]
             terms = [delayed(m, t, 1, f"{name}_{level}_{n}") for n, t in enumerate(terms)]
-        return added(terms)
+        (product,) = terms
+        return product

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.errors import refusal
+from golden.errors import refusal, require_int
 from golden.fixed import Q, quantize
 from golden.formats import SHIFT_MAX, Formats
 from golden.model import Model
@@ -338,6 +338,11 @@ def _first_of_the_best(choices: Sequence[_Choice]) -> _Choice | None:
 
 def _of_every_layer(model: Model, theta: tuple[int | None, int | None]) -> tuple[int, ...]:
     theta_x, theta_h = (value or 0 for value in theta)
+    most = (
+        1 << model.parameters.formats.activation.width
+    ) - 1  # that two activations can differ by
+    require_int("theta_x", theta_x, 0, most)
+    require_int("theta_h", theta_h, 0, most)
     layers = model.parameters.layers
     return tuple(value for layer in layers for value in (theta_x, theta_h)[: 1 + layer.recurrent])
 
