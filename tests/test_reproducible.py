@@ -18,8 +18,8 @@ PLAIN = {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": " ".join(_
 GATES = {"gru": 3, "lstm": 4}
 GATE_FRAC_MAX = 28
 MODELS = {  # SHA-256 of each file: other machines than this one
-    "gru": "c55e376b1d435c21d053f0fefb166262d89ee74d90b9cf13e28ca3fa7f72ebb6",
-    "lstm": "f25645ac484df4be85af2731146c649702fd0e52e2934c9f92fbd424e348789e",
+    "gru": "14523655b242b5e81bf414475ff515666e895f0ab4335600b8dc5b7bab3f7bd8",
+    "lstm": "3209d42732c1b5d4df6c1c73b521e3ac9a5e3077e3adbdac2430b1531fd843f1",
 }
 
 

@@ -152,12 +152,16 @@ def test_one_feature_may_stay_as_it_is(value):
 
 
 def test_frames_that_are_nearly_all_0_choose_no_scale_by_that():
-    """In 299 of 300: the one that moves says how far, down to a twentieth of the largest."""
+    """In 299 of 300: the one that moves says how far, down to a twentieth of the largest in what
+    it does to the first layer.
+    """
     frames = np.zeros((300, INPUTS))
     frames[150] = (1.0, -0.5, 1e-9)
-    calibration = Calibration(network(), frames)
+    gru, linear = network().layers
+    weight_x = gru.weight_x / np.abs(gru.weight_x).max(axis=0) * [1.0, 0.2, 0.5]
+    calibration = Calibration(FloatNetwork((replace(gru, weight_x=weight_x), linear)), frames)
     by_largest, by_rms = calibration.scales([4.0])
-    assert by_largest == pytest.approx([4, 8, 80])
+    assert by_largest == pytest.approx([4, 8, 40])
     assert by_rms == pytest.approx(by_largest * np.sqrt(300) / 4)
 
 
@@ -193,15 +197,39 @@ def test_results_that_stay_the_same_are_refused(weight):
         convert("silent", silent, Calibration(silent, recording()))
 
 
-def test_a_recording_of_other_inputs_is_refused_by_what_it_loses():
-    """In units that make all but one feature vanish nothing is left to follow."""
-    frames = np.random.default_rng(3).normal(size=(200, INPUTS))
-    frames[:, 0] *= 1e8
-    still = network()
-    gru = replace(still.layers[0], weight_x=still.layers[0].weight_x * [1e-9, 1.0, 1.0])
-    strange = FloatNetwork((gru, still.layers[1]))
-    with pytest.raises(ValueError, match=r"found an error of .* of their spread|largest w"):
-        convert("strange", strange, Calibration(strange, frames))
+@pytest.mark.parametrize("unit", [1e-6, 1e4, 1e8])
+def test_a_feature_in_other_units_changes_nothing(unit):
+    """A thousand metres are a kilometre, and the network that takes either is the same."""
+    frames, units = recording(), np.array([unit, 1.0, 1.0])
+    gru, linear = network().layers
+    other = FloatNetwork((replace(gru, weight_x=gru.weight_x / units), linear))
+    found = convert("other", other, Calibration(other, frames * units))
+    plain = convert("plain", network(), Calibration(network(), frames))
+    assert found.input_scale * units == pytest.approx(plain.input_scale)
+    assert found.dense is not None
+    assert plain.dense is not None
+    assert found.dense.loss == pytest.approx(plain.dense.loss, rel=0.2)
+
+
+def test_a_network_that_nothing_follows_is_refused_by_what_it_loses():
+    """With such weights every rounding, however small, grows from frame to frame."""
+    rng = np.random.default_rng(3)
+    weights = (rng.normal(0, size, (3 * UNITS, n)) for size, n in ((0.1, INPUTS), (20, UNITS)))
+    wild = FloatNetwork((FloatGRU(*weights, np.zeros(3 * UNITS), np.zeros(3 * UNITS)),))
+    frames = rng.normal(size=(200, INPUTS))
+    with pytest.raises(ValueError, match=r"found an error of \d{3}% of their spread in every"):
+        convert("wild", wild, Calibration(wild, frames))
+
+
+def test_one_result_that_is_lost_is_shown():
+    """A read-out has one weight_frac: what is a thousand times smaller is rounded to nothing."""
+    gru, linear = network().layers
+    uneven = FloatLinear(linear.weight * [[1.0], [1e-3]], linear.bias * [1.0, 1e-3])
+    net = FloatNetwork((gru, uneven))
+    found = convert("uneven", net, Calibration(net, recording())).dense
+    assert found is not None
+    assert found.loss < 0.1
+    assert found.worst > 0.5
 
 
 @pytest.mark.parametrize("budget", [float("nan"), float("inf"), -0.1])

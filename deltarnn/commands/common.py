@@ -40,7 +40,8 @@ DATA = click.option(
 def layer_row(layer: LayerParameters) -> str:
     theta = f"theta_x {layer.theta_x}" + (f", theta_h {layer.theta_h}" if layer.recurrent else "")
     shape = f"{layer.kind} {layer.inputs} -> {layer.units}"
-    return f"{shape}, weights Q{7 - layer.weight_frac}.{layer.weight_frac}, {theta}"
+    shifts = f" and up to {layer.shift_max} bits finer" if layer.shift_max else ""
+    return f"{shape}, weights Q{7 - layer.weight_frac}.{layer.weight_frac}{shifts}, {theta}"
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:

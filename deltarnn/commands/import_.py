@@ -109,7 +109,8 @@ def import_(
     for name, fidelity in (("thresholds 0", found.dense), ("as it is", found.delta)):
         if fidelity is not None:
             rows[name] = (
-                f"error {fidelity.loss:.2%} of the results' spread, "
+                f"error {fidelity.loss:.2%} of the results' spread "
+                f"({fidelity.worst:.2%} in the worst of them), "
                 f"{fidelity.macs:.1%} of the MACs, "
                 f"fired {fidelity.occupancy_x:.1%} of x, {fidelity.occupancy_h:.1%} of h"
             )

@@ -67,8 +67,9 @@ MIN_FRAMES = 16
 SMALLEST, LARGEST = 1e-9, 1e9
 FILE_BYTES = 1 << 28
 
-# A feature's size is that of its largest value, or so many times its RMS; and no less than a
-# fraction of the largest feature's, for what hardly moves here may move later.
+# A feature's size is that of its largest value, or so many times its RMS; and what it does to the
+# first layer no less than a fraction of what the largest does, for what hardly moves here may move
+# later.
 _RMS, _LEAST = 4.0, 0.05
 _THETA_FRAC = 6  # fraction bits in which a budget's thresholds are searched
 
@@ -81,6 +82,8 @@ class Fidelity:
     ----------
     loss
         RMS of the difference of the results, over the RMS of the float results about their mean.
+    worst
+        The same of the one result that loses most beside its own spread.
     macs
         Multiply-accumulates done / those of the dense network.
     occupancy_x, occupancy_h
@@ -88,6 +91,7 @@ class Fidelity:
     """
 
     loss: float
+    worst: float
     macs: float
     occupancy_x: float
     occupancy_h: float
@@ -149,13 +153,16 @@ class Calibration:
         network = model.parameters
         trace = DeltaNetwork(model).run(quantize(self.frames * scale, network.formats.activation))
         found = trace.outputs / 2.0**network.output_frac
-        difference = float(np.sqrt(np.mean((found - self._expected) ** 2)))
+        squares = np.mean((found - self._expected) ** 2, axis=0)
+        spreads = np.mean((self._expected - self._expected.mean(axis=0)) ** 2, axis=0)
+        moves = spreads > 1e-12 * spreads.max()  # else it is rounding that moves
         frames = len(self.frames)
         macs = int(delta_cost(network, trace).macs.sum())
         columns_h = sum(layer.units for layer in network.recurrent)
         columns_x = sum(layer.columns for layer in network.layers) - columns_h
         return Fidelity(
-            loss=difference / self._size,
+            loss=float(np.sqrt(np.mean(squares))) / self._size,
+            worst=float(np.sqrt((squares[moves] / spreads[moves]).max())),
             macs=macs / int(dense_cost(network, frames).macs.sum()),
             occupancy_x=int(trace.events_x.sum()) / (frames * columns_x),
             occupancy_h=int(trace.events_h.sum()) / (frames * columns_h),
@@ -170,18 +177,33 @@ class Calibration:
     def _vectors(self) -> list[LayerVectors]:
         pairs = zip(self._network.layers, self._states, self._states[1:], strict=False)
         return [
-            LayerVectors.of(x, None if isinstance(layer, FloatLinear) else before(made))
-            for layer, x, made in pairs
+            LayerVectors.of(
+                x,
+                None if isinstance(layer, FloatLinear) else before(made),
+                np.ones(layer.inputs) if k else self._sizes[0],
+            )
+            for k, (layer, x, made) in enumerate(pairs)
+        ]
+
+    @cached_property
+    def _sizes(self) -> list[Floats]:
+        """Sizes of the features [I], by their largest values and by their RMS."""
+        first = self._network.layers[0]
+        assert not isinstance(first, FloatLinear)
+        weight = np.abs(first.weight_x).max(axis=0)
+        weight = np.maximum(weight / (weight.max() or 1.0), SMALLEST)
+        largest = np.abs(self.frames).max(axis=0)
+        rms = np.sqrt(np.add.reduce(self.frames**2, axis=0) / len(self.frames))
+        return [
+            np.maximum(size, _LEAST * (size * weight).max() / weight)
+            for size in (largest, _RMS * rms)
         ]
 
     def scales(self, ranges: Sequence[float]) -> list[Floats]:
         """Input scales [I] worth trying: with each, all features are of one size. Those of the
         first of ``ranges`` come first.
         """
-        largest = np.abs(self.frames).max(axis=0)
-        rms = np.sqrt(np.add.reduce(self.frames**2, axis=0) / len(self.frames))
-        sizes = [np.maximum(size, _LEAST * size.max()) for size in (largest, _RMS * rms)]
-        return [top / size for top in ranges for size in sizes]
+        return [top / size for top in ranges for size in self._sizes]
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,11 @@ import numpy as np
 from golden.formats import WEIGHT
 from train.data.recordings import Floats
 
-_STEPS = 1 << 12  # of a feature's largest value: so finely are vectors looked at
+_STEPS = 1 << 12  # of an element's size: so finely are vectors looked at
 _FRAMES = 1 << 16  # so many at most, so that no sum leaves int64
-_DAMPING = 0.03  # of the mean variance: what a recording says of a direction it hardly has is noise
+# What rests in the recording may move later. So each element is taken to move by a quarter of its
+# size, for itself, in as many frames more as there are elements.
+_MOVES = 0.25
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Vectors:
     order : int64 [n]
         Elements by their variance, the least first.
     factor : float64 [n, n]
-        Upper triangular U in that order: U^T U is the covariance, damped, in ``steps``.
+        Upper triangular U in that order: U^T U is the covariance in ``steps``, what each element
+        may move for itself included.
     """
 
     steps: Floats
@@ -44,11 +47,10 @@ class Vectors:
     factor: Floats
 
     @classmethod
-    def of(cls, vectors: Floats) -> "Vectors":
-        """Of float64 [N, n]."""
+    def of(cls, vectors: Floats, sizes: Floats) -> "Vectors":
+        """Of float64 [N, n]; ``sizes`` [n] is how large each element may well become."""
         vectors = vectors[:_FRAMES]
-        largest = np.abs(vectors).max(axis=0)
-        steps = np.where(largest > 0, largest, 1.0) / _STEPS
+        steps = sizes / _STEPS
         codes = np.rint(vectors / steps)
         frames, sums = len(codes), codes.sum(axis=0).astype(np.int64)
         products = (codes.T @ codes).astype(np.int64)  # of integers: exact in any order
@@ -56,8 +58,8 @@ class Vectors:
         variance = np.diag(covariance)
         order = np.argsort(variance, kind="stable")
         covariance = covariance[np.ix_(order, order)]
-        damping = _DAMPING * float(np.add.reduce(variance)) / len(variance)
-        covariance[np.diag_indices_from(covariance)] += damping or 1.0
+        own = (_MOVES * _STEPS) ** 2 * len(variance) / frames
+        covariance[np.diag_indices_from(covariance)] += own
         return cls(steps, sums / frames * steps, order, _cholesky(covariance))
 
     def scaled(self, scale: Floats) -> "Vectors":
@@ -94,11 +96,13 @@ class LayerVectors:
     both: Vectors | None = None
 
     @classmethod
-    def of(cls, x: Floats, h: Floats | None) -> "LayerVectors":
-        """Of float64 [N, I] and [N, H]."""
+    def of(cls, x: Floats, h: Floats | None, sizes: Floats) -> "LayerVectors":
+        """Of float64 [N, I], of ``sizes`` [I], and [N, H], which may become 1."""
         if h is None:
-            return cls(Vectors.of(x))
-        return cls(Vectors.of(x), Vectors.of(h), Vectors.of(np.concatenate([x, h], axis=1)))
+            return cls(Vectors.of(x, sizes))
+        of_h = np.ones(h.shape[1])
+        both = Vectors.of(np.concatenate([x, h], axis=1), np.concatenate([sizes, of_h]))
+        return cls(Vectors.of(x, sizes), Vectors.of(h, of_h), both)
 
     def scaled(self, scale: Floats) -> "LayerVectors":
         """The same with every x multiplied by ``scale`` [I]."""
