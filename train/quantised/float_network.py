@@ -7,15 +7,14 @@ and no exponential function of the CPU's own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from golden.errors import refusal
 from golden.fixed import Integers
-from golden.gru import GRUWeights
 from golden.linear import LinearWeights
-from golden.lstm import LSTMWeights
 from golden.model import Model, Weights
 from train.data.recordings import Floats
 
@@ -30,6 +29,8 @@ class FloatGRU:
     bias_x, bias_h : float64 [3H]
         What is added to each product.
     """
+
+    kind: ClassVar[str] = "gru"  # golden.kinds
 
     weight_x: Floats
     weight_h: Floats
@@ -79,6 +80,8 @@ class FloatLSTM:
     bias_x, bias_h : float64 [4H]
         What is added to each product.
     """
+
+    kind: ClassVar[str] = "lstm"  # golden.kinds
 
     weight_x: Floats
     weight_h: Floats
@@ -217,16 +220,16 @@ class FloatNetwork:
 def dequantized(model: Model) -> FloatNetwork:
     """The real numbers that a model's integers stand for."""
 
-    def real(frac: int, w: Weights) -> FloatRecurrent | FloatLinear:
+    def real(kind: str, frac: int, w: Weights) -> FloatRecurrent | FloatLinear:
         steps = power_of_2(-(frac + w.shifts))
         bias: Floats = w.bias * (steps * 2.0**-model.parameters.formats.activation.f)
         of_x, of_h = rows_of(steps, len(w.weight_x))
         if isinstance(w, LinearWeights):
             return FloatLinear(w.weight_x * of_x, bias)
-        return _RECURRENT[type(w)].with_bias(w.weight_x * of_x, w.weight_h * of_h, bias)
+        return _RECURRENT[kind].with_bias(w.weight_x * of_x, w.weight_h * of_h, bias)
 
     pairs = zip(model.parameters.layers, model.weights, strict=True)
-    return FloatNetwork(tuple(real(layer.weight_frac, w) for layer, w in pairs))
+    return FloatNetwork(tuple(real(layer.kind, layer.weight_frac, w) for layer, w in pairs))
 
 
 def power_of_2(exponents: Integers) -> Floats:
@@ -245,7 +248,7 @@ def rows_of(values: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray]:
     return values[:rows, None], of_h[:, None]
 
 
-_RECURRENT: dict[type, type[FloatRecurrent]] = {GRUWeights: FloatGRU, LSTMWeights: FloatLSTM}
+_RECURRENT: dict[str, type[FloatRecurrent]] = {kind.kind: kind for kind in (FloatGRU, FloatLSTM)}
 
 
 def gates_in_order(rows: Floats, order: Sequence[int]) -> Floats:

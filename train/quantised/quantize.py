@@ -14,9 +14,7 @@ from golden.model import WEIGHTS, Model, Weights
 from golden.parameters import LayerParameters
 from train.data.recordings import Floats
 from train.quantised.float_network import (
-    FloatGRU,
     FloatLinear,
-    FloatLSTM,
     FloatNetwork,
     FloatRecurrent,
     power_of_2,
@@ -72,7 +70,7 @@ def quantize_recurrent(
     vectors: LayerVectors | None = None,
 ) -> Layer:
     """A GRU or LSTM layer."""
-    kind = _KIND[type(layer)]
+    kind = layer.kind
     rows, splits = len(layer.weight_x), KINDS[kind].splits
     whole = rows - layer.units * splits  # rows whose accumulator takes both products
     of_x, of_h = row_fracs(layer.weight_x), row_fracs(layer.weight_h)
@@ -122,9 +120,6 @@ def quantize_linear(
     return parameters, LinearWeights(
         codes, quantize_bias(bias, np.array(formats.accumulator_frac(frac)))
     )
-
-
-_KIND: dict[type, str] = {FloatGRU: "gru", FloatLSTM: "lstm"}
 
 
 def row_fracs(weight: Floats) -> Integers:
