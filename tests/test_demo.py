@@ -39,7 +39,7 @@ def test_demo_table_ends_in_one_line():
     assert lines[-1].startswith("Every bit equal, ")
 
 
-@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
+@pytest.mark.parametrize("simulator", [pytest.param("icarus", marks=pytest.mark.slow), "verilator"])
 def test_simulate_writes_what_the_rtl_did(simulator, tmp_path):
     model, utterances, _ = held_out()
     frames = np.concatenate(utterances[:2])

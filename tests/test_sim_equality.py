@@ -104,7 +104,6 @@ CONFIGURATIONS = {
 
 QUICK = (
     "one unit, one input, one lane",
-    "odd sizes",
     "LSTM: odd sizes",
     "row shifts",
 )
