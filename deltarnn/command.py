@@ -16,6 +16,7 @@ import click
 from deltarnn.commands.bench import bench
 from deltarnn.commands.build import build
 from deltarnn.commands.demo import demo
+from deltarnn.commands.eval import eval_
 from deltarnn.commands.flash import flash
 from deltarnn.commands.generate import generate
 from deltarnn.commands.golden import golden
@@ -49,6 +50,7 @@ def cli() -> None:
 for _command in (
     info,
     golden,
+    eval_,
     generate,
     simulate,
     demo,

@@ -29,13 +29,13 @@ def load_frames(path: Path, network: NetworkParameters) -> np.ndarray:
         size = f" of at most {BYTES_MAX:,} bytes" if "bytes" in reason else ""
         raise refusal(str(path), reason, expected + size)
     # Mapped first: a header that claims more than there is is refused, and not allocated for.
-    mapped = _loaded(path, expected, "r")
+    mapped = load_array(path, expected, "r")
     if mapped.dtype not in ((np.int8, np.int16) if wide else (np.int8,)):
         nan = mapped.dtype.kind == "f" and bool(np.isnan(mapped).any())
         raise refusal(str(path), f"dtype {mapped.dtype}{' with NaN' if nan else ''}", expected)
     if mapped.ndim != 2 or mapped.shape[1] != network.inputs or len(mapped) == 0:
         raise refusal(str(path), f"shape {list(mapped.shape)}", expected)
-    frames = _loaded(path, expected, None)
+    frames = load_array(path, expected, None)
     activation = network.formats.activation
     for value in (int(frames.min()), int(frames.max())):
         if not activation.min <= value <= activation.max:
@@ -43,8 +43,8 @@ def load_frames(path: Path, network: NetworkParameters) -> np.ndarray:
     return frames
 
 
-def _loaded(path: Path, expected: str, mode: Literal["r"] | None) -> np.ndarray:
-    """The array, or its file mapped into memory; refuses all that is no .npy file of numbers."""
+def load_array(path: Path, expected: str, mode: Literal["r"] | None) -> np.ndarray:
+    """The array in a .npy file, or the file mapped into memory; refuses all else."""
     try:
         with path.open("rb") as file:
             zipped = file.read(len(_ZIP)) == _ZIP

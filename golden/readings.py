@@ -1,0 +1,171 @@
+"""How a network's results become answers: the key `readout` of a model file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.errors import refusal
+from golden.model import Model
+
+Floats = NDArray[np.float64]
+
+
+def by_sum(results: np.ndarray) -> np.ndarray:
+    """The class with the largest sum of results [T, O], the first of equals."""
+    return np.asarray(results.sum(axis=0).argmax())
+
+
+def by_last(results: np.ndarray) -> np.ndarray:
+    """The class with the largest result of the last frame."""
+    return np.asarray(results[-1].argmax())
+
+
+def by_frame(results: np.ndarray) -> np.ndarray:
+    """int64 [T]: in each frame the class with the largest result."""
+    return results.argmax(axis=1)
+
+
+def transcript(results: np.ndarray) -> np.ndarray:
+    """The labels that results [T, O] say, the last result being the blank.
+
+    Connectionist temporal classification (Graves et al., ICML 2006) read greedily: the largest
+    result of every frame, repeats once, blanks left out.
+    """
+    best = results.argmax(axis=1)
+    said = best[np.flatnonzero(np.diff(best, prepend=-1))]
+    return said[said != results.shape[1] - 1]
+
+
+def wrong(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
+    """The fraction of answers that are not what was wanted."""
+    pairs = zip(found, wanted, strict=True)
+    return float(np.mean(np.concatenate([np.ravel(a != b) for a, b in pairs])))
+
+
+def wrong_labels(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
+    """Edit distance to what was wanted, over its length."""
+    edits = sum(edit_distance(a, b) for a, b in zip(found, wanted, strict=True))
+    return edits / sum(len(b) for b in wanted)
+
+
+def root_mean_square(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
+    """Of what is left; where one number a frame is wanted, that is the first result's."""
+    left = [
+        a[:, : np.size(b) // len(b)] - np.reshape(b, (len(b), -1))
+        for a, b in zip(found, wanted, strict=True)
+    ]
+    return float(np.sqrt(np.mean(np.concatenate(left) ** 2)))
+
+
+def edit_distance(found: Sequence[int] | np.ndarray, wanted: Sequence[int] | np.ndarray) -> int:
+    """The fewest insertions, deletions and substitutions that make one of the other."""
+    row = np.arange(len(wanted) + 1)
+    for n, label in enumerate(found, 1):
+        before, row = row, np.empty_like(row)
+        row[0] = n
+        for k, other in enumerate(wanted, 1):
+            row[k] = min(before[k] + 1, row[k - 1] + 1, before[k - 1] + (label != other))
+    return int(row[-1])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read results.
+
+    Attributes
+    ----------
+    what
+        In words, for messages.
+    unit
+        What ``error`` counts.
+    answer
+        Results [T, O] of one sequence, as real numbers, to its answer: a class, a class for each
+        frame, a string of classes, or the numbers themselves.
+    error
+        Answers and what was wanted, sequence by sequence, to one number.
+    classes
+        Whether answers are classes, which labels may name.
+    per_frame
+        Whether there is an answer in every frame.
+    """
+
+    what: str
+    unit: str
+    answer: Callable[[np.ndarray], np.ndarray]
+    error: Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], float]
+    classes: bool
+    per_frame: bool
+
+    @property
+    def countable(self) -> bool:
+        """Whether each answer is one of the classes, and can be counted as such."""
+        return self.classes and self.error is wrong
+
+    def shapes(self, frames: int, outputs: int) -> list[tuple[int, ...]]:
+        """What may be wanted of a sequence of so many frames; empty: anything."""
+        if self.countable:
+            return [(frames,)] if self.per_frame else [()]
+        return [] if self.classes else [(frames,), (frames, outputs)]
+
+
+READINGS = {
+    "sum": Reading(
+        "the class with the largest sum", "recordings wrong", by_sum, wrong, True, False
+    ),
+    "last": Reading(
+        "the class with the largest last result", "recordings wrong", by_last, wrong, True, False
+    ),
+    "frame": Reading("a class in every frame", "frames wrong", by_frame, wrong, True, True),
+    "ctc": Reading("a string of labels", "labels wrong", transcript, wrong_labels, True, False),
+    "value": Reading("numbers in every frame", "RMSE", np.asarray, root_mean_square, False, True),
+}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model's results mean.
+
+    Attributes
+    ----------
+    reading
+        None where the model does not say.
+    scale
+        What a result as a real number is multiplied by to be in its unit.
+    labels
+        The classes' names, or None.
+    """
+
+    reading: Reading | None
+    scale: float
+    labels: tuple[str, ...] | None
+    _step: float
+
+    @classmethod
+    def of(cls, model: Model) -> "Answers":
+        """By the model file's keys `readout`, `output_scale` and `labels`.
+
+        Raises ValueError where one of them is none of what docs/numerics.md says.
+        """
+        name, scale = model.extra.get("readout"), model.extra.get("output_scale", 1.0)
+        if name is not None and (not isinstance(name, str) or name not in READINGS):
+            raise refusal("key 'readout'", repr(name), " or ".join(READINGS))
+        if isinstance(scale, bool) or not isinstance(scale, int | float) or not scale:
+            raise refusal("key 'output_scale'", repr(scale), "a number that is not 0")
+        reading = None if name is None else READINGS[name]
+        return cls(reading, float(scale), model.labels, 2.0**-model.parameters.output_frac)
+
+    def results(self, outputs: np.ndarray) -> Floats:
+        """Results in their unit, float64, of a core's outputs in LSBs."""
+        return np.asarray(outputs, np.float64) * (self._step * self.scale)
+
+    def words(self, answer: np.ndarray) -> Any:
+        """An answer for people and JSON: names where classes have some, else numbers."""
+        assert self.reading is not None
+        if self.labels is None or not self.reading.classes:
+            return answer.tolist()
+        names = np.array([*self.labels, "-"], dtype=object)
+        found = names[answer]
+        return found if isinstance(found, str) else found.tolist()

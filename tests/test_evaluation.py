@@ -1,0 +1,127 @@
+"""`deltarnn eval`: a user's floats in, answers out, judged."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from deltarnn.command import cli
+from deltarnn.evaluation.evaluate import evaluate, traces
+from golden.model_file import save_model
+from golden.network import run_sequences
+from golden.readings import READINGS
+from golden.recordings import Recordings
+from tests.networks import random_frames, random_model
+
+MODEL = "models/japanese_vowels.safetensors"
+FRAMES = "models/japanese_vowels.frames.npz"
+
+
+def run(*arguments):
+    result = CliRunner().invoke(
+        cli, ["eval", *map(str, arguments), "--json"], catch_exceptions=False
+    )
+    return json.loads(result.stdout)
+
+
+def of_readings(name, **extra):
+    model = random_model((3, 5), 4)
+    model.extra.update(readout=name, **extra)
+    sequences = tuple(random_frames(model, n, seed=n) for n in (6, 9, 4))
+    return model, sequences
+
+
+def test_the_shipped_archive_is_as_right_as_it_was_when_trained():
+    report = run(MODEL, FRAMES)
+    assert report["recordings"] == 74
+    assert report["error"]["integers"] == pytest.approx(0.04054054054054054)
+    confusion = np.array(report["confusion"])
+    assert confusion.sum() == 74
+    assert np.trace(confusion) == 71
+    assert report["weight_fetches"] < 0.2
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_what_a_model_says_is_never_wrong_by_its_own_word(name):
+    model, sequences = of_readings(name)
+    said = evaluate(model, Recordings(("a", "b", "c"), sequences)).said
+    again = evaluate(model, Recordings(("a", "b", "c"), sequences, tuple(said)))
+    assert again.error == 0
+    if again.confusion is not None:
+        assert np.trace(again.confusion) == again.confusion.sum() > 0
+
+
+def test_a_class_of_a_recording_is_that_of_its_frames_and_the_other_way_round():
+    model, sequences = of_readings("frame")
+    classes = tuple(np.asarray(n) for n in (1, 2, 0))
+    spread = tuple(np.full(len(x), n) for x, n in zip(sequences, classes, strict=True))
+    names = ("a", "b", "c")
+    one, other = (evaluate(model, Recordings(names, sequences, w)) for w in (classes, spread))
+    assert one.error == other.error
+    model.extra["readout"] = "last"
+    one, other = (evaluate(model, Recordings(names, sequences, w)) for w in (classes, spread))
+    assert one.error == other.error
+
+
+def test_results_are_in_their_unit():
+    model, sequences = of_readings("value", output_scale=7.0)
+    (first, *_) = evaluate(model, Recordings(("a", "b", "c"), sequences)).results
+    trace = run_sequences(model, sequences)[0]
+    assert np.allclose(first, trace.outputs * 7.0 / 2.0**model.parameters.output_frac)
+
+
+def test_recordings_in_parts_are_as_in_one(monkeypatch):
+    model, sequences = of_readings("sum")
+    whole = run_sequences(model, sequences)
+    monkeypatch.setattr("deltarnn.evaluation.evaluate.TOGETHER", 50)
+    for a, b in zip(traces(model, sequences), whole, strict=True):
+        assert np.array_equal(a.outputs, b.outputs)
+
+
+@pytest.mark.parametrize(
+    ("readout", "wanted", "message"),
+    [
+        (None, (np.asarray(1),) * 3, "key 'readout': found none"),
+        ("sum", (np.asarray(4),) * 3, "class 4, expected 0..3"),
+        ("sum", (np.asarray(-1),) * 3, "class -1, expected 0..3"),
+        ("sum", (np.asarray(0.5),) * 3, r"found numbers \[\], expected the class with"),
+        ("value", (np.asarray(1),) * 3, "found classes"),
+        ("frame", (np.array([0, 1]),) * 3, r"found classes \[2\], expected a class in every"),
+        ("nonsense", (np.asarray(1),) * 3, "key 'readout': found 'nonsense'"),
+    ],
+)
+def test_what_is_no_answer_of_the_model_is_refused(readout, wanted, message):
+    model, sequences = of_readings(readout)
+    if readout is None:
+        del model.extra["readout"]
+    with pytest.raises(ValueError, match=message):
+        evaluate(model, Recordings(("a", "b", "c"), sequences, wanted))
+
+
+def test_thresholds_rise_within_what_they_may_cost(tmp_path):
+    pytest.importorskip("torch")
+    picture, model = tmp_path / "p.svg", tmp_path / "m.safetensors"
+    report = run(MODEL, FRAMES, "--accuracy-drop", 0, "--write-model", model, "--picture", picture)
+    steps = report["thresholds"]
+    assert steps[-1]["cycles"] < steps[0]["cycles"]
+    assert max(step["error"] for step in steps) <= steps[0]["error"]
+    assert run(model, FRAMES)["error"] == report["error"]
+    assert b"<svg" in picture.read_bytes()
+
+
+def test_results_come_as_floats(tmp_path):
+    model, sequences = of_readings("last")
+    save_model(model, tmp_path / "m.safetensors")
+    np.save(tmp_path / "one.npy", sequences[0].astype(np.int8))
+    np.save(tmp_path / "many.npy", np.stack([x[:4] for x in sequences]).astype(np.int8))
+    for name, shape in (("one", (6, 4)), ("many", (3, 4, 4))):
+        run(tmp_path / "m.safetensors", tmp_path / f"{name}.npy", "-o", tmp_path / "o.npz")
+        with np.load(tmp_path / "o.npz") as arrays:
+            assert arrays["results"].shape == shape
+            assert len(arrays["answers"]) == len(arrays["lengths"])
+    np.save(tmp_path / "labels.npy", arrays["answers"])
+    report = run(
+        tmp_path / "m.safetensors", tmp_path / "many.npy", "--labels", tmp_path / "labels.npy"
+    )
+    assert report["error"]["integers"] == 0

@@ -1,0 +1,166 @@
+"""A user's data: every form of it gives the same recordings, and bad ones are refused by name."""
+
+import re
+
+import numpy as np
+import pytest
+
+from golden.features import Features
+from golden.fixed import Q
+from golden.formats import Formats
+from golden.recordings import load
+from tests.networks import random_model
+
+RNG = np.random.default_rng(5)
+LENGTHS = (4, 7, 2)
+SEQUENCES = [np.round(RNG.normal(size=(n, 3)), 3) for n in LENGTHS]
+LABELS = np.array([1, 0, 2])
+BY_FRAME = [RNG.integers(0, 3, n) for n in LENGTHS]
+PADDED = np.zeros((3, 7, 3))
+for k, sequence in enumerate(SEQUENCES):
+    PADDED[k, : len(sequence)] = sequence
+ROW = np.concatenate(SEQUENCES)
+FRAMES_PADDED = np.zeros((3, 7), int)
+for k, labels in enumerate(BY_FRAME):
+    FRAMES_PADDED[k, : len(labels)] = labels
+
+
+@pytest.mark.parametrize("wanted", [None, "labels", "by frame", "targets"])
+@pytest.mark.parametrize("ragged", [False, True])
+def test_an_archive_is_padded_or_ragged(tmp_path, ragged, wanted):
+    arrays = {"features": ROW if ragged else PADDED, "lengths": np.array(LENGTHS)}
+    if wanted == "labels":
+        arrays["labels"] = LABELS
+    elif wanted == "by frame":
+        arrays["labels"] = np.concatenate(BY_FRAME) if ragged else FRAMES_PADDED
+    elif wanted == "targets":
+        arrays["targets"] = (ROW if ragged else PADDED)[..., :2]
+    np.savez(tmp_path / "d.npz", **arrays)
+    found = load(tmp_path / "d.npz")
+    assert [len(each) for each in found.sequences] == list(LENGTHS)
+    assert np.array_equal(np.concatenate(found.sequences), ROW)
+    expected = {
+        None: None,
+        "labels": list(LABELS),
+        "by frame": BY_FRAME,
+        "targets": [each[:, :2] for each in SEQUENCES],
+    }[wanted]
+    assert (found.wanted is None) == (expected is None)
+    for a, b in zip(found.wanted or (), expected or (), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_a_table_says_recordings_and_labels_in_columns(tmp_path):
+    lines = ["a,recording,b,c,label"]
+    for name, sequence, label in zip("xyz", SEQUENCES, ("up", "down", "up"), strict=True):
+        lines += [f"{a},{name},{b},{c},{label}" for a, b, c in sequence]
+    (tmp_path / "d.csv").write_text("\n".join(lines) + "\n")
+    found = load(tmp_path / "d.csv").classes(("down", "up"))
+    assert np.array_equal(np.concatenate(found.sequences), ROW)
+    assert [each.tolist() for each in found.wanted] == [[1] * 4, [0] * 7, [1] * 2]
+    (tmp_path / "plain.csv").write_text("\n".join(",".join(map(str, row)) for row in ROW))
+    plain = load(tmp_path / "plain.csv")
+    assert plain.wanted is None
+    assert np.array_equal(plain.sequences[0], ROW)
+
+
+def test_folders_are_labels(tmp_path):
+    for n, (sequence, label) in enumerate(zip(SEQUENCES, ("b", "a", "b"), strict=True)):
+        (tmp_path / label).mkdir(exist_ok=True)
+        np.save(tmp_path / label / f"{n}.npy", sequence)
+    found = load(tmp_path).classes(("a", "b"))
+    assert [int(each) for each in found.wanted] == [0, 1, 1]
+    assert [len(each) for each in found.sequences] == [7, 4, 2]
+    with pytest.raises(ValueError, match="label: found 'b', expected one of the model's: a"):
+        load(tmp_path).classes(("a",))
+    np.save(tmp_path / "more.npy", ROW)
+    with pytest.raises(ValueError, match="recordings beside folders"):
+        load(tmp_path)
+
+
+def test_features_become_frames_by_the_model_s_own_scales(tmp_path):
+    model = random_model((3, 4), 2, formats=Formats(activation=Q(3, 4)))
+    model.extra.update(input_scale=[1.0, 2.0, 0.5], input_offset=[0.0, 1.0, -1.0])
+    np.save(tmp_path / "d.npy", ROW)
+    (found,) = load(tmp_path / "d.npy").frames(model)
+    expected = np.floor((ROW - [0, 1, -1]) * [1, 2, 0.5] * 16 + 0.5).clip(-128, 127)
+    assert np.array_equal(found, expected)
+    np.save(tmp_path / "d.npy", found.astype(np.int8))
+    assert np.array_equal(load(tmp_path / "d.npy").frames(model)[0], found)
+
+
+@pytest.mark.parametrize("value", ["1", [1.0], [[1.0] * 3], [1.0, None, 2.0], [1, [2]], {"a": 1}])
+def test_a_scale_that_is_none_is_refused(value):
+    model = random_model((3, 4), 2)
+    model.extra["input_scale"] = value
+    with pytest.raises(ValueError, match="key 'input_scale': found .* expected a number, or 3"):
+        Features.of(model)
+
+
+def save(**arrays):
+    return lambda path: np.savez(path, **arrays)
+
+
+BAD = {
+    "no array features": (save(x=ROW), "arrays x, expected an array features"),
+    "NaN": (save(features=np.full((5, 3), np.nan)), "features [0, 0]: found nan"),
+    "integers": (save(features=np.ones((5, 3), int)), "features: found dtype int64"),
+    "objects": (save(features=np.array([[None]])), "a broken archive, or one of objects"),
+    "lengths": (save(features=ROW, lengths=np.array([4, 7, 3])), "lengths from 3, 14 in all"),
+    "a length of 0": (save(features=ROW, lengths=np.array([0, 13])), "lengths from 0"),
+    "beyond": (save(features=PADDED, lengths=np.array([4, 8, 2])), "3 lengths from 2 to 8"),
+    "too few labels": (save(features=PADDED, labels=np.arange(2)), "labels: found [2], expected"),
+    "both": (save(features=ROW, labels=LABELS, targets=ROW), "labels and targets"),
+    "one axis": (save(features=np.ones(5)), "shape [5]"),
+    "names": (
+        save(features=PADDED, labels=LABELS, label_names=np.array(["a", "b"])),
+        "class 2, expected 0..1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_archive_is_refused(tmp_path, case):
+    write, message = BAD[case]
+    write(tmp_path / "d.npz")
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        load(tmp_path / "d.npz")
+    assert str(tmp_path / "d.npz") in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "found no line"),
+        ("a,b\n", "found no frame"),
+        ("label\n1\n", "found no feature"),
+        ("a,b\n1,2\n3\n", "line 3: found 1 columns, expected 2"),
+        ("1,2\n3,x\n", "line 2, column 2: found 'x', expected a number"),
+        ("1,2\n3,inf\n", "line 2, column 2: found 'inf'"),
+    ],
+)
+def test_a_bad_table_is_refused(tmp_path, text, message):
+    (tmp_path / "d.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path / "d.csv")
+
+
+def test_damaged_archives_get_one_line(tmp_path):
+    """Bytes changed at random: recordings, or a refusal that begins with the file."""
+    np.savez(tmp_path / "d.npz", features=PADDED, lengths=np.array(LENGTHS), labels=LABELS)
+    whole = (tmp_path / "d.npz").read_bytes()
+    refused = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        content = bytearray(whole)
+        for place in rng.integers(0, len(whole), 1 + seed % 5):
+            content[place] = rng.integers(0, 256)
+        path = tmp_path / "e.npz"
+        path.write_bytes(content[: len(content) - seed % 3])
+        try:
+            load(path)
+        except ValueError as error:
+            assert str(error).startswith(str(path))
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused > 20
