@@ -1,1 +1,5 @@
-"""The `deltarnn` command: a thin front door that calls the rooms behind it."""
+"""Delta recurrent networks on small FPGAs: bit-exact RTL from a trained GRU or LSTM."""
+
+from deltarnn.api import Network, convert, load
+
+__all__ = ["Network", "convert", "load"]

@@ -1,7 +1,7 @@
 """How a network's results become answers: the key `readout` of a model file."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -122,6 +122,23 @@ READINGS = {
     "ctc": Reading("a string of labels", "labels wrong", transcript, wrong_labels, True, False),
     "value": Reading("numbers in every frame", "RMSE", np.asarray, root_mean_square, False, True),
 }
+
+
+def with_meaning(model: Model, readout: str | None, labels: Sequence[str] | None) -> Model:
+    """The model with what its results mean, where that is given.
+
+    Raises ValueError where there are not as many labels as classes.
+    """
+    if labels is not None:
+        classes = model.parameters.outputs - (readout == "ctc")
+        if len(labels) not in (classes, model.parameters.outputs):
+            raise refusal("labels", f"{len(labels)}", f"{classes}, one a class")
+        if len(set(labels)) < len(labels) or not all(labels):
+            raise refusal("labels", "the same name twice, or none", "a name for each class")
+        model = replace(model, labels=(*labels, "blank")[: model.parameters.outputs])
+    if readout is not None:
+        model = replace(model, extra={**model.extra, "readout": readout})
+    return model
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,19 @@ class Recordings:
     sequences: tuple[np.ndarray, ...]
     wanted: Wanted | None = None
 
+    @classmethod
+    def of(cls, data: "Path | str | np.ndarray | Sequence[np.ndarray]") -> "Recordings":
+        """Of a file or folder, an array [T, I] or [N, T, I], or several [T, I]."""
+        if isinstance(data, str | Path):
+            return load(Path(data))
+        expected = "[T, I] or [N, T, I]: float features, or int8 or int16 frames"
+        if isinstance(data, np.ndarray):
+            return _cut("array", _numbers("array", data, expected), None, expected)
+        if not data:
+            raise refusal("recordings", "none", "at least one")
+        parts = [(f"recording {n}", np.asarray(each)) for n, each in enumerate(data)]
+        return _joined([_cut(n, _numbers(n, a, "[T, I]"), None, "[T, I]") for n, a in parts], "")
+
     @property
     def lengths(self) -> list[int]:
         return [len(sequence) for sequence in self.sequences]

@@ -93,7 +93,7 @@ def test_features_become_frames_by_the_model_s_own_scales(tmp_path):
 def test_a_scale_that_is_none_is_refused(value):
     model = random_model((3, 4), 2)
     model.extra["input_scale"] = value
-    with pytest.raises(ValueError, match="key 'input_scale': found .* expected a number, or 3"):
+    with pytest.raises(ValueError, match=r"key 'input_scale': found .* expected a number, or 3"):
         Features.of(model)
 
 
@@ -145,6 +145,14 @@ def test_a_bad_table_is_refused(tmp_path, text, message):
         load(tmp_path / "d.csv")
 
 
+def refused_as(path):
+    try:
+        load(path)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def test_damaged_archives_get_one_line(tmp_path):
     """Bytes changed at random: recordings, or a refusal that begins with the file."""
     np.savez(tmp_path / "d.npz", features=PADDED, lengths=np.array(LENGTHS), labels=LABELS)
@@ -157,10 +165,7 @@ def test_damaged_archives_get_one_line(tmp_path):
             content[place] = rng.integers(0, 256)
         path = tmp_path / "e.npz"
         path.write_bytes(content[: len(content) - seed % 3])
-        try:
-            load(path)
-        except ValueError as error:
-            assert str(error).startswith(str(path))
-            assert "\n" not in str(error)
-            refused += 1
+        message = refused_as(path)
+        assert message is None or (message.startswith(str(path)) and "\n" not in message)
+        refused += message is not None
     assert refused > 20

@@ -11,12 +11,11 @@ from deltarnn.console import (
     names_in,
 )
 from golden.errors import refusal
-from golden.files import (
-    written_aside,
-)
+from golden.files import unreadable, written_aside
 from golden.network import Trace
 from golden.parameters import LayerParameters
 
+NAMES_MAX = 1 << 20  # bytes of a file of names
 BOARD = click.option(
     "--board",
     required=True,
@@ -42,6 +41,22 @@ def layer_row(layer: LayerParameters) -> str:
     shape = f"{layer.kind} {layer.inputs} -> {layer.units}"
     shifts = f" and up to {layer.shift_max} bits finer" if layer.shift_max else ""
     return f"{shape}, weights Q{7 - layer.weight_frac}.{layer.weight_frac}{shifts}, {theta}"
+
+
+def names_of(text: str) -> list[str]:
+    """Names between commas, or one a line in the file of that name."""
+    path = Path(text)
+    if not path.is_file():
+        return [name.strip() for name in text.split(",")]
+    reason = unreadable(path, NAMES_MAX)
+    if reason is not None:
+        raise refusal(text, reason, f"names, a line each, at most {NAMES_MAX:,} bytes")
+    try:
+        return [
+            name.strip() for name in path.read_text(encoding="utf-8").splitlines() if name.strip()
+        ]
+    except (OSError, UnicodeDecodeError):
+        raise refusal(text, "what cannot be read", "names in UTF-8, a line each") from None
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from deltarnn.commands.common import layer_row
+from deltarnn.commands.common import layer_row, names_of
 from deltarnn.console import (
     JSON,
     OutputPath,
@@ -22,6 +22,7 @@ from golden.files import (
 )
 from golden.formats import ACTIVATION_BITS_MAX, Formats
 from golden.model_file import save_model
+from golden.readings import READINGS, with_meaning
 
 USABLE = 0.3  # of the results' spread: with a larger error nobody would know the network again
 
@@ -43,6 +44,17 @@ USABLE = 0.3  # of the results' spread: with a larger error nobody would know th
     metavar="LOSS",
     help="Instead: what thresholds may add to the results' error, as a fraction of their spread.",
 )
+@click.option(
+    "--readout",
+    type=click.Choice(list(READINGS)),
+    help="How results are read: a class by the largest sum over a recording, or by its last frame, "
+    "or in every frame; a string of labels; or values.",
+)
+@click.option(
+    "--labels",
+    metavar="NAMES",
+    help="What the classes are called: a,b,c, or a text file with a name a line.",
+)
 @click.option("--force", is_flag=True, help="Writes a model that follows its network badly, too.")
 @JSON
 def import_(
@@ -52,6 +64,8 @@ def import_(
     theta_x: int | None,
     theta_h: int | None,
     budget: float | None,
+    readout: str | None,
+    labels: str | None,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -87,7 +101,8 @@ def import_(
         lost = f"an error of {found.dense.loss:.0%} of their spread"
         expected = f"at most {USABLE:.0%} (a longer recording may help; --force goes on)"
         raise refusal(f"results of {source_of(file)}", lost, expected)
-    save_model(found.model, output)
+    named = with_meaning(found.model, readout, None if labels is None else names_of(labels))
+    save_model(named, output)
     report: dict[str, Any] = {
         "file": str(file),
         "model": str(output),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from golden.errors import refusal
+from golden.readings import by_frame, by_sum, root_mean_square, transcript, wrong, wrong_labels
 from train.data.recordings import Labels
 
 
@@ -18,7 +19,7 @@ class Goal(Protocol):
     Attributes
     ----------
     readout
-        How results are read, for the model file: "sum", "frame", "ctc" or "value".
+        How results are read, for the model file: a key of golden.readings.READINGS.
     unit
         What ``error`` counts.
     output_scale
@@ -61,7 +62,7 @@ class OneClass:
         return nn.functional.cross_entropy(means, torch.as_tensor(np.asarray(labels)))
 
     def error(self, outputs: Sequence[np.ndarray], labels: Labels) -> float:
-        return float(np.mean(predictions(outputs) != np.asarray(labels)))
+        return wrong([by_sum(each) for each in outputs], list(np.asarray(labels)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,16 +91,14 @@ class FrameClasses:
         return nn.functional.cross_entropy(outputs[mask.bool()], wanted)
 
     def error(self, outputs: Sequence[np.ndarray], labels: Labels) -> float:
-        found = np.concatenate([o.argmax(axis=1) for o in outputs])
-        return float(np.mean(found != np.concatenate(labels)))
+        return wrong([by_frame(each) for each in outputs], list(labels))
 
 
 @dataclass(frozen=True)
 class Transcript:
     """A string of labels, by connectionist temporal classification (Graves et al., ICML 2006).
 
-    The last result is the blank. Read greedily: the largest result of every frame, repeats once,
-    blanks left out. The error is the edit distance to what was said, over its length.
+    The last result is the blank. The error is the edit distance to what was said, over its length.
     """
 
     readout: str = "ctc"
@@ -116,10 +115,7 @@ class Transcript:
         )
 
     def error(self, outputs: Sequence[np.ndarray], labels: Labels) -> float:
-        edits = sum(
-            edit_distance(transcript(o), label) for o, label in zip(outputs, labels, strict=True)
-        )
-        return edits / sum(len(label) for label in labels)
+        return wrong_labels([transcript(each) for each in outputs], list(labels))
 
 
 @dataclass(frozen=True)
@@ -140,36 +136,12 @@ class Value:
         return nn.functional.mse_loss(outputs[mask.bool()][:, 0].double(), wanted).float()
 
     def error(self, outputs: Sequence[np.ndarray], labels: Labels) -> float:
-        found = np.concatenate([o[:, 0] for o in outputs]) * self.output_scale
-        return float(np.sqrt(np.mean((found - np.concatenate(labels)) ** 2)))
+        return root_mean_square([each * self.output_scale for each in outputs], list(labels))
 
     def persistence(self, labels: Labels) -> float:
         """The error of whoever says what was true a second ago, where there is one."""
         moved = np.concatenate([label[self.second :] - label[: -self.second] for label in labels])
         return float(np.sqrt(np.mean(moved**2)))
-
-
-def predictions(outputs: Sequence[np.ndarray]) -> np.ndarray:
-    """int64 [n]: the class with the largest sum of results, the first of equals."""
-    return np.array([o.sum(axis=0).argmax() for o in outputs])
-
-
-def transcript(outputs: np.ndarray) -> list[int]:
-    """The labels that results [T, O] say, the last result being the blank."""
-    best = outputs.argmax(axis=1)
-    new = np.flatnonzero(np.diff(best, prepend=-1))
-    return [int(label) for label in best[new] if label != outputs.shape[1] - 1]
-
-
-def edit_distance(found: Sequence[int], wanted: Sequence[int] | np.ndarray) -> int:
-    """The fewest insertions, deletions and substitutions that make one of the other."""
-    row = np.arange(len(wanted) + 1)
-    for n, label in enumerate(found, 1):
-        before, row = row, np.empty_like(row)
-        row[0] = n
-        for k, other in enumerate(wanted, 1):
-            row[k] = min(before[k] + 1, row[k - 1] + 1, before[k - 1] + (label != other))
-    return int(row[-1])
 
 
 def unpadded(outputs: Tensor, frames: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -17,8 +17,8 @@ from golden.formats import Formats
 from golden.learn.fixed_point import Masters, Rounding, Trainee, TrainingFormats
 from golden.parameters import LayerParameters
 from golden.predict.learning_core import Work
+from golden.readings import by_sum
 from train.course.fit import reproducible
-from train.course.goals import predictions
 from train.data.recordings import Dataset, Floats, Sequences
 from train.nets.delta_rnn import DeltaRNN
 from train.quantised.float_network import FloatGRU, FloatLinear, FloatNetwork
@@ -197,7 +197,7 @@ def learn(
                 loss += lost / len(order)
         frames, mask = padded(test.frames)
         results = learner.forward(quantize(frames, course.formats.activation))
-    found = predictions([r[m > 0] for r, m in zip(results, mask, strict=True)])
+    found = np.array([by_sum(r[m > 0]) for r, m in zip(results, mask, strict=True)])
     error = float((found != np.asarray(test.labels)).mean())
     return Learned(error, loss, learner, mask)
 
