@@ -12,10 +12,10 @@ from golden.errors import refusal, require_int
 from golden.fixed import Q, quantize
 from golden.formats import SHIFT_MAX, Formats
 from golden.model import Model
-from golden.network import DeltaNetwork
+from golden.network import DeltaNetwork, Trace, run_sequences
 from golden.predict.inference import delta_cost, dense_cost
 from train.data.recordings import Floats
-from train.importers.suspicion import content_of, shown, source_of
+from train.importers.suspicion import content_of, members_of, quoted, shown, source_of
 from train.quantised.float_network import FloatLinear, FloatLSTM, FloatNetwork
 from train.quantised.quantize import quantize_network
 from train.quantised.rounding import LayerVectors
@@ -71,6 +71,7 @@ FILE_BYTES = 1 << 28
 # first layer no less than a fraction of what the largest does, for what hardly moves here may move
 # later.
 _RMS, _LEAST = 4.0, 0.05
+_PADDED = 4  # times the frames that recordings of uneven lengths may take side by side
 _THETA_FRAC = 6  # fraction bits in which a budget's thresholds are searched
 
 
@@ -104,8 +105,8 @@ class Calibration:
     ----------
     network
         The float network.
-    frames : float [T, I]
-        A recording, as the network was trained to take it.
+    recordings : float [T, I], or several of them
+        As the network was trained to take them; each is run from reset.
 
     Raises
     ------
@@ -113,19 +114,32 @@ class Calibration:
         Where the frames are not the network's, or nothing can be told from them: too few, none
         that differs, values that are not finite or beyond all measure, or results that stay the
         same.
+
+    Attributes
+    ----------
+    frames : float64 [T, I]
+        All recordings in a row, without the network's offset.
     """
 
-    def __init__(self, network: FloatNetwork, frames: Floats) -> None:
-        if frames.ndim != 2 or frames.shape[1] != network.inputs or len(frames) < MIN_FRAMES:
-            shape, least = list(frames.shape), f"T >= {MIN_FRAMES}"
-            raise refusal("calibration", f"shape {shape}", f"[T, {network.inputs}], {least}")
+    def __init__(self, network: FloatNetwork, recordings: Floats | Sequence[Floats]) -> None:
+        several = [recordings] if isinstance(recordings, np.ndarray) else list(recordings)
+        total = sum(len(each) for each in several if each.ndim)
+        for each in several:
+            if each.ndim != 2 or each.shape[1] != network.inputs or not len(each):
+                raise refusal("calibration", *_shapes(each, network))
+        if total < MIN_FRAMES:
+            first = several[0] if several else np.zeros((0, network.inputs))
+            found, expected = _shapes(first, network)
+            more = f", {total} frames in {len(several)} recordings" if len(several) > 1 else ""
+            raise refusal("calibration", found + more, expected)
         with np.errstate(over="ignore"):  # wider floats may hold more
-            frames = frames.astype(np.float64)
+            frames = np.concatenate([each.astype(np.float64) for each in several])
         if not np.isfinite(frames).all():
             t, i = (int(n) for n in np.argwhere(~np.isfinite(frames))[0])
             found = f"{frames[t, i]} in frame {t}, feature {i}"
             raise refusal("calibration", found, "finite numbers")
-        self.frames, self._network = frames, network
+        self.frames, self._network = network.centred(frames), network
+        self._starts = np.cumsum([len(each) for each in several])[:-1]
         largest = float(np.abs(self.frames).max())
         if (self.frames == self.frames[0]).all():
             found = f"{len(frames)} equal frames" if largest else "0 in every place"
@@ -136,7 +150,8 @@ class Calibration:
         with np.errstate(all="ignore"):
             self._states = [self.frames]
             for layer in network.layers:
-                self._states.append(layer.run(self._states[-1]))
+                made = [layer.run(each) for each in self._apart(self._states[-1])]
+                self._states.append(np.concatenate(made))
             self._expected = self._states[-1]
             mean = self._expected.mean(axis=0)
             self._size = float(np.sqrt(np.mean((self._expected - mean) ** 2)))
@@ -148,10 +163,23 @@ class Calibration:
             found = "the same in every frame of the calibration"
             raise refusal("results", found, "a network that answers to it")
 
+    def _apart(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Rows [T, ...] of all recordings as those of each."""
+        return np.split(rows, self._starts)
+
+    def _trace(self, model: Model, codes: np.ndarray) -> Trace:
+        sequences = self._apart(codes)
+        if len(sequences) == 1:
+            return DeltaNetwork(model).run(codes)
+        padded = len(sequences) * max(len(each) for each in sequences)
+        if padded <= _PADDED * len(codes):
+            return Trace.joined(run_sequences(model, sequences))
+        return Trace.joined([DeltaNetwork(model).run(each) for each in sequences])
+
     def fidelity(self, model: Model, scale: Floats) -> Fidelity:
         """The fidelity of ``model``, whose inputs are quantize(frames * scale)."""
         network = model.parameters
-        trace = DeltaNetwork(model).run(quantize(self.frames * scale, network.formats.activation))
+        trace = self._trace(model, quantize(self.frames * scale, network.formats.activation))
         found = trace.outputs / 2.0**network.output_frac
         squares = np.mean((found - self._expected) ** 2, axis=0)
         spreads = np.mean((self._expected - self._expected.mean(axis=0)) ** 2, axis=0)
@@ -179,7 +207,9 @@ class Calibration:
         return [
             LayerVectors.of(
                 x,
-                None if isinstance(layer, FloatLinear) else before(made),
+                None
+                if isinstance(layer, FloatLinear)
+                else np.concatenate([before(each) for each in self._apart(made)]),
                 np.ones(layer.inputs) if k else self._sizes[0],
             )
             for k, (layer, x, made) in enumerate(pairs)
@@ -208,8 +238,8 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Converted:
-    """A model, what each input is multiplied by [I], and how good it is: unknown without
-    calibration frames.
+    """A model, what each input is multiplied by [I] once the network's offset is subtracted, and
+    how good it is: unknown without calibration frames.
     """
 
     model: Model
@@ -250,13 +280,16 @@ def convert(
     if budget is not None and not 0 <= budget < np.inf:
         raise refusal("budget", f"{budget}", "a number that is not negative")
 
+    offset = network.offset
+    shifted = {} if offset is None or not offset.any() else {"input_offset": offset.tolist()}
+
     def quantised(precision: Precision, scale: Floats) -> Model:
         seen = None if calibration is None else calibration.seen(scale)
         model = quantize_network(
             name,
             precision.formats,
             network.scaled(scale),
-            extra={"input_scale": scale.tolist()},
+            extra={"input_scale": scale.tolist(), **shifted},
             shift_max=precision.shift_max,
             seen=seen,
         )
@@ -374,19 +407,57 @@ def before(states: Floats) -> Floats:
     return np.concatenate([np.zeros((1, states.shape[1])), states[:-1]])
 
 
-def load_calibration(path: Path, network: FloatNetwork) -> Calibration:
-    """Frames in a float .npy array [T, I]. Raises ValueError that names the file."""
-    expected = f"a float .npy array [T, {network.inputs}]"
-    source = source_of(path)
-    content = content_of(path, source, expected, FILE_BYTES)
+def load_calibration(paths: Path | Sequence[Path], network: FloatNetwork) -> Calibration:
+    """Recordings in .npy arrays [T, I], and in .npz archives of such or of [N, T, I].
+
+    Raises ValueError that names the file.
+    """
+    several = [paths] if isinstance(paths, Path) else list(paths)
+    recordings: list[Floats] = []
+    left = FILE_BYTES
+    for path in several:
+        source = source_of(path)
+        found, size = _recordings(path, source, f"a float .npy array [T, {network.inputs}]", left)
+        left -= size
+        for each in found:
+            if each.ndim != 2 or each.shape[1] != network.inputs or not len(each):
+                raise refusal(f"{source}: calibration", *_shapes(each, network))
+        recordings += found
+    try:
+        return Calibration(network, recordings)
+    except ValueError as error:
+        raise ValueError(f"{', '.join(source_of(path) for path in several)}: {error}") from None
+
+
+def _shapes(recording: Floats, network: FloatNetwork) -> tuple[str, str]:
+    """What the shape of a recording is and what it should be."""
+    return f"shape {list(recording.shape)}", f"[T, {network.inputs}], T >= {MIN_FRAMES}"
+
+
+def _recordings(path: Path, source: str, expected: str, most: int) -> tuple[list[Floats], int]:
+    """The recordings in a file, and its bytes when unpacked."""
+    content = content_of(path, source, expected, most)
+    if path.suffix != ".npz":
+        return [_array(content, source, expected)], len(content)
+    expected = "an .npz archive of recordings, float [T, I] or [N, T, I]"
+    members = members_of(content, source, expected)
+    if not members:
+        raise refusal(source, "nothing in it", expected)
+    found: list[Floats] = []
+    for name, member in members.items():
+        array = _array(member, f"{source}, {quoted(name)}", expected)
+        found += [*array] if array.ndim == 3 else [array]
+    if not found:
+        raise refusal(source, "no recording in it", expected)
+    return found, sum(len(member) for member in members.values())
+
+
+def _array(content: bytes, name: str, expected: str) -> Floats:
     try:
         frames = np.load(io.BytesIO(content), allow_pickle=False)
     except Exception:  # a broken header raises nearly anything
-        raise refusal(source, "no .npy file of numbers", expected) from None
+        raise refusal(name, "no .npy file of numbers", expected) from None
     if not isinstance(frames, np.ndarray) or frames.dtype.kind != "f":
         found = shown(str(getattr(frames, "dtype", "an archive")))
-        raise refusal(source, found, expected)
-    try:
-        return Calibration(network, frames)
-    except ValueError as error:
-        raise ValueError(f"{source}: {error}") from None
+        raise refusal(name, found, expected)
+    return frames

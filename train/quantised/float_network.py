@@ -178,14 +178,23 @@ class FloatLinear:
 class FloatNetwork:
     """GRU and LSTM layers, then perhaps a linear layer.
 
+    Attributes
+    ----------
+    layers
+        From the frames on.
+    offset : float64 [I]
+        What is subtracted from the inputs before the first layer; None: nothing.
+
     Raises
     ------
     ValueError
         Where there is no recurrent layer, a linear layer that is not the last, a layer whose inputs
-        are not the units of the one before, or a value that is not finite.
+        are not the units of the one before, an offset of another size, or a value that is not
+        finite.
     """
 
     layers: tuple[FloatRecurrent | FloatLinear, ...]
+    offset: Floats | None = None
 
     def __post_init__(self) -> None:
         if not any(isinstance(layer, FloatRecurrent) for layer in self.layers):
@@ -199,13 +208,23 @@ class FloatNetwork:
             for name, value in vars(layer).items():
                 if not np.isfinite(value).all():
                     raise refusal(f"layer {k} {name}", "a value that is not finite", "numbers")
+        if self.offset is not None:
+            if self.offset.shape != (self.inputs,):
+                raise refusal("offset", f"shape {list(self.offset.shape)}", f"[{self.inputs}]")
+            if not np.isfinite(self.offset).all():
+                raise refusal("offset", "a value that is not finite", "numbers")
 
     @property
     def inputs(self) -> int:
         return self.layers[0].inputs
 
+    def centred(self, frames: Floats) -> Floats:
+        """Frames [T, I] as the first layer takes them."""
+        return frames if self.offset is None else frames - self.offset
+
     def run(self, frames: Floats) -> Floats:
         """The last layer's results [T, O] of one sequence [T, I], from reset."""
+        frames = self.centred(frames)
         for layer in self.layers:
             frames = layer.run(frames)
         return frames
@@ -214,7 +233,9 @@ class FloatNetwork:
         """The network that takes ``scale * input`` ([I] or one) where this one takes ``input``."""
         first, *rest = self.layers
         assert isinstance(first, FloatRecurrent)
-        return FloatNetwork((replace(first, weight_x=first.weight_x / np.asarray(scale)), *rest))
+        weight_x = first.weight_x / np.asarray(scale)
+        offset = None if self.offset is None else self.offset * scale
+        return FloatNetwork((replace(first, weight_x=weight_x), *rest), offset)
 
 
 def dequantized(model: Model) -> FloatNetwork:
