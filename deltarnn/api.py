@@ -112,7 +112,7 @@ class Network:
     def generate(
         self, folder: str | Path, *, lanes: int = 8, activations: int = 1, target: str = "generic"
     ) -> list[Path]:
-        """Writes Verilog, manifest, C header and, where they must be loaded, weights; their paths."""
+        """Writes Verilog, manifest, C header and weights, where those must be loaded; the paths."""
         from boards.family.targets import find_target
         from hw.emit.verilog import emit
 
@@ -184,11 +184,16 @@ def convert(
     ValueError
         Where the network is none that the core computes, or the recordings are none for it.
     """
-    from train.importers import network_of
+    from train.importers import read_network
     from train.importers.conversion import Calibration
     from train.importers.conversion import convert as converted
+    from train.importers.torch_module import network_in
+    from train.quantised.float_network import FloatNetwork
 
-    network = network_of(source)
+    if isinstance(source, str | Path):
+        network = read_network(Path(source))
+    else:
+        network = source if isinstance(source, FloatNetwork) else network_in(source)
     calibration = None
     if recordings is not None:
         calibration = Calibration(network, Recordings.of(recordings).sequences)

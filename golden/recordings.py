@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,11 +87,16 @@ class Recordings:
             made.append(sequence)
         return made
 
-    def labelled(self, path: Path) -> "Recordings":
-        """With what is wanted from a .npy file: one a recording, or one a frame."""
-        array = load_array(path, "a .npy array of classes, names or numbers", None)
-        wanted = _wanted(str(path), array, None, self.lengths, None)
-        return replace(self, wanted=wanted)
+    def wanting(self, wanted: Any, name: str = "wanted") -> "Recordings":
+        """With what is wanted: one a recording or one a frame, or several arrays of such.
+
+        Raises ValueError that begins with ``name``.
+        """
+        if isinstance(wanted, list | tuple) and any(np.ndim(each) for each in wanted):
+            if len(wanted) != len(self.names):
+                raise refusal(name, f"{len(wanted)}", f"{len(self.names)}, one a recording")
+            wanted = np.concatenate([np.asarray(each) for each in wanted])
+        return replace(self, wanted=_wanted(name, np.asarray(wanted), None, self.lengths, None))
 
     def classes(self, labels: Sequence[str] | None) -> "Recordings":
         """With classes in place of their names, by the model's ``labels``."""

@@ -73,6 +73,11 @@ def trace_arrays(trace: Trace) -> dict[str, np.ndarray]:
     }
 
 
+def recording_arrays(lengths: list[int]) -> dict[str, np.ndarray]:
+    """Frames of each recording, where there are several in a row."""
+    return {"lengths": np.array(lengths)} if len(lengths) > 1 else {}
+
+
 def tell_recordings(data: Path | None) -> None:
     """Tells the loaders where recordings lie, unless the environment does.
 

@@ -25,6 +25,7 @@ from deltarnn.console import (
 )
 from golden.errors import refusal
 from golden.files import require_distinct
+from golden.frames import load_array
 from golden.model_file import load_model, save_model
 from golden.parameters import CoreParameters
 from golden.recordings import load
@@ -96,7 +97,8 @@ def eval_(
         raise refusal("--picture", f"suffix {picture.suffix!r}", ".png or .svg")
     loaded, recordings = load_model(model), load(data)
     if labels is not None:
-        recordings = recordings.labelled(labels)
+        wanted = load_array(labels, "a .npy array of classes, names or numbers", None)
+        recordings = recordings.wanting(wanted, str(labels))
     lanes = fitting_lanes(loaded.parameters, lanes)
     with Progress(console=progress, transient=True) as bar:
         path: list[Step[Measured]] = []

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.progress import track
 
-from deltarnn.commands.common import trace_arrays, write_npz
+from deltarnn.commands.common import recording_arrays, trace_arrays, write_npz
 from deltarnn.console import (
     FRAMES,
     JSON,
@@ -19,9 +19,9 @@ from deltarnn.console import (
 from golden.files import (
     require_distinct,
 )
-from golden.frames import load_frames
 from golden.model_file import load_model
 from golden.network import DeltaNetwork, Trace
+from golden.recordings import load
 
 
 @click.command()
@@ -32,7 +32,8 @@ from golden.network import DeltaNetwork, Trace
 def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
     """Runs the golden model on FRAMES; writes outputs, state, events_x and events_h into OUT.npz.
 
-    Each has a row a frame: the results, the last recurrent layer's state as its neurons keep it
+    FRAMES are int8 in activation LSBs, or any data that `eval` takes; each recording begins at
+    reset. The arrays have a row a frame: the results, the last recurrent layer's state as its neurons keep it
     (h of a GRU, c of an LSTM), and how many of each layer's x and h fired.
     """
     from golden.predict.inference import delta_cost, dense_cost, occupancy
@@ -40,26 +41,34 @@ def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
     require_distinct({"-o": output}, {"MODEL": model, "FRAMES": frames})
     require_writable(output)
     loaded = load_model(model)
-    sequence = load_frames(frames, loaded.parameters)
+    sequences = load(frames).frames(loaded)
+    lengths = [len(sequence) for sequence in sequences]
     network = DeltaNetwork(loaded)
     step = max(1, min(1000, 10**8 // loaded.parameters.weights))  # a second's work, or less
-    parts = [
-        network.run(sequence[start : start + step])
-        for start in track(
-            range(0, len(sequence), step),
-            description="golden",
-            console=progress,
-            transient=True,
-            disable=len(sequence) <= step or not progress.is_terminal,
-        )
+    pieces = [
+        (sequence[start : start + step], start)
+        for sequence in sequences
+        for start in range(0, len(sequence), step)
     ]
+    parts = []
+    for piece, start in track(
+        pieces,
+        description="golden",
+        console=progress,
+        transient=True,
+        disable=sum(lengths) <= step or not progress.is_terminal,
+    ):
+        if not start:
+            network.reset()
+        parts.append(network.run(piece))
     trace = Trace.joined(parts)
-    write_npz(output, trace_arrays(trace))
+    write_npz(output, trace_arrays(trace) | recording_arrays(lengths))
     delta = delta_cost(loaded.parameters, trace)
-    dense = dense_cost(loaded.parameters, len(sequence))
+    dense = dense_cost(loaded.parameters, sum(lengths))
     of_x, of_h = occupancy(loaded.parameters, trace)
     report = {
-        "frames": len(sequence),
+        "recordings": len(lengths),
+        "frames": sum(lengths),
         "occupancy_x": of_x,
         "occupancy_h": of_h,
         "weight_fetches": int(delta.weight_fetches.sum()),

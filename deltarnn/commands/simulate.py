@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from deltarnn.commands.common import trace_arrays, write_npz
+from deltarnn.commands.common import recording_arrays, trace_arrays, write_npz
 from deltarnn.console import (
     ACTIVATIONS,
     FRAMES,
@@ -26,9 +26,9 @@ from deltarnn.console import (
 from golden.files import (
     require_distinct,
 )
-from golden.frames import load_frames
 from golden.model_file import load_model
 from golden.parameters import CoreParameters
+from golden.recordings import load
 
 
 @click.command()
@@ -56,7 +56,10 @@ def simulate(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Runs the RTL on FRAMES and holds it against the golden model, bit by bit."""
+    """Runs the RTL on FRAMES and holds it against the golden model, bit by bit.
+
+    FRAMES are int8 in activation LSBs, or any data that `eval` takes.
+    """
     from boards.family.targets import find_target
     from hw.emit.verilog import emit
 
@@ -72,18 +75,18 @@ def simulate(
     if waves is not None:
         require_waves(chosen, waves)
     loaded = load_model(model)
-    sequence = load_frames(frames, loaded.parameters)
+    sequences = load(frames).frames(loaded)
+    lengths = [len(sequence) for sequence in sequences]
     lanes = fitting_lanes(loaded.parameters, lanes, activations)
     core = CoreParameters(loaded.parameters, lanes, activations)
     models = made_of.cells.models()
     with progress.status("generating") as status:
         emission = emit(core, loaded, made_of.target)
-        status.update(f"building and running {len(sequence)} frames in {simulator}")
-        result = run(
-            core, loaded, [sequence], chosen, emission=emission, models=models, waves=waves
-        )
+        status.update(f"building and running {sum(lengths)} frames in {simulator}")
+        result = run(core, loaded, sequences, chosen, emission=emission, models=models, waves=waves)
     if output is not None:
-        write_npz(output, {**trace_arrays(result.found), "cycles": result.cycles})
+        arrays = trace_arrays(result.found) | recording_arrays(lengths)
+        write_npz(output, arrays | {"cycles": result.cycles})
     report = result.report()
     if as_json:
         print_json(report)
