@@ -20,11 +20,13 @@ from typing import Any
 
 import numpy as np
 
+from golden.arrays import load_array
 from golden.errors import refusal
 from golden.features import Features
 from golden.files import unreadable
-from golden.frames import BYTES_MAX, load_array
 from golden.model import Model
+
+BYTES_MAX = 1 << 30  # of a file of recordings: hours of speech
 
 Wanted = tuple[np.ndarray, ...]
 _FRAMES = (np.dtype(np.int8), np.dtype(np.int16))  # these are in activation LSBs already
@@ -82,8 +84,8 @@ class Recordings:
                 continue
             for value in (int(sequence.min()), int(sequence.max())):
                 if not activation.min <= value <= activation.max:
-                    bounds = f"{activation.min}..{activation.max}, or floats as features"
-                    raise refusal(name, f"integer {value}", bounds)
+                    bounds = f"{activation.min}..{activation.max}"
+                    raise refusal(name, f"value {value}", bounds)
             made.append(sequence)
         return made
 
@@ -126,16 +128,17 @@ def load(path: Path) -> Recordings:
     """
     if path.is_dir():
         return _folder(path)
-    if path.suffix not in _READERS:
-        raise refusal(str(path), f"suffix {path.suffix!r}", f"a folder, or {' or '.join(_READERS)}")
+    reader, expected = _READERS.get(path.suffix, (None, f"a folder, or {' or '.join(_READERS)}"))
     reason = unreadable(path, BYTES_MAX)
     if reason is not None:
         size = f" of at most {BYTES_MAX:,} bytes" if "bytes" in reason else ""
-        raise refusal(str(path), reason, f"recordings, a file{size}")
+        raise refusal(str(path), reason, expected + size)
+    if reader is None:
+        raise refusal(str(path), f"suffix {path.suffix!r}", expected)
     try:
-        return _READERS[path.suffix](path)
+        return reader(path)
     except OSError as error:
-        raise refusal(str(path), error.strerror or str(error), "a file that can be read") from None
+        raise refusal(str(path), error.strerror or str(error), expected) from None
 
 
 def _folder(path: Path) -> Recordings:
@@ -173,10 +176,8 @@ def _joined(parts: Sequence[Recordings], name: str) -> Recordings:
 
 
 def _npy(path: Path) -> Recordings:
-    expected = "a .npy array [T, I] or [N, T, I]: float features, or int8 or int16 frames"
-    load_array(path, expected, "r")  # a header that claims more than there is is refused here
-    array = _numbers(str(path), load_array(path, expected, None), expected)
-    return _cut(str(path), array, None, expected)
+    load_array(path, _NPY, "r")  # a header that claims more than there is is refused here
+    return _cut(str(path), _numbers(str(path), load_array(path, _NPY, None), _NPY), None, _NPY)
 
 
 def _npz(path: Path) -> Recordings:
@@ -196,7 +197,10 @@ def _npz(path: Path) -> Recordings:
         found = ", ".join(sorted(arrays)) or "nothing"
         raise refusal(str(path), f"arrays {found}", "an array features (docs/data.md)")
     expected = "[N, T, I], or [sum T, I] with lengths"
-    array = _numbers(f"{path}, {source}", arrays[source], expected)
+    array = arrays[source]
+    if source == "features" and array.dtype.kind in "iu":
+        array = array.astype(np.float64)  # by its name it holds no frames
+    array = _numbers(f"{path}, {source}", array, expected)
     made = _cut(f"{path}, {source}", array, lengths, expected)
     made = replace(made, names=tuple(f"{path}, recording {n}" for n in range(len(made.names))))
     if wanted is None:
@@ -309,7 +313,6 @@ def _is_number(text: str) -> bool:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an archive that are numbers or texts, none of them pickled."""
-    expected = "an .npz archive of arrays"
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(each.file_size for each in archive.infolist())
@@ -320,7 +323,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     except Exception as error:  # a broken archive raises nearly anything
         if isinstance(error, ValueError) and str(error).startswith(str(path)):
             raise
-        raise refusal(str(path), "a broken archive, or one of objects", expected) from None
+        raise refusal(str(path), "a broken archive, or one of objects", _NPZ) from None
 
 
 def _numbers(name: str, array: np.ndarray, expected: str) -> np.ndarray:
@@ -364,4 +367,10 @@ def _cut(name: str, array: np.ndarray, lengths: np.ndarray | None, expected: str
     return Recordings(tuple(names), tuple(sequences))
 
 
-_READERS: dict[str, Callable[[Path], Recordings]] = {".npy": _npy, ".npz": _npz, ".csv": _csv}
+_NPY = "a .npy array [T, I] or [N, T, I]: float features, or int8 or int16 frames"
+_NPZ = "an .npz archive of arrays"
+_READERS: dict[str, tuple[Callable[[Path], Recordings], str]] = {
+    ".npy": (_npy, _NPY),
+    ".npz": (_npz, _NPZ),
+    ".csv": (_csv, "a table with a row a frame"),
+}

@@ -104,7 +104,11 @@ def save(**arrays):
 BAD = {
     "no array features": (save(x=ROW), "arrays x, expected an array features"),
     "NaN": (save(features=np.full((5, 3), np.nan)), "features [0, 0]: found nan"),
-    "integers": (save(features=np.ones((5, 3), int)), "features: found dtype int64"),
+    "texts": (save(features=np.full((5, 3), "a")), "features: found dtype <U1"),
+    "wide frames": (
+        save(frames=np.ones((5, 3), int), start=np.array([0, 5])),
+        "frames: found dtype int64",
+    ),
     "objects": (save(features=np.array([[None]])), "a broken archive, or one of objects"),
     "lengths": (save(features=ROW, lengths=np.array([4, 7, 3])), "lengths from 3, 14 in all"),
     "a length of 0": (save(features=ROW, lengths=np.array([0, 13])), "lengths from 0"),

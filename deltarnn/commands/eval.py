@@ -23,9 +23,9 @@ from deltarnn.console import (
     say,
     table,
 )
+from golden.arrays import load_array
 from golden.errors import refusal
 from golden.files import require_distinct
-from golden.frames import load_array
 from golden.model_file import load_model, save_model
 from golden.parameters import CoreParameters
 from golden.recordings import load

@@ -33,8 +33,8 @@ def golden(model: Path, frames: Path, output: Path, as_json: bool) -> None:
     """Runs the golden model on FRAMES; writes outputs, state, events_x and events_h into OUT.npz.
 
     FRAMES are int8 in activation LSBs, or any data that `eval` takes; each recording begins at
-    reset. The arrays have a row a frame: the results, the last recurrent layer's state as its neurons keep it
-    (h of a GRU, c of an LSTM), and how many of each layer's x and h fired.
+    reset. The arrays have a row a frame: the results, the last recurrent layer's state as its
+    neurons keep it (h of a GRU, c of an LSTM), and how many of each layer's x and h fired.
     """
     from golden.predict.inference import delta_cost, dense_cost, occupancy
 

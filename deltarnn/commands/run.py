@@ -28,10 +28,10 @@ from deltarnn.console import (
 from golden.errors import refusal
 from golden.files import require_distinct, written_aside
 from golden.fixed import Integers
-from golden.frames import load_frames
 from golden.model import Model
 from golden.model_file import load_model
 from golden.parameters import CoreParameters
+from golden.recordings import load
 
 if TYPE_CHECKING:
     from boards.board import Board
@@ -99,7 +99,7 @@ def run(
     loaded, chosen = load_model(model), find_board(board)
     core = CoreParameters(loaded.parameters, chosen.lanes)
     link = Link.of(core, loaded, find_target(chosen.target).target.loads)
-    source = _lines(loaded) if live else pieces(load_frames(frames, loaded.parameters), link.frames)
+    source = _lines(loaded) if live else pieces(load(frames).frames(loaded)[0], link.frames)
     columns = sum(layer.inputs for layer in loaded.parameters.layers)
     columns += sum(layer.units for layer in loaded.parameters.recurrent)
     title = f"{loaded.name} at {port or f'a simulated {chosen.title}'}"
