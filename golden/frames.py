@@ -32,7 +32,9 @@ def load_frames(path: Path, network: NetworkParameters) -> np.ndarray:
     mapped = _loaded(path, expected, "r")
     if mapped.dtype not in ((np.int8, np.int16) if wide else (np.int8,)):
         nan = mapped.dtype.kind == "f" and bool(np.isnan(mapped).any())
-        raise refusal(str(path), f"dtype {mapped.dtype}{' with NaN' if nan else ''}", expected)
+        swapped = " in big-endian bytes: use astype" if mapped.dtype.str[0] == ">" else ""
+        found = f"dtype {mapped.dtype.newbyteorder('=')}{swapped}{' with NaN' if nan else ''}"
+        raise refusal(str(path), found, expected)
     if mapped.ndim != 2 or mapped.shape[1] != network.inputs or len(mapped) == 0:
         raise refusal(str(path), f"shape {list(mapped.shape)}", expected)
     frames = _loaded(path, expected, None)

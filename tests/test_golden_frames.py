@@ -91,6 +91,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         NO_NPY,
     ),
     "floats": (saved(np.zeros((5, 3))), "found dtype float64"),
+    "the other order of bytes": (
+        saved(np.zeros((5, 3), dtype=">i2")),
+        "found dtype int16 in big-endian bytes: use astype",
+    ),
     "floats with NaN": (saved(with_nan(np.float32)), "found dtype float32 with NaN"),
     "unsigned bytes": (saved(np.zeros((5, 3), dtype=np.uint8)), "found dtype uint8"),
     "wide integers": (saved(np.zeros((5, 3), dtype=np.int64)), "found dtype int64"),
