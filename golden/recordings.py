@@ -329,7 +329,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 def _numbers(name: str, array: np.ndarray, expected: str) -> np.ndarray:
     """float64 features, or int8 or int16 frames as they are."""
     if array.dtype.newbyteorder("=") in _FRAMES:
-        return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind != "f":
         raise refusal(name, f"dtype {array.dtype}", expected)
     values = np.asarray(array, np.float64)

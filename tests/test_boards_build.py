@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+import boards.flow.build
 from boards.board import BOARDS, find_board
 from boards.family.pll import Ecp5Pll, Ice40Pll
-from boards.flow.build import build, netlist
+from boards.flow.build import Built, build, built_lanes, misfit, netlist
 from boards.flow.place import DoesNotFitError
 from deltarnn.demo import held_out
 from golden.model_file import save_model
@@ -95,12 +97,34 @@ def test_icebreaker_from_the_command(tmp_path):
 def test_what_does_not_fit_is_said_and_what_would_help(tmp_path):
     big = random_model((40, 200), 10)
     with pytest.raises(
-        DoesNotFitError, match=r"block RAM, expected at most 32: fewer units or"
+        DoesNotFitError, match=r"block RAM, expected at most 32 \(16 kB\): fewer units or"
     ) as error:
         build(big, BOARDS["ice40-hx8k-b-evn"], tmp_path, lanes=1)
     assert error.value.over["bram"][1] == 32
     with pytest.raises(ValueError, match="SPRAM"):
         build(SMALL, BOARDS["icebreaker"], tmp_path, lanes=16)
+
+
+def test_fewer_lanes_than_the_boards_are_said_and_kept(monkeypatch, tmp_path):
+    """What synthesis finds is made up here: 8 lanes need too much, 4 fit."""
+
+    def run(work, clocks, begin):
+        if work.lanes > 4:
+            raise misfit(work.board, work.lanes, {"bram": (33, 30)})
+        sizes = {"resources": {}, "weights": 1, "dense_cycles": 1, "seconds": 0.0}
+        built = Built(work.board.name, "m", work.lanes, 12, 13, 1, **sizes, fewer=work.fewer)
+        manifest = {"lanes": built.lanes, "core": {"model": {"sha256": SMALL.sha256}}}
+        (work.folder / f"{work.board.name}.json").write_text(json.dumps(manifest))
+        return built
+
+    monkeypatch.setattr(boards.flow.build._Work, "run", run)
+    board = BOARDS["icebreaker"]
+    assert built_lanes(SMALL, board, tmp_path) is None
+    built = build(SMALL, board, tmp_path)
+    assert (built.lanes, built.fewer) == (4, "8 need 33 block RAM of 30")
+    assert built_lanes(SMALL, board, tmp_path) == 4
+    assert built_lanes(replace(SMALL, sha256="other"), board, tmp_path) is None
+    assert build(SMALL, board, tmp_path, lanes=2).fewer == ""
 
 
 def test_a_clock_that_cannot_be_is_refused(tmp_path):

@@ -49,7 +49,7 @@ def test_a_lane_is_exact_in_every_cycle(name, delta_width, width, tmp_path):
     ("lane", "naming"),
     [
         (lambda: Mac16Lane(delta_width=9, width=33), "accumulators: found 33 bits, expected at mo"),
-        (lambda: Mac16Lane(delta_width=17, width=32), "deltas: found 17 bits, expected at most 16"),
+        (lambda: Mac16Lane(delta_width=17, width=32), "shifts: found 17 bits, expected at most 16"),
     ],
 )
 def test_what_does_not_fit_into_a_mac16_is_refused(lane, naming):
@@ -128,8 +128,14 @@ def test_words_beyond_the_deepest_memory_lie_in_the_next(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("lanes", "count"), [(10, 1), (9, 1), (4, 2 * (1 << 14) + 1), (2, 5 << 14)], ids=str
+    ("lanes", "count", "said"),
+    [
+        (10, 1, "lanes: found 10, expected at most 8"),
+        (9, 1, "lanes: found 9, expected at most 8"),
+        (4, 3 << 14, "weights of 4 lanes in SPRAM: found 192 kB, expected at most 128 kB: fewer u"),
+        (2, 90 << 13, r"weights of 2 lanes in SPRAM: found 1.41 MB, expected at most 128 kB: few"),
+    ],
 )
-def test_more_than_four_sprams_are_refused(lanes, count):
-    with pytest.raises(ValueError, match=r"weights in SPRAM: found \d+ words for .*at most 4"):
+def test_more_than_four_sprams_are_refused(lanes, count, said):
+    with pytest.raises(ValueError, match=said):
         SpramWeights([[0] * lanes] * count)

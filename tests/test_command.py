@@ -19,7 +19,7 @@ from tests.test_golden_model import GOOD
 MODEL, FRAMES, OUT = "model.safetensors", "frames.npy", "out.npz"
 GOLDEN = ["golden", MODEL, FRAMES, "-o", OUT]
 SIMULATE = ["simulate", MODEL, FRAMES, "--simulator", "icarus"]
-FILES = ("verilog", "manifest", "header", "weights")
+FILES = ("verilog", "manifest", "header", "lint", "weights")
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_lanes_that_no_core_has_are_refused(words, lanes, naming, folder):
         (["--activations", "3"], "activations: found 3, expected a power of two that divides 8 l"),
         (["--activations", "16"], "activations: found 16, expected a power of two that divides 8"),
         (["--activations", "0"], "activations: found 0, expected an integer from 1 to 64"),
-        (["--target", "up5k", "--lanes", "9"], "weights in SPRAM: found 53 words for 9 lanes"),
+        (["--target", "up5k", "--lanes", "9"], "lanes: found 9, expected at most 8"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -290,7 +290,7 @@ def test_golden_writes_the_same_bytes_twice(folder):
     assert written[0] == written[1]
 
 
-def test_generate_writes_three_files_the_same_bytes_twice(folder):
+def test_generate_writes_its_files_the_same_bytes_twice(folder):
     written = []
     for rtl in ("first", "deep/second"):
         words = ["generate", MODEL, "-o", rtl, "--lanes", "2", "--json"]
@@ -300,7 +300,7 @@ def test_generate_writes_three_files_the_same_bytes_twice(folder):
         assert report["lanes"] == 2
         written.append(files)
     assert written[0] == written[1]
-    assert set(written[0]) == {"deltarnn_core.v", "deltarnn_core.json", "deltarnn_core.h"}
+    assert set(written[0]) == {f"deltarnn_core.{kind}" for kind in ("v", "json", "h", "vlt")}
     assert json.loads(written[0]["deltarnn_core.json"])["lanes"] == 2
     assert b"module deltarnn_core" in written[0]["deltarnn_core.v"]
 
@@ -333,7 +333,7 @@ def test_simulate_makes_it_of_a_targets_cells(target, folder):
 def test_generate_prints_each_path_whole_on_a_line_of_its_own(folder):
     rtl = folder / ("[long] " + "x" * 120)
     done = deltarnn(folder, "generate", MODEL, "-o", str(rtl), COLUMNS="80")
-    names = ("deltarnn_core.v", "deltarnn_core.json", "deltarnn_core.h")
+    names = [f"deltarnn_core.{kind}" for kind in ("v", "json", "h", "vlt")]
     assert succeeded(done).splitlines() == [str(rtl / name) for name in names]
 
 

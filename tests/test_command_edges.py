@@ -194,7 +194,7 @@ def wide() -> Model:
         (
             random_model((2, 4), formats=Formats(activation=Q(7, 8))),
             "up5k",
-            "deltas: found 17 bits, expected at most 16",
+            "deltas with row shifts: found 17 bits, expected at most 16",
         ),
         (random_model((2, *[1] * 241)), "generic", "layers: found 241, expected at most 240"),
     ],
@@ -346,6 +346,7 @@ def test_nothing_of_the_command_is_left_in_its_process(place):
         (["generate", "--target"], "", {"generic", "up5k", "ecp5"}),
         (["simulate", "--simulator"], "i", {"icarus"}),
         (["build", "--board"], "ice", {"icebreaker", "ice40-hx8k-b-evn"}),
+        (["run", "--board"], "up", {"upduino-v3"}),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,8 @@ from golden.model_file import save_model
 from golden.parameters import CoreParameters
 from hw.bus.registers import register_map
 from hw.emit.verilog import TOP, emit
+from hw.emit.whole import whole
+from sim.verilator import verilator_environment
 from tests.networks import random_model
 
 MODEL = random_model((5, 9), 3)
@@ -78,3 +81,52 @@ def test_writes_every_file_or_none(emission, tmp_path, taken):
     with pytest.raises(ValueError, match=f"{taken}: found a folder"):
         emission.write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [taken]
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_verilator_has_nothing_to_say_of_a_core(kind, tmp_path):
+    model = random_model((3, 4), 2, kinds=(kind,))
+    emission = emit(CoreParameters(model.parameters, 2), model)
+    emission.write(tmp_path)
+    done = subprocess.run(
+        ["verilator", "--lint-only", "-Wall", "--quiet", emission.manifest["lint"], f"{TOP}.v"],
+        cwd=tmp_path,
+        env={**os.environ, **verilator_environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_wide_wires_are_assigned_whole(emission):
+    """Icarus takes ten times as long for a core with wires that are assigned in parts."""
+    assert whole(emission.verilog) == emission.verilog
+    parts = re.findall(r"^  assign (\S+) ?\[\d+:\d+\] = ", emission.verilog, re.MULTILINE)
+    widths = dict(re.findall(r"^  wire (?:signed )?\[(\d+):0\] (\S+)", emission.verilog, re.M))
+    assert [name for name in parts if int(widths.get(name, 0)) >= 64] == []
+
+
+def test_parts_are_joined_in_their_order_and_others_are_let_be():
+    module = """\
+module m(a, b, y, z);
+  wire [3:0] a;
+  wire b;
+  wire [6:0] y;
+  wire [2:0] z;
+  wire \\w.x ;
+  wire [1:0] v;
+  assign { z[1:0], y[6] } = { a[1:0], \\w.x  };
+  assign y[5:4] = 2'h1;
+  assign y[3:0] = a;
+  assign \\w.x  = b;
+  assign v[0] = a[0] & b;
+  assign v[1] = b;
+endmodule
+"""
+    expected = module.replace(
+        "  assign { z[1:0], y[6] } = { a[1:0], \\w.x  };\n",
+        "  assign z[1:0] = a[1:0];\n  assign y = { \\w.x , 2'h1, a };\n",
+    )
+    expected = expected.replace("  assign y[5:4] = 2'h1;\n  assign y[3:0] = a;\n", "")
+    assert whole(module) == expected

@@ -19,6 +19,11 @@ RESOURCES = {
 }
 
 
+def size(count: int) -> str:
+    """``count`` bytes for people, such as ``1.4 MB``; a kB has 1,024."""
+    return f"{count / 1024:.3g} kB" if count < 1000 * 1024 else f"{count / 1024**2:.3g} MB"
+
+
 @dataclass(frozen=True)
 class Chip:
     """A chip, or a family of them.

@@ -16,6 +16,7 @@ from amaranth.hdl import (
 )
 from amaranth.utils import ceil_log2
 
+from boards.family.chip import size
 from golden.errors import refusal
 from golden.formats import WEIGHT
 from hw.pipeline import delayed
@@ -43,11 +44,14 @@ class SpramWeights(LoadedWeights):
         super().__init__(words)
         lanes = len(words[0])
         self._wide, self._deep = -(-lanes // 2), -(-len(words) // SPRAM_DEPTH)
-        if self._wide * self._deep > SPRAM_COUNT:
+        most = SPRAM_COUNT // self._wide * SPRAM_DEPTH * lanes
+        if not most:
+            raise refusal("lanes", lanes, f"at most {2 * SPRAM_COUNT}, as SPRAM has two a block")
+        if len(words) * lanes > most:
             raise refusal(
-                "weights in SPRAM",
-                f"{len(words)} words for {lanes} lanes, {self._wide * self._deep} SPRAM",
-                f"at most {SPRAM_COUNT} SPRAM of {SPRAM_DEPTH} words for 2 lanes",
+                f"weights of {lanes} lanes in SPRAM",
+                size(len(words) * lanes),
+                f"at most {size(most)}: fewer units or a board with a larger chip",
             )
 
     def store(self, m: Module, address: Value, word: Value) -> None:
@@ -96,7 +100,11 @@ class Mac16Lane(Lane):
                 "accumulators", f"{width} bits", f"at most {MAC16_ACCUMULATOR} in SB_MAC16"
             )
         if delta_width > MAC16_FACTOR:
-            raise refusal("deltas", f"{delta_width} bits", f"at most {MAC16_FACTOR} in SB_MAC16")
+            raise refusal(
+                "deltas with row shifts",
+                f"{delta_width} bits",
+                f"at most {MAC16_FACTOR} in SB_MAC16: a narrower activation or no row shifts",
+            )
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from boards.board import Board
+from boards.family.chip import size
 from boards.family.pll import Pll
 from boards.family.targets import find_target
 from boards.flow.design import Design, design
@@ -55,6 +56,9 @@ class Built:
         Names.
     lanes
         Those of the core.
+    fewer
+        Why they are fewer than the board's: what each greater number needs too much of. Empty
+        where they are not, or were asked for.
     clock, fmax
         MHz: what it runs at, and what it could.
     resources
@@ -79,14 +83,25 @@ class Built:
     weights: int
     dense_cycles: int
     seconds: float
+    fewer: str = ""
     files: tuple[str, ...] = ()
+
+
+def built_lanes(model: Model, board: Board, folder: Path) -> int | None:
+    """The lanes of the build of ``model`` in ``folder``; None where there is no such build."""
+    try:
+        manifest = json.loads((folder / f"{board.name}.json").read_text())
+        ours = manifest["core"]["model"]["sha256"] == model.sha256
+        return CoreParameters(model.parameters, manifest["lanes"]).lanes if ours else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def misfit(board: Board, lanes: int, over: dict[str, tuple[int, int]]) -> DoesNotFitError:
     """What a design needs too much of, and what would help."""
     what = f"{lanes} lane{'s' * (lanes > 1)} on {board.name}"
     fewer = "fewer lanes, fewer units" if lanes > 1 else "fewer units"
-    return DoesNotFitError(what, over, f": {fewer} or a bigger part")
+    return DoesNotFitError(what, over, f": {fewer} or a board with a larger chip")
 
 
 def build(
@@ -121,16 +136,18 @@ def build(
     _require_room(model, board)
     require_writable_folder(folder, _names(board))
     make_folder(folder)
-    fewer = [board.lanes >> n for n in range(board.lanes.bit_length())]
-    for some in [lanes] if lanes is not None else fewer:
+    halves = [board.lanes >> n for n in range(board.lanes.bit_length())]
+    fewer: list[str] = []
+    for some in [lanes] if lanes is not None else halves:
         try:
             with temporary_folder() as place:
-                work = _Work(model, board, some, place, folder, report)
+                work = _Work(model, board, some, place, folder, report, "; ".join(fewer))
                 return work.run([clock] if clock is not None else list(board.clocks), begin)
         except DoesNotFitError as error:
             if some in (lanes, 1):
                 raise
             report(str(error))
+            fewer.append(f"{some} need {error.excess}")
     raise AssertionError
 
 
@@ -147,7 +164,12 @@ def _require_room(model: Model, board: Board) -> None:
     chip, layout = board.chip, CoreLayout(core)
     needed = -(-layout.words * WEIGHT.width // chip.bram_bits)
     if not loads and needed > chip.capacity["bram"]:
-        raise misfit(board, 1, {"bram": (needed, chip.capacity["bram"])})
+        there = chip.capacity["bram"]
+        what = f"{size(layout.words)} of weights on {board.name}"
+        advice = (
+            f" ({size(there * chip.bram_bits // 8)}): fewer units or a board with a larger chip"
+        )
+        raise DoesNotFitError(what, {"bram": (needed, there)}, advice)
 
 
 @dataclass(frozen=True)
@@ -187,6 +209,7 @@ class _Work:
     place: Path
     folder: Path
     report: Callable[[str], None]
+    fewer: str = ""
 
     def run(self, clocks: list[float], begin: float) -> Built:
         emission = self.core()
@@ -209,6 +232,7 @@ class _Work:
             board=self.board.name,
             model=self.model.name,
             lanes=self.lanes,
+            fewer=self.fewer,
             clock=pll.mhz,
             fmax=fmax,
             baud=round(pll.mhz * 1e6 / made.shell.divisor),

@@ -32,6 +32,14 @@ class DoesNotFitError(ValueError):
         super().__init__(str(refusal(what, needed, f"at most {there}{advice}")))
         self.over = over
 
+    @property
+    def excess(self) -> str:
+        """Such as ``33 block RAM of 30``."""
+        return ", ".join(
+            f"{needed:,} {RESOURCES.get(name, name)} of {there:,}"
+            for name, (needed, there) in self.over.items()
+        )
+
 
 @dataclass(frozen=True)
 class Hop:

@@ -1,7 +1,6 @@
 """A bitstream for a board."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,9 +15,6 @@ from deltarnn.console import (
     table,
 )
 from golden.model_file import load_model
-
-if TYPE_CHECKING:
-    pass
 
 OCCUPANCY = (1.0, 0.1)  # at which frames a second are reported
 
@@ -58,7 +54,9 @@ def build(
         print_json({**vars(built), "frames_per_second": speed})
         return
     rows = {
-        "lanes": built.lanes,
+        "lanes": f"{built.lanes} of the board's {chosen.lanes}: {built.fewer}"
+        if built.fewer
+        else built.lanes,
         "clock": f"{built.clock:g} MHz ({built.fmax:.1f} would be possible)",
         "weights": f"{built.weights:,} bytes",
         **{

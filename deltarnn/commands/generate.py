@@ -41,7 +41,13 @@ def generate(
     from hw.emit.verilog import emit
 
     chosen = find_target(target)
-    files = ("deltarnn_core.v", "deltarnn_core.json", "deltarnn_core.h", "weights.bin")
+    files = (
+        "deltarnn_core.v",
+        "deltarnn_core.json",
+        "deltarnn_core.h",
+        "deltarnn_core.vlt",
+        "weights.bin",
+    )
     require_distinct({name: output / name for name in files}, {"MODEL": model})
     require_writable_folder(output, files)
     loaded = load_model(model)
@@ -49,7 +55,7 @@ def generate(
     core = CoreParameters(loaded.parameters, lanes, activations)
     with progress.status("generating"):
         emission = emit(core, loaded, chosen.target)
-        kinds = ("verilog", "manifest", "header", "weights")
+        kinds = ("verilog", "manifest", "header", "lint", "weights")
         paths = dict(zip(kinds, emission.write(output), strict=False))
     report = {name: str(path) for name, path in paths.items()}
     report |= {"lanes": lanes, "activations": activations, "target": target}

@@ -15,11 +15,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from deltarnn.commands.common import default_folder
 from deltarnn.console import (
     JSON,
     MODEL,
     OutputPath,
     extra,
+    names_in,
     out,
     print_json,
     progress,
@@ -61,7 +63,13 @@ def _until_nobody_reads() -> Iterator[None]:
 @click.argument("frames", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--port", help="Serial port that the board is at.")
 @click.option("--simulated-board", is_flag=True, help="Simulate the board in place of that.")
-@click.option("--board", default="icebreaker", show_default=True, help="Which one.")
+@click.option(
+    "--board",
+    default="icebreaker",
+    show_default=True,
+    help="Which one.",
+    shell_complete=names_in("boards.board", "BOARDS"),
+)
 @click.option("--baud", type=int, help="Default: the board's.")
 @click.option("--check", is_flag=True, help="Hold every answer against the golden model.")
 @click.option("-o", "--output", type=OutputPath(), help="OUT.npz: the results.")
@@ -82,6 +90,7 @@ def run(
     with extra("boards"):
         from boards.board import find_board
         from boards.family.targets import find_target
+        from boards.flow.build import built_lanes
         from boards.host.session import PATIENCE, Host, require_baud
         from boards.host.stream import pieces, prepare
         from boards.host.stream import run as stream
@@ -97,12 +106,13 @@ def run(
         raise refusal("standard input", "it closed", "lines of numbers")
     require_writable(output)
     loaded, chosen = load_model(model), find_board(board)
-    core = CoreParameters(loaded.parameters, chosen.lanes)
+    lanes = built_lanes(loaded, chosen, default_folder(model, board)) or chosen.lanes
+    core = CoreParameters(loaded.parameters, lanes)
     link = Link.of(core, loaded, find_target(chosen.target).target.loads)
     source = _lines(loaded) if live else pieces(load(frames).frames(loaded)[0], link.frames)
     columns = sum(layer.inputs for layer in loaded.parameters.layers)
     columns += sum(layer.units for layer in loaded.parameters.recurrent)
-    title = f"{loaded.name} at {port or f'a simulated {chosen.title}'}"
+    title = f"{loaded.name} at {port or f'a simulated {chosen.title}, {lanes} lanes'}"
     done = _Done(title, columns, check, output is not None)
     patience = SIMULATION if simulated_board else PATIENCE
     with (

@@ -20,10 +20,27 @@ from golden.processes import run
 from hw.bus.registers import register_map
 from hw.core import Core
 from hw.emit.c_header import c_header
+from hw.emit.whole import whole
 from hw.target import GENERIC, Target
 from hw.walk.layout import CoreLayout
 
 TOP = "deltarnn_core"
+
+# What Verilator warns of with -Wall and Yosys' Verilog cannot be without: signals of which not all
+# bits are used, widths that Verilog makes equal, registers with a value at power-up, priority in a
+# case, comparisons that narrow signals decide, and modules that share a file.
+_WAIVED = (
+    "CASEOVERLAP",
+    "CMPCONST",
+    "DECLFILENAME",
+    "PROCASSINIT",
+    "UNUSEDSIGNAL",
+    "WIDTHEXPAND",
+    "WIDTHTRUNC",
+)
+LINT = "`verilator_config\n" + "".join(
+    f'lint_off -rule {rule} -file "*{TOP}.v"\n' for rule in _WAIVED
+)
 
 # Amaranth's own script stops at `proc -nomux` and leaves combinational logic in always blocks. They
 # blocks see whole structs change where only another field did, and two of them can wake each other
@@ -62,7 +79,7 @@ class Emission:
     weights: bytes | None = None
 
     def write(self, folder: Path) -> tuple[Path, ...]:
-        """Writes ``deltarnn_core.v``, ``.json`` and ``.h`` into ``folder``, made if need be.
+        """Writes ``deltarnn_core.v``, ``.json``, ``.h``, ``.vlt`` into ``folder``, made if need be.
 
         Beside them ``weights.bin``, where weights must be loaded. Returns the files in this order.
         Raises ValueError where that cannot be done; then none of them is touched.
@@ -71,6 +88,7 @@ class Emission:
             f"{TOP}.v": self.verilog.encode(),
             f"{TOP}.json": (json.dumps(self.manifest, indent=2) + "\n").encode(),
             f"{TOP}.h": (_banner(self.manifest) + c_header(self.manifest)).encode(),
+            f"{TOP}.vlt": LINT.encode(),
         }
         if self.weights is not None:
             files["weights.bin"] = self.weights
@@ -95,7 +113,7 @@ def converted(component: wiring.Component, name: str) -> str:
     done = run(command, text=_SCRIPT.format(rtlil=text))
     if done.returncode:
         raise RuntimeError(f"Yosys failed on its own input: {done.stderr.strip()}")
-    return done.stdout
+    return whole(done.stdout)
 
 
 def _banner(manifest: dict[str, Any]) -> str:
@@ -129,6 +147,7 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
         )
     return {
         "top": TOP,
+        "lint": f"{TOP}.vlt",
         "model": {"name": model.name, "sha256": model.sha256, "labels": model.labels},
         "target": target.name,
         "lanes": core.lanes,

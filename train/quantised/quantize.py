@@ -131,7 +131,8 @@ def row_fracs(weight: Floats) -> Integers:
         fracs[((nearest >= WEIGHT.min) & (nearest <= WEIGHT.max)).all(axis=1)] = frac
     if fracs.min() < 0:
         largest = float(np.abs(weight).max())
-        raise refusal("largest weight", f"{largest:g}", f"within {WEIGHT.min}..{WEIGHT.max}")
+        expected = f"within {WEIGHT.min}..{WEIGHT.max} (a first layer's, behind the input scale)"
+        raise refusal("largest weight", f"{largest:g}", expected)
     return fracs
 
 
