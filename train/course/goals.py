@@ -124,7 +124,8 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Value:
-    """A number in every frame: result 0 times ``output_scale``. Labels are float64 [T].
+    """Numbers in every frame: results times ``output_scale``. Labels are float64 [T, O], or [T]
+    for result 0 alone.
 
     The error is the root of the mean square of what is left. ``second`` is how many frames last
     one.
@@ -136,17 +137,25 @@ class Value:
     readout: str = "value"
 
     def loss(self, outputs: Tensor, mask: Tensor, labels: Labels) -> Tensor:
-        wanted = torch.from_numpy(np.concatenate(labels) / self.output_scale)
-        return nn.functional.mse_loss(outputs[mask.bool()][:, 0].double(), wanted).float()
+        wanted = torch.from_numpy(_columns(labels) / self.output_scale)
+        found = outputs[mask.bool()][:, : wanted.shape[1]].double()
+        return nn.functional.mse_loss(found, wanted).float()
 
     def error(self, outputs: Sequence[np.ndarray], labels: Labels) -> float:
-        found = np.concatenate([o[:, 0] for o in outputs]) * self.output_scale
-        return float(np.sqrt(np.mean((found - np.concatenate(labels)) ** 2)))
+        wanted = _columns(labels)
+        found = np.concatenate(outputs)[:, : wanted.shape[1]] * self.output_scale
+        return float(np.sqrt(np.mean((found - wanted) ** 2)))
 
     def persistence(self, labels: Labels) -> float:
         """The error of whoever says what was true a second ago, where there is one."""
         moved = np.concatenate([label[self.second :] - label[: -self.second] for label in labels])
         return float(np.sqrt(np.mean(moved**2)))
+
+
+def _columns(labels: Labels) -> np.ndarray:
+    """Of all frames in a row [n, O]."""
+    every = np.concatenate(labels)
+    return every.reshape(len(every), -1)
 
 
 def predictions(outputs: Sequence[np.ndarray]) -> np.ndarray:
