@@ -1,7 +1,7 @@
 """A task of one's own: recordings, and what is wanted of them, in an .npz (docs/training.md)."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,13 @@ SMALLEST, LARGEST = 1e-9, 1e9  # deviation of a feature
 OFF_CENTRE = 6.0  # deviations that a feature's mean may be from 0, of the 8 that a core can hold
 OFF_TARGET = 3.0  # the same of targets, which a read-out has to learn
 CROP = 400  # frames of a stream that an epoch takes
+UNITS = 32
+FORMATS = (
+    Formats(),
+    Formats(state=Q(1, 14)),
+    Formats(activation=Q(2, 5), state=Q(2, 5)),
+    Formats(activation=Q(2, 5), state=Q(1, 14)),
+)
 
 
 def own_task(path: Path) -> Task:
@@ -64,37 +71,50 @@ def own_task(path: Path) -> Task:
 
 def _wanted(data: Dataset) -> tuple[Goal, Recipe]:
     """The goal that the labels ask for, and a recipe that does for most networks of its kind."""
-    few = int(np.clip(len(data.train) // 8, 4, 64))  # sequences of a batch
-    scale = 1.0
-    if data.labels is not None:
-        crop = CROP if isinstance(data.train.labels, tuple) else None
-        goal: Goal = FrameClasses() if crop else OneClass()
-        fit = FitParameters(60, few, 5e-3, sequence_noise=0.3, frame_noise=0.3, crop=crop)
-        thetas, noise, cost = (6, 4), 2.5, 1.0 if crop else 2.0
-        tune = FitParameters(60, few, 2e-3, sequence_noise=0.3, frame_noise=0.3, crop=crop)
-    else:
+    batch = int(np.clip(len(data.train) // 8, 4, 64))
+    if data.labels is None:
         scale = float(f"{np.concatenate(data.train.labels).std(axis=0).max():.6g}")
-        goal = Value(output_scale=scale, unit="RMSE, in the targets' unit", second=1)
-        fit = FitParameters(60, few, 5e-3, sequence_noise=0.0, frame_noise=0.1, crop=CROP)
-        thetas, noise, cost = (4, 2), 1.5, 0.02
-        tune = FitParameters(60, few, 1e-3, sequence_noise=0.0, frame_noise=0.1, crop=CROP)
-    return goal, Recipe(
-        units=32,
+        fit = FitParameters(60, batch, 5e-3, sequence_noise=0.0, frame_noise=0.1, crop=CROP)
+        return Value(output_scale=scale, unit="RMSE", second=1), Recipe(
+            units=UNITS,
+            fit=fit,
+            tune=replace(fit, learning_rate=2e-3),
+            theta_x=2,
+            theta_h=1,
+            noise=1.0,
+            delta_cost=0.01,
+            formats=FORMATS,
+            format_tolerance=0.002,
+            budget=Budget(error=0.003 * scale, loss=0.003),
+        )
+    if isinstance(data.train.labels, tuple):
+        fit = FitParameters(60, batch, 5e-3, sequence_noise=0.2, frame_noise=0.2, crop=CROP)
+        return FrameClasses(), Recipe(
+            units=UNITS,
+            fit=fit,
+            tune=replace(fit, learning_rate=2e-3),
+            theta_x=4,
+            theta_h=2,
+            noise=1.5,
+            delta_cost=0.5,
+            formats=FORMATS,
+            format_tolerance=0.005,
+            shifted_copies=1,
+            budget=Budget(error=0.005, loss=0.005),
+        )
+    fit = FitParameters(batch=batch)
+    return OneClass(), Recipe(
+        units=UNITS,
         fit=fit,
-        tune=tune,
-        theta_x=thetas[0],
-        theta_h=thetas[1],
-        noise=noise,
-        delta_cost=cost,
-        formats=(
-            Formats(),
-            Formats(state=Q(1, 14)),
-            Formats(activation=Q(2, 5), state=Q(2, 5)),
-            Formats(activation=Q(2, 5), state=Q(1, 14)),
-        ),
+        tune=replace(fit, epochs=60, learning_rate=3e-3),
+        theta_x=6,
+        theta_h=4,
+        noise=2.5,
+        delta_cost=2.0,
+        formats=FORMATS,
         format_tolerance=0.005,
-        shifted_copies=1 if fit.sequence_noise else 0,
-        budget=Budget(error=0.01 * scale, loss=0.005),
+        shifted_copies=3 if len(data.validation) < 200 else 1,
+        budget=Budget(error=0.01, loss=0.004),
     )
 
 
