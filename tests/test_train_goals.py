@@ -74,6 +74,13 @@ def test_a_value_is_a_root_mean_square_in_its_unit():
     assert float(goal.loss(BATCH, MASK, labels)) == pytest.approx(0.09, rel=1e-5)
 
 
+def test_values_may_be_several_in_a_frame():
+    goal = Value(output_scale=10.0, unit="degrees", second=2)
+    labels = tuple(10.0 * o[:, :2].astype(np.float64) + [3.0, 4.0] for o in OUTPUTS)
+    assert goal.error(OUTPUTS, labels) == pytest.approx(np.sqrt((9 + 16) / 2))
+    assert float(goal.loss(BATCH, MASK, labels)) == pytest.approx(0.125, rel=1e-5)
+
+
 def test_persistence_is_the_value_of_a_second_ago():
     goal = Value(output_scale=1.0, unit="degrees", second=2)
     assert goal.persistence((np.array([0.0, 1.0, 3.0, 5.0]), np.array([0.0, 0.0, 0.0]))) == (

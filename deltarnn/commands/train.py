@@ -15,6 +15,7 @@ from deltarnn.console import (
     require_writable,
     table,
 )
+from golden.files import require_distinct
 from golden.parameters import LayerParameters
 
 
@@ -30,22 +31,45 @@ from golden.parameters import LayerParameters
     shell_complete=names_in("train.course.methods", "METHODS"),
 )
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--units", type=click.IntRange(min=1), help="H of each recurrent layer.")
+@click.option("--layers", type=click.IntRange(min=1), help="Recurrent layers.")
+@click.option("--cell", type=click.Choice(["gru", "lstm"]), help="Their kind.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    help="Of the float network, and as many of the delta network.",
+)
 @DATA
 @JSON
 def train(
-    task: str, output: Path, method: str, seed: int, data: Path | None, as_json: bool
+    task: str,
+    output: Path,
+    method: str,
+    seed: int,
+    units: int | None,
+    layers: int | None,
+    cell: str | None,
+    epochs: int | None,
+    data: Path | None,
+    as_json: bool,
 ) -> None:
     """Trains the network of TASK and writes its model file.
 
-    An interrupted run goes on where it was when the same is asked for again.
+    TASK is one of those that deltarnn has, or your own recordings in an .npz (docs/training.md).
+    Without sizes a task takes its own, recordings one GRU layer of 32 units for 60 epochs. An
+    interrupted run goes on where it was when the same is asked for again.
     """
     with extra("train"):
         tell_recordings(data)
         from train.course.pipeline import train_task
-        from train.tasks import find_task
+        from train.course.writing import frames_path
+        from train.tasks import find_task, resized
 
-        wanted = find_task(task)
         require_writable(output)
+        require_distinct(
+            {"-o": output, "its recordings": frames_path(output)}, {"TASK": Path(task)}
+        )
+        wanted = resized(find_task(task), epochs, units=units, layers=layers, cell=cell)
         report = train_task(wanted, method, output, seed, not as_json)
     if as_json:
         print_json(report)

@@ -1,5 +1,6 @@
 """The training loop."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -138,7 +139,8 @@ class Fit:
         }
         if self.meter is not None:
             moving["meter"] = self.meter
-        first, best, kept = self._resumed(moving, network)
+        identity = self._identity(network, train)
+        first, best, kept = self._resumed(moving, network, identity)
         with _bar(progress) as bar:
             task = bar.add_task(self.title, total=p.epochs, completed=first, loss=best.loss, macs=1)
             for epoch in range(first + 1, p.epochs + 1):
@@ -157,7 +159,7 @@ class Fit:
                     self.meter.close(record.loss, record.error)
                 if record.loss < best.loss:
                     best, kept = record, deepcopy(network.state_dict())
-                self._keep(moving, epoch, best, kept)
+                self._keep(moving, epoch, best, kept, identity)
                 bar.update(task, advance=1, loss=record.loss, macs=record.macs)
         network.load_state_dict(kept)
         network.eval()
@@ -199,18 +201,23 @@ class Fit:
         return FitRecord(epoch, self.parameters.epochs, loss, error, macs)
 
     def _keep(
-        self, moving: dict[str, Any], epoch: int, best: FitRecord, kept: dict[str, Tensor]
+        self,
+        moving: dict[str, Any],
+        epoch: int,
+        best: FitRecord,
+        kept: dict[str, Tensor],
+        identity: str,
     ) -> None:
         if self.checkpoint is None:
             return
         state = {name: each.state_dict() for name, each in moving.items()}
-        state |= {"epoch": epoch, "best": asdict(best), "kept": kept, "run": self._identity()}
+        state |= {"epoch": epoch, "best": asdict(best), "kept": kept, "run": identity}
         state["random"] = torch.get_rng_state()
         with written_aside(self.checkpoint) as part:
             torch.save(state, part)
 
     def _resumed(
-        self, moving: dict[str, Any], network: nn.Module
+        self, moving: dict[str, Any], network: nn.Module, identity: str
     ) -> tuple[int, FitRecord, dict[str, Tensor]]:
         """The last epoch done, the best record and its weights: from the checkpoint if there is."""
         nothing = FitRecord(0, self.parameters.epochs, float("inf"), 1.0, 1.0)
@@ -222,16 +229,22 @@ class Fit:
             raise refusal(
                 str(self.checkpoint), "no checkpoint", "one of this run, or none: remove it"
             ) from None
-        if state.get("run") != self._identity():
+        if state.get("run") != identity:
             raise refusal(str(self.checkpoint), "another run's checkpoint", "this run's: remove it")
         for name, each in moving.items():
             each.load_state_dict(state[name])
         torch.set_rng_state(state["random"])
         return state["epoch"], FitRecord(**state["best"]), state["kept"]
 
-    def _identity(self) -> str:
+    def _identity(self, network: nn.Module, train: Sequences) -> str:
+        """What a run is that goes on where another was: the same recordings and shapes too."""
+        digest = hashlib.sha256()
+        for frames in train.frames:
+            digest.update(frames.tobytes())
+        shapes = [tuple(parameter.shape) for parameter in network.parameters()]
         return (
-            f"{self.title} {torch.initial_seed()} {self.parameters} {self.delta_cost} {self.goal}"
+            f"{self.title} {torch.initial_seed()} {self.parameters} {self.delta_cost} {self.goal} "
+            f"{shapes} {digest.hexdigest()}"
         )
 
 

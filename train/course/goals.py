@@ -120,7 +120,8 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Value:
-    """A number in every frame: result 0 times ``output_scale``. Labels are float64 [T].
+    """Numbers in every frame: results times ``output_scale``. Labels are float64 [T, O], or [T]
+    for result 0 alone.
 
     The error is the root of the mean square of what is left. ``second`` is how many frames last
     one.
@@ -132,8 +133,9 @@ class Value:
     readout: str = "value"
 
     def loss(self, outputs: Tensor, mask: Tensor, labels: Labels) -> Tensor:
-        wanted = torch.from_numpy(np.concatenate(labels) / self.output_scale)
-        return nn.functional.mse_loss(outputs[mask.bool()][:, 0].double(), wanted).float()
+        wanted = torch.from_numpy(_columns(labels) / self.output_scale)
+        found = outputs[mask.bool()][:, : wanted.shape[1]].double()
+        return nn.functional.mse_loss(found, wanted).float()
 
     def error(self, outputs: Sequence[np.ndarray], labels: Labels) -> float:
         return root_mean_square([each * self.output_scale for each in outputs], list(labels))
@@ -142,6 +144,12 @@ class Value:
         """The error of whoever says what was true a second ago, where there is one."""
         moved = np.concatenate([label[self.second :] - label[: -self.second] for label in labels])
         return float(np.sqrt(np.mean(moved**2)))
+
+
+def _columns(labels: Labels) -> np.ndarray:
+    """Of all frames in a row [n, O]."""
+    every = np.concatenate(labels)
+    return every.reshape(len(every), -1)
 
 
 def unpadded(outputs: Tensor, frames: Sequence[np.ndarray]) -> list[np.ndarray]:

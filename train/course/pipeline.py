@@ -95,8 +95,7 @@ def pretrain(
     mean, std = data.train.moments()
     recipe = task.recipe
     with reproducible(seed):
-        outputs = len(data.labels) if data.labels else 1
-        network = FloatRNN(len(mean), recipe.units, outputs, recipe.layers, recipe.cell)
+        network = FloatRNN(len(mean), recipe.units, data.outputs, recipe.layers, recipe.cell)
         fitted = Fit(task.goal, recipe.fit, checkpoint=checkpoint, title="float network").run(
             network,
             data.train.standardized(mean, std),

@@ -24,8 +24,7 @@ def beginning(task: Task, data: Dataset, method: str) -> tuple[Tuner, DeltaRNN]:
     recipe = task.recipe
     formats = recipe.formats[0]
     mean, std = data.train.moments()
-    outputs = len(data.labels) if data.labels else 1
-    random = FloatRNN(len(mean), recipe.units, outputs, recipe.layers, recipe.cell)
+    random = FloatRNN(len(mean), recipe.units, data.outputs, recipe.layers, recipe.cell)
     network, scale = scaled(random, mean, std, formats.activation, recipe.span)
     tuner = Tuner(task.goal, recipe, METHODS[method], formats, scale)
     return tuner, tuner.network(network)

@@ -109,6 +109,13 @@ class Dataset:
     validation: Sequences
     test: Sequences
 
+    @property
+    def outputs(self) -> int:
+        """Results a frame: a class each, or what labels [T, O] have in a frame, 1 of labels [T]."""
+        if self.labels is not None:
+            return len(self.labels)
+        return int(np.prod(self.train.labels[0].shape[1:]))
+
 
 def save_recordings(data: Sequences, path: Path) -> None:
     """Quantised sequences as .npz, without pickle: recording k is frames[start[k]:start[k + 1]].

@@ -94,7 +94,9 @@ def content_of(path: Path, source: str, expected: str, most: int = FILE_BYTES) -
         raise refusal(source, error.strerror or type(error).__name__, expected) from None
 
 
-def members_of(content: bytes, source: str, expected: str) -> dict[str, bytes]:
+def members_of(
+    content: bytes, source: str, expected: str, most: int = FILE_BYTES
+) -> dict[str, bytes]:
     """What is in a zip archive, by name, where all of it together is not too large.
 
     Raises ValueError where it is none, is broken, or unpacks to too much.
@@ -108,8 +110,8 @@ def members_of(content: bytes, source: str, expected: str) -> dict[str, bytes]:
             if len(names) < len(infos):
                 raise refusal(source, "two members of one name", expected)
             size = sum(info.file_size for info in infos)
-            if size > FILE_BYTES:
-                raise refusal(source, f"{size:,} bytes unpacked", f"at most {FILE_BYTES:,}")
+            if size > most:
+                raise refusal(source, f"{size:,} bytes unpacked", f"at most {most:,}")
             for info in infos:
                 # Other methods may ask for gigabytes before they give a byte.
                 if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

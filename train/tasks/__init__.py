@@ -1,6 +1,9 @@
-"""The tasks that can be trained by name: a module each, with its ``TASK``."""
+"""What can be trained: tasks by name, a module each with its ``TASK``, and one's own recordings."""
 
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from golden.errors import refusal
 from train.course.recipe import Task
@@ -18,16 +21,30 @@ TASKS = (
 
 
 def find_task(name: str) -> Task:
-    """The task of that name.
+    """The task of that name, or that of the recordings in an .npz.
 
     Raises
     ------
     ValueError
-        Where there is none.
+        Where there is none, or the recordings do for none (train/tasks/own.py).
     ModuleNotFoundError
         Where a package that it needs is not installed.
     """
+    if name.endswith(".npz"):
+        return import_module("train.tasks.own").own_task(Path(name))
     if name not in TASKS:
-        raise refusal("task", repr(name), " or ".join(TASKS))
+        raise refusal("task", repr(name), f"{' or '.join(TASKS)} or an .npz of recordings")
     task: Task = import_module(f"train.tasks.{name}").TASK
     return task
+
+
+def resized(task: Task, epochs: int | None = None, **sizes: Any) -> Task:
+    """The same task with another network: ``units``, ``layers``, ``cell``; None leaves them.
+
+    ``epochs`` is for the float network, and as many again for the delta network.
+    """
+    recipe = replace(task.recipe, **{k: size for k, size in sizes.items() if size is not None})
+    if epochs is not None:
+        fit, tune = (replace(part, epochs=epochs) for part in (recipe.fit, recipe.tune))
+        recipe = replace(recipe, fit=fit, tune=tune)
+    return replace(task, recipe=recipe)
