@@ -53,6 +53,11 @@ _NUMBERS = {
     getattr(onnx.TensorProto, name)
     for name in ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT32", "INT64", "BOOL")
 }
+# And what else a part that is not read may be of.
+_STORED = _NUMBERS | {
+    getattr(onnx.TensorProto, name)
+    for name in ("INT8", "UINT8", "INT16", "UINT16", "UINT32", "UINT64")
+}
 _REFUSED_ATTRIBUTES = {
     getattr(onnx.AttributeProto, name)
     for name in (
@@ -277,7 +282,7 @@ def _bounded(
         return 0
     if tensor.HasField("segment"):
         raise refusal(name, "a part of a tensor", "the whole")
-    if tensor.data_type not in _NUMBERS:
+    if tensor.data_type not in _STORED:
         known = tensor.data_type in onnx.TensorProto.DataType.values()
         kind = onnx.TensorProto.DataType.Name(tensor.data_type) if known else tensor.data_type
         raise refusal(name, f"data type {shown(kind)}", "numbers")
@@ -314,8 +319,12 @@ def _whole(model: onnx.ModelProto, source: str) -> _Found:
     live.reverse()
     cells = [node for node in live if _recurrent_kind(node)]
     if not cells:
+        if any(_recurrent_kind(n) for inner in _scopes(model.graph) for n in inner.graph.node):
+            found = "no GRU or LSTM but within an If or behind every output"
+            raise refusal(source, found, "--node for a part alone (--list shows which)")
         for node in model.graph.node:
-            _require_plain(node, source)
+            if not _graphs(node):
+                _require_plain(node, source)
         operators = listed(dict.fromkeys(node.op_type for node in live))
         raise refusal(source, f"operators {operators}", "a GRU or LSTM that leads to an output")
     frames, before = flow.traced(
@@ -562,19 +571,20 @@ class _Flow:
         elif node.op_type in _MOVES and first in origin:
             origin[out] = origin[first]
         elif node.op_type == "If":
-            inner = [dict(origin) for _ in _graphs(node)]
-            for graph, of in zip(_graphs(node), inner, strict=True):
-                for each in graph.node:
-                    if each.op_type in (*_MOVES, "If"):
-                        self._follow(each, of)
-            ends = [
-                {of.get(value.name) for value in values}
-                for values in zip(*(graph.output for graph in _graphs(node)), strict=False)
-                for of in inner[:1]
-            ]
-            for name, end in zip(node.output, ends, strict=False):
-                if len(end) == 1 and None not in end:
-                    origin[name] = end.pop() or ""
+            self._follow_branches(node, origin)
+
+    def _follow_branches(self, node: onnx.NodeProto, origin: dict[str, str]) -> None:
+        """What comes out of every branch alike, but for moves."""
+        ends: list[list[str | None]] = []
+        for graph in _graphs(node):
+            inner = dict(origin)
+            for each in graph.node:
+                if each.op_type in (*_MOVES, "If"):
+                    self._follow(each, inner)
+            ends.append([inner.get(value.name) for value in graph.output])
+        for name, (one, *others) in zip(node.output, zip(*ends, strict=False), strict=False):
+            if one is not None and all(other == one for other in others):
+                origin[name] = one
 
     def _know(self, name: str, value: np.ndarray) -> None:
         self.constants[name] = value
@@ -685,7 +695,8 @@ class _Flow:
             copy.CopyFrom(node)
             if node.op_type in _CELLS:
                 for n in _CELLS[node.op_type].states:
-                    if n < len(copy.input) and copy.input[n] not in self._zeros:
+                    known = n < len(copy.input) and copy.input[n] in self._zeros
+                    if n < len(copy.input) and not (known and frames in self.inputs):
                         copy.input[n] = ""
             needed.update(name for name in copy.input if name)
             nodes.append(copy)
