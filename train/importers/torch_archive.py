@@ -65,7 +65,7 @@ def _tensors(given: Given, every: bool = False) -> Tensors:
         tensors |= {
             f"{prefix}{_key(key, given.source)}": value
             for key, value in state.items()
-            if torch.is_tensor(value)
+            if torch.is_tensor(value) and not str(key).endswith("num_batches_tracked")
         }
     return tensors
 
