@@ -175,8 +175,14 @@ def test_a_fixed_axis_costs_nothing(axis, size, tmp_path):
 
 
 def inserted(*nodes, **constants):
+    """The state at the beginning has the shape of what the last node makes, and is 0."""
     model = graph()
-    for node in reversed(nodes):
+    shaped = [
+        helper.make_node("Shape", [nodes[-1].output[0]], ["shape"]),
+        helper.make_node("ConstantOfShape", ["shape"], ["start"]),
+    ]
+    model.graph.node[0].input.extend(["", "start"])
+    for node in reversed([*nodes, *shaped]):
         model.graph.node.insert(0, node)
     for name, value in constants.items():
         model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))

@@ -13,6 +13,7 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from golden.errors import refusal
+from train.data.recordings import Floats
 from train.importers.suspicion import VALUES, listed, one_line, quoted
 from train.quantised.float_network import FloatNetwork
 
@@ -26,11 +27,12 @@ _BUDGET = 2 * VALUES  # values that one run may make
 
 
 def check_equal(
-    model: onnx.ModelProto, results: list[str], network: FloatNetwork, source: str
+    model: onnx.ModelProto, results: list[str], network: FloatNetwork, source: str, spread: Floats
 ) -> None:
     """Refuses a graph that computes something else: what moves values may have moved them apart.
 
-    ``results`` are the values of the graph that must be the network's results.
+    ``results`` are the values of the graph that must be the network's results, and ``spread`` [I]
+    or [1] is by how much each feature may well move.
     """
     known = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in known]
@@ -60,6 +62,10 @@ def check_equal(
         frames = rng.normal(size=(shape[time], network.inputs))
         moved = [1] * len(shape)
         moved[time], moved[-1] = frames.shape
+        if network.offset is not None or (spread != 1).any():
+            frames = frames * spread + (0.0 if network.offset is None else network.offset)
+            if tensor.elem_type != onnx.TensorProto.DOUBLE:  # what is far from 0 is coarse in it
+                frames = frames.astype(np.float32).astype(np.float64)
         fed = np.broadcast_to(frames.reshape(moved), shape).astype(
             np.float64 if tensor.elem_type == onnx.TensorProto.DOUBLE else np.float32
         )
@@ -104,6 +110,27 @@ def _evaluated(model: onnx.ModelProto, given: dict[str, np.ndarray]) -> dict[str
     return values
 
 
+def evaluated_alone(
+    node: onnx.NodeProto,
+    given: dict[str, np.ndarray],
+    opsets: Sequence[onnx.OperatorSetIdProto],
+    most: int,
+) -> np.ndarray | None:
+    """What a node makes of constants; None where it fails or that is over ``most`` values."""
+    inputs = [given.get(name) for name in node.input]
+    try:
+        if _size(node, inputs) > most:
+            return None
+        infos = [onnx.ValueInfoProto(name=name) for name in given]
+        outputs = [onnx.ValueInfoProto(name=node.output[0])]
+        graph = onnx.helper.make_graph([node], "alone", infos, outputs)
+        model = onnx.helper.make_model(graph, opset_imports=opsets)
+        found = ReferenceEvaluator(model).run(None, given)[0]
+    except Exception:  # each operator has errors of its own
+        return None
+    return found if isinstance(found, np.ndarray) and found.size <= most else None
+
+
 def _size(node: onnx.NodeProto, inputs: list[Any]) -> int:
     """How many values a node will make, at most; known before it makes them."""
     shapes = [np.shape(value) for value in inputs if value is not None]
@@ -113,7 +140,7 @@ def _size(node: onnx.NodeProto, inputs: list[Any]) -> int:
             return math.prod(int(n) for n in np.ravel(inputs[0]))
         case "Expand":
             return _together(shapes[0], [int(n) for n in np.ravel(inputs[1])])
-        case "Add":
+        case "Add" | "Div" | "Mul" | "Sub":
             return _together(*shapes)
         case "Concat":
             return sum(sizes)

@@ -18,7 +18,8 @@ VALUES = 1 << 24  # of a network's weights and biases, all together
 MEMBERS = 10_000  # of an archive
 LAYERS = 64
 
-_PATH, _TEXT, _LINE = 120, 60, 300  # characters
+LINE = 300  # characters of a message
+_PATH, _TEXT = 120, 60
 
 
 def source_of(path: Path) -> str:
@@ -74,7 +75,7 @@ def shape_of(shape: Collection[object]) -> str:
     )
 
 
-def one_line(text: str, most: int = _LINE) -> str:
+def one_line(text: str, most: int = LINE) -> str:
     """``text`` without line breaks or control characters, cut at the end of a word."""
     return cut(printable(" ".join(text[: 4 * most].split())), most)
 

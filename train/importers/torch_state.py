@@ -4,13 +4,14 @@ import math
 import re
 from collections.abc import Mapping
 from itertools import pairwise, permutations
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
 from golden.errors import refusal
 from train.data.recordings import Floats
+from train.importers.parts import Given, Part, Reading, problem_of
 from train.importers.suspicion import (
     LAYERS,
     VALUES,
@@ -30,7 +31,8 @@ from train.quantised.float_network import (
     FloatRecurrent,
 )
 
-_CELL = re.compile(r"(.*?)(weight|bias)_(ih|hh|hr)_l([0-9]{1,3})(_reverse)?", re.DOTALL)
+# A layer of a module, or a cell, which has one layer and no number.
+_CELL = re.compile(r"(.*?)(weight|bias)_(ih|hh|hr)(?:_l([0-9]{1,3})(_reverse)?)?", re.DOTALL)
 _KINDS: dict[int, type[FloatRecurrent]] = {3: FloatGRU, 4: FloatLSTM}  # by the gates there are
 _WANTED = "nn.GRU or nn.LSTM, and one nn.Linear"
 # What a read-out is called, by the last part of its name: asked only where shapes do not tell.
@@ -40,22 +42,100 @@ _READ_OUTS = re.compile(
 )
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
+_ALONE = "nn.GRU or nn.LSTM, and one nn.Linear, or --node for a part alone (--list shows which)"
+_NORMS = ("running_mean", "running_var")
+
 State = dict[str, Floats]
+_T = TypeVar("_T")
 
 
-def read(content: bytes, source: str) -> FloatNetwork:
+def read(given: Given) -> Reading:
     """The network in a safetensors file of tensors named as nn.GRU, nn.LSTM, nn.Linear do.
 
     Such a file keeps no order of its tensors.
     """
-    try:
-        entries = dict(sorted(deserialize(content)))
-    except SafetensorError as error:
-        found = f"no safetensors ({one_line(str(error), 100)})"
-        raise refusal(source, found, "tensors of floats") from None
+    entries = chosen(_entries(given), given)
+    source = given.source
     require_count({key: math.prod(entry["shape"]) for key, entry in entries.items()}, source)
     state = {key: _array(entry, f"{source}, {shown(key)}") for key, entry in entries.items()}
-    return network_of(state, source, in_order=False)
+    return Reading(network_of(state, source, in_order=bool(given.nodes)))
+
+
+def parts(given: Given) -> list[Part]:
+    """The recurrent modules in a safetensors file."""
+    shapes = {key: tuple(entry["shape"]) for key, entry in _entries(given).items()}
+    return parts_of(shapes, given.source)
+
+
+def _entries(given: Given) -> dict[str, Mapping[str, Any]]:
+    try:
+        return dict(sorted(deserialize(given.content)))
+    except SafetensorError as error:
+        found = f"no safetensors ({one_line(str(error), 100)})"
+        raise refusal(given.source, found, "tensors of floats") from None
+
+
+def chosen(tensors: Mapping[str, _T], given: Given) -> dict[str, _T]:
+    """The tensors of the modules that were named, in the order of their names; all where none were.
+
+    Raises ValueError where a name is no module's.
+    """
+    if not given.nodes:
+        return dict(tensors)
+    found: dict[str, _T] = {}
+    for n, node in enumerate(given.nodes):
+        within = {key: t for key, t in tensors.items() if key.startswith(f"{node.rstrip('.')}.")}
+        if not within or node in given.nodes[:n]:
+            modules = {module: None for key in tensors if (module := module_of(key)) is not None}
+            expected = f"one of {listed((name for name in modules if name), 4)}, each once"
+            raise refusal(given.source, f"no module {quoted(node)}", expected)
+        found |= within
+    return found
+
+
+def module_of(key: str) -> str | None:
+    """The recurrent module that a tensor is of; None where it is of none."""
+    cell = _CELL.fullmatch(key)
+    return None if cell is None else cell[1].rstrip(".")
+
+
+def parts_of(shapes: Mapping[str, tuple[int, ...]], source: str) -> list[Part]:
+    """The recurrent modules of a state_dict of tensors of these shapes."""
+    modules: dict[str, dict[str, tuple[int, ...]]] = {}
+    for key, shape in shapes.items():
+        if (module := module_of(key)) is not None:
+            modules.setdefault(module, {})[key] = shape
+    return [_part(module, within, source) for module, within in modules.items()]
+
+
+def _part(module: str, shapes: dict[str, tuple[int, ...]], source: str) -> Part:
+    cells = {key: cell for key in shapes if (cell := _CELL.fullmatch(key)) is not None}
+    numbers = {int(cell[4] or 0) for cell in cells.values()}
+
+    def shape_at(of: str, layer: int) -> tuple[int, ...]:
+        return next(
+            (
+                shapes[key]
+                for key, cell in cells.items()
+                if (cell[2], cell[3], int(cell[4] or 0), cell[5]) == ("weight", of, layer, None)
+                and len(shapes[key]) == 2
+            ),
+            (0, 0),
+        )
+
+    (_, inputs), (rows, units) = shape_at("ih", min(numbers)), shape_at("hh", max(numbers))
+    gates = rows // units if units else 0
+    # Zeros that take no memory, whatever sizes are declared.
+    zeros = {key: np.broadcast_to(np.zeros(()), shape) for key, shape in shapes.items()}
+    return Part(
+        name=shown(module, 200),
+        kind={1: "RNN", 3: "GRU", 4: "LSTM"}.get(gates, "unknown"),
+        inputs=inputs or None,
+        units=units or None,
+        layers=len(numbers),
+        direction="bidirectional" if any(cell[5] for cell in cells.values()) else "forward",
+        problem=problem_of(lambda: _modules(zeros, source), source),
+    )
 
 
 def _array(entry: Mapping[str, Any], name: str) -> Floats:
@@ -91,29 +171,9 @@ def network_of(state: State, source: str, in_order: bool) -> FloatNetwork:
     in_order
         Whether modules come in the order in which the whole was made of them.
     """
-    cells: dict[str, dict[int, State]] = {}
-    linear: dict[str, State] = {}
-    for key, tensor in state.items():
-        name = f"{source}, {shown(key)}"
-        cell = _CELL.fullmatch(key)
-        if cell is None:
-            prefix, _, what = key.rpartition(".")
-            if what not in ("weight", "bias") or tensor.ndim != (2 if what == "weight" else 1):
-                raise refusal(name, f"a tensor {shape_of(tensor.shape)}", _WANTED)
-            linear.setdefault(prefix, {})[what] = tensor
-            continue
-        prefix, what, of, k, back = cell.groups()
-        if back:
-            raise refusal(name, "bidirectional", "one direction: frames come singly")
-        if of == "hr":
-            raise refusal(name, "an LSTM with projections", "one without")
-        layer = cells.setdefault(prefix, {}).setdefault(int(k), {})
-        if f"{what}_{of}" in layer:
-            raise refusal(name, "the same layer under two names", "one")
-        layer[f"{what}_{of}"] = tensor
-    if not cells:
+    modules, linear = _modules(state, source)
+    if not modules:
         raise refusal(source, f"tensors {listed(state)}", _WANTED)
-    modules = {prefix: _stack(layers, source, prefix) for prefix, layers in cells.items()}
     order = list(modules) if in_order else _order(modules, source)
     layers: list[FloatRecurrent | FloatLinear] = [
         layer for prefix in order for layer in modules[prefix]
@@ -126,6 +186,36 @@ def network_of(state: State, source: str, in_order: bool) -> FloatNetwork:
         return FloatNetwork(tuple(layers))
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
+
+
+def _modules(state: State, source: str) -> tuple[dict[str, list[FloatRecurrent]], dict[str, State]]:
+    """The layers of each recurrent module, and the tensors of each linear one."""
+    cells: dict[str, dict[int, State]] = {}
+    linear: dict[str, State] = {}
+    for key, tensor in state.items():
+        name = f"{source}, {shown(key)}"
+        cell = _CELL.fullmatch(key)
+        if cell is None:
+            prefix, _, what = key.rpartition(".")
+            if what in _NORMS:
+                found = "a normalisation that may lie before the layers or behind them"
+                expected = "it folded into a layer, an ONNX export, or --node (see --list)"
+                raise refusal(name, found, expected)
+            if what not in ("weight", "bias") or tensor.ndim != (2 if what == "weight" else 1):
+                raise refusal(name, f"a tensor {shape_of(tensor.shape)}", _ALONE)
+            linear.setdefault(prefix, {})[what] = tensor
+            continue
+        prefix, what, of, k, back = cell.groups()
+        if back:
+            raise refusal(name, "bidirectional", "one direction: train it with bidirectional=False")
+        if of == "hr":
+            raise refusal(name, "an LSTM with projections", "one without")
+        layer = cells.setdefault(prefix, {}).setdefault(int(k or 0), {})
+        if f"{what}_{of}" in layer:
+            raise refusal(name, "the same layer under two names", "one")
+        layer[f"{what}_{of}"] = tensor
+    modules = {prefix: _stack(layers, source, prefix) for prefix, layers in cells.items()}
+    return modules, linear
 
 
 def _order(modules: dict[str, list[FloatRecurrent]], source: str) -> list[str]:
@@ -147,7 +237,7 @@ def _order(modules: dict[str, list[FloatRecurrent]], source: str) -> list[str]:
     ]
     if len(fitting) != 1:
         found = f"recurrent modules {listed(prefix.rstrip('.') for prefix in modules)}"
-        expected = "one, or numbered ones, or torch.save, which keeps their order"
+        expected = "one, numbered ones, torch.save, which keeps their order, or --node in order"
         raise refusal(source, found, expected)
     return list(fitting[0])
 
@@ -162,7 +252,9 @@ def _read_out(
     found = ", ".join(_spoken(prefix, tensors) for prefix, tensors in list(linear.items())[:3])
     if len(linear) > 1:
         found += f" and {len(linear) - 3} more" if len(linear) > 3 else ""
-        raise refusal(source, f"linear layers {found}", "one read-out at most")
+        raise refusal(
+            source, f"linear layers {found}", "one read-out at most (--node imports a part)"
+        )
     ((prefix, tensors),) = linear.items()
     name = f"{source}, {shown(prefix or 'weight')}"
     if "weight" not in tensors:
