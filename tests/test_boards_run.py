@@ -67,7 +67,7 @@ def test_frames_in_any_pieces_equal_golden_in_every_bit(made, terminal):
     with Host(terminal, made.link) as host:
         for size in (1, 7, made.link.frames):  # the first has more requests than there are numbers
             prepare(host, MODEL)
-            found = list(run(host, made.link, MODEL, pieces(frames, size), check=True))
+            found = list(run(host, made.link, MODEL, pieces([frames], size), check=True))
             assert [piece.wrong for piece in found if piece.wrong] == []
             outputs = np.concatenate([piece.outputs for piece in found])
             assert np.array_equal(outputs, DeltaNetwork(MODEL).run(frames).outputs)
@@ -81,7 +81,7 @@ def test_a_difference_is_seen(made, terminal):
     with Host(terminal, made.link) as host:
         prepare(host, MODEL)
         host.write(ADDRESS["THETA_X_0"], 200)
-        found = run(host, made.link, MODEL, pieces(frames, made.link.frames), check=True)
+        found = run(host, made.link, MODEL, pieces([frames], made.link.frames), check=True)
         assert "golden has" in next(found).wrong
 
 
@@ -98,7 +98,7 @@ def test_weights_come_from_the_host_where_the_flash_has_none(made, program):
             with pytest.raises(LinkError, match="it has no weights"):
                 host.frames(frames)
             prepare(host, MODEL)
-            found = run(host, made.link, MODEL, pieces(frames, 5), check=True)
+            found = run(host, made.link, MODEL, pieces([frames], 5), check=True)
             assert [piece.wrong for piece in found] == [""] * 4
 
 

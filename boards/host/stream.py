@@ -65,15 +65,21 @@ def prepare(host: Host, model: Model) -> None:
 
 
 def run(
-    host: Host, link: Link, model: Model, frames: Iterable[Integers], check: bool
+    host: Host, link: Link, model: Model, frames: Iterable[Integers | None], check: bool
 ) -> Iterator[Piece]:
     """Sends pieces [n, I] of at most ``link.frames`` frames, after ``prepare``.
 
-    With ``check`` the results, and how many columns fired, are held against golden/.
+    None among them puts the state back to where it began: another recording follows. With
+    ``check`` the results, and how many columns fired, are held against golden/.
     """
     golden = DeltaNetwork(model) if check else None
     before = dict.fromkeys((name for name, _ in link.counters), 0)
     for piece in frames:
+        if piece is None:
+            host.write(CONTROL, 1 << CONTROL_RESET_STATE)
+            if golden is not None:
+                golden.reset()
+            continue
         answer = host.frames(piece)
         gone = {name: value - before[name] & 0xFFFFFFFF for name, value in answer.counters.items()}
         before = answer.counters
@@ -86,10 +92,13 @@ def run(
         yield Piece(answer.outputs, events, gone["CYCLES_LO"], wrong)
 
 
-def pieces(frames: Integers, size: int) -> Iterator[Integers]:
-    """``frames`` [T, I] in pieces of ``size``."""
-    for low in range(0, len(frames), size):
-        yield frames[low : low + size]
+def pieces(recordings: Iterable[Integers], size: int) -> Iterator[Integers | None]:
+    """Recordings [T, I] in pieces of ``size`` frames, None between one and the next."""
+    for n, frames in enumerate(recordings):
+        if n:
+            yield None
+        for low in range(0, len(frames), size):
+            yield frames[low : low + size]
 
 
 def _difference(

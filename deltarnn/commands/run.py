@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deltarnn.commands.common import default_folder
+from deltarnn.commands.common import default_folder, recording_arrays
 from deltarnn.console import (
     JSON,
     MODEL,
@@ -28,11 +28,13 @@ from deltarnn.console import (
     require_writable,
 )
 from golden.errors import refusal
+from golden.features import Features
 from golden.files import require_distinct, written_aside
 from golden.fixed import Integers
 from golden.model import Model
 from golden.model_file import load_model
 from golden.parameters import CoreParameters
+from golden.readings import Answers
 from golden.recordings import load
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def _until_nobody_reads() -> Iterator[None]:
     shell_complete=names_in("boards.board", "BOARDS"),
 )
 @click.option("--baud", type=int, help="Default: the board's.")
+@click.option("--floats", is_flag=True, help="Lines are features, and results come in their unit.")
 @click.option("--check", is_flag=True, help="Hold every answer against the golden model.")
 @click.option("-o", "--output", type=OutputPath(), help="OUT.npz: the results.")
 @JSON
@@ -82,11 +85,15 @@ def run(
     simulated_board: bool,
     board: str,
     baud: int | None,
+    floats: bool,
     check: bool,
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Streams FRAMES through a board: an int8 .npy file, or - for lines of numbers."""
+    """Streams FRAMES through a board: any data that `eval` takes, or - for lines of numbers.
+
+    A line is a frame, in activation LSBs; the line `reset` begins another recording.
+    """
     with extra("boards"):
         from boards.board import find_board
         from boards.family.targets import find_target
@@ -102,6 +109,10 @@ def run(
     if baud is not None:
         require_baud(baud)
     live = str(frames) == "-"
+    if floats and not live:
+        raise refusal(
+            "--floats", f"it beside {frames}", "it with - alone: files say what they hold"
+        )
     if live and sys.stdin is None:
         raise refusal("standard input", "it closed", "lines of numbers")
     require_writable(output)
@@ -109,9 +120,11 @@ def run(
     lanes = built_lanes(loaded, chosen, default_folder(model, board)) or chosen.lanes
     core = CoreParameters(loaded.parameters, lanes)
     link = Link.of(core, loaded, find_target(chosen.target).target.loads)
-    source = _lines(loaded) if live else pieces(load(frames).frames(loaded)[0], link.frames)
+    recordings = [] if live else load(frames).frames(loaded)
+    source = _lines(loaded, floats) if live else pieces(recordings, link.frames)
     columns = sum(layer.inputs for layer in loaded.parameters.layers)
     columns += sum(layer.units for layer in loaded.parameters.recurrent)
+    answers = Answers.of(loaded)
     title = f"{loaded.name} at {port or f'a simulated {chosen.title}, {lanes} lanes'}"
     done = _Done(title, columns, check, output is not None)
     patience = SIMULATION if simulated_board else PATIENCE
@@ -126,7 +139,7 @@ def run(
             done.add(piece.outputs, piece.events, piece.cycles, piece.wrong)
             shown.update(done.table())
             if live and not as_json:
-                for row in piece.outputs:
+                for row in answers.results(piece.outputs) if floats else piece.outputs:
                     print(*row, flush=True)
             if piece.wrong:
                 break
@@ -135,7 +148,8 @@ def run(
         raise refusal(str(frames), "no frame", "at least one")
     if output is not None:
         with written_aside(output) as part, part.open("wb") as file:
-            np.savez(file, outputs=np.concatenate(done.outputs))
+            arrays = recording_arrays([len(each) for each in recordings])
+            np.savez(file, outputs=np.concatenate(done.outputs), **arrays)  # type: ignore[arg-type]
     if as_json:
         print_json(done.report())
     elif not live:
@@ -230,11 +244,15 @@ def _simulated(
         yield terminal
 
 
-def _lines(model: Model) -> Iterator[Integers]:
-    """A frame a line from standard input."""
-    formats, inputs = model.parameters.formats, model.parameters.inputs
+def _lines(model: Model, floats: bool) -> Iterator[Integers | None]:
+    """A frame a line from standard input; None for the line `reset`."""
+    formats, inputs, features = (
+        model.parameters.formats,
+        model.parameters.inputs,
+        Features.of(model),
+    )
     low, high = formats.activation.min, formats.activation.max
-    expected = f"{inputs} integers from {low} to {high}"
+    expected = f"{inputs} numbers" if floats else f"{inputs} integers from {low} to {high}"
     longest = SHORT_LINE + ELEMENT * inputs
     # Bytes, for any may come, and so many of a line at most, for its end may never come.
     for n, line in enumerate(iter(lambda: sys.stdin.buffer.readline(longest + 1), b""), 1):
@@ -242,11 +260,14 @@ def _lines(model: Model) -> Iterator[Integers]:
         if len(line) > longest:
             raise refusal(name, f"more than {longest:,} bytes", expected)
         words = line.replace(b",", b" ").split()
-        if not words:
+        if words == [b"reset"]:
+            yield None
+        if words in ([], [b"reset"]):
             continue
         try:
-            frame = np.array([[int(word) for word in words]])
-        except ValueError:
+            numbers = np.array([[float(word) if floats else int(word) for word in words]])
+            frame = features.frames(numbers) if floats and len(words) == inputs else numbers
+        except (ValueError, OverflowError):  # NaN too
             frame = np.empty((1, 0), int)
         if frame.shape[1] != inputs or frame.min() < low or frame.max() > high:
             raise refusal(name, repr(line.strip()[:40]).removeprefix("b"), expected)
