@@ -35,6 +35,7 @@ from tests.mutations_import import KINDS, bytewise
 SECONDS, BYTES, LINE = 20, 1 << 30, 460
 NAMED = ("deltarnn: mutant.", "deltarnn: calibration.npy: ")
 BATCH = 100
+NODES = ("gru0", "below", "gru", "lstm0", "within", "head", "lstm", "n\x1b")  # parts of the seeds
 
 
 @dataclass
@@ -158,6 +159,10 @@ def _work(made, seed, numbers, folder, pipe):
             del data
             before = _files()
             words = [name, "-o", "out.safetensors"]
+            if n % 8 == 4:
+                words += ["--list"]
+            elif n % 4 == 2:
+                words += ["--node", NODES[n // 4 % len(NODES)]]
             if n % 8 == 0:
                 words += ["--calibration", "calibration.npy"]
             found = _import(words, logs)
@@ -216,7 +221,9 @@ def _model():
     except Exception as error:
         return f"unreadable: {error}"
     scale = model.extra["input_scale"]
-    return "" if np.isfinite(scale).all() and min(scale) > 0 else f"input scale {scale}"
+    offset = model.extra.get("input_offset", [0.0])
+    usable = np.isfinite(scale).all() and min(scale) > 0 and np.isfinite(offset).all()
+    return "" if usable else f"input scale {scale}, offset {offset}"
 
 
 def _judge(report, found, n):
@@ -253,7 +260,7 @@ def _wrong(found):
             (refused and len(text) > LINE, f"a line of {len(text)}: {said[:500]!r}"),
             (refused and found["model"] is not None, "an output beside a refusal"),
             (not refused and said, f"words beside a result: {said[:300]!r}"),
-            (found["status"] == 0 and found["model"] != "", f"model {found['model']}"),
+            (found["status"] == 0 and found["model"] not in ("", None), f"model {found['model']}"),
             ("MemoryError" in said, f"memory: {said[:200]!r}"),
         )
         if wrong

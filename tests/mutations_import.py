@@ -29,7 +29,7 @@ WEIRD_TEXTS = (
 WORDS = {
     "onnx": "GRU LSTM RNN MatMul Add Gemm Cast Gather Reshape Slice Expand ConstantOfShape Concat "
     "Identity Softmax ArgMax Loop If Tile Squeeze Transpose frames axis w0 r0 b0 y0 s0 weight bias "
-    "logits reverse bidirectional Relu ai.onnx com.microsoft",
+    "logits reverse bidirectional Relu Sub Div Mul BatchNormalization Sigmoid start h c ai.onnx com.microsoft",
     "keras": "GRU LSTM Dense Dropout InputLayer Bidirectional Functional Sequential tanh relu "
     "linear softmax sigmoid int8 int4 float8 gptq float16 keras custom",
     "torch": "gru.weight_ih_l0 gru.weight_hh_l0 gru.weight_ih_l1 head.weight head.bias emb.weight "
@@ -168,7 +168,7 @@ class Onnx:
     suffixes = (".onnx",)
 
     def __init__(self):
-        from tests.onnx_graphs import recurrent_graph
+        from tests.onnx_graphs import larger_graph, normalised_graph, recurrent_graph
 
         rng = np.random.default_rng(1)
         self.models = [
@@ -177,8 +177,31 @@ class Onnx:
             recurrent_graph(rng, 3, 3, None, 1, kinds=("LSTM",)),
             recurrent_graph(rng, 3, 4, 3, 1, tail=("Identity", "Softmax")),
             self._like_torch(rng),
+            larger_graph(rng, 3, 4, "GRU"),
+            larger_graph(rng, 3, 4, "LSTM"),
+            normalised_graph(rng, 3, 4, 2, "Sub Div"),
+            normalised_graph(rng, 3, 4, 2, "BatchNormalization"),
+            self._streaming(rng),
         ]
         self.seeds = [model.SerializeToString() for model in self.models]
+
+    @staticmethod
+    def _streaming(rng):
+        """With states that come in and go out."""
+        from onnx import TensorProto, helper
+
+        from tests.onnx_graphs import recurrent_graph
+
+        model = recurrent_graph(rng, 3, 4, 2, kinds=("LSTM",))
+        node = model.graph.node[0]
+        node.input.extend(["", "h", "c"])
+        node.output.extend(["h_out", "c_out"])
+        for name in ("h", "c"):
+            info = helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 4])
+            model.graph.input.append(info)
+            info = helper.make_tensor_value_info(f"{name}_out", TensorProto.FLOAT, [1, 1, 4])
+            model.graph.output.append(info)
+        return model
 
     @staticmethod
     def _like_torch(rng):
@@ -326,11 +349,19 @@ class Onnx:
                 tensor = TensorProto(data_type=source.choice((1, 7, 10, 11)), name="t", dims=huge)
                 graph.initializer.append(tensor)
             case 5:
-                tensor = source.choice(graph.initializer)
-                tensor.ClearField("raw_data")
-                tensor.data_location = TensorProto.EXTERNAL
-                place = source.choice(("../secret", "/etc/passwd", "data.bin", "/dev/zero"))
-                tensor.external_data.add(key="location", value=place)
+                for tensor in source.sample(list(graph.initializer), source.choice((1, 2))):
+                    size = len(tensor.raw_data)
+                    tensor.ClearField("raw_data")
+                    tensor.data_location = TensorProto.EXTERNAL
+                    places = ("../secret", "/etc/passwd", "data.bin", "/dev/zero", "mutant.onnx")
+                    place = source.choice((*places, *["calibration.npy"] * 5))  # which is there
+                    said = {"location": place, "offset": "128", "length": str(size)}
+                    if source.random() < 0.4:
+                        said[source.choice(("offset", "length", "checksum"))] = str(
+                            source.choice((*WEIRD_INTEGERS, *WEIRD_TEXTS))
+                        )
+                    for key, value in said.items():
+                        tensor.external_data.add(key=key, value=value)
             case 6:
                 place = helper.make_node("Constant", [], ["k"])
                 tensor = TensorProto(data_type=1, name="k", dims=[4])

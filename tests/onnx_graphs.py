@@ -73,3 +73,109 @@ def recurrent_graph(
     model = helper.make_model(graph, opset_imports=opset, ir_version=9)
     onnx.checker.check_model(model)
     return model
+
+
+def normalised_graph(rng, inputs, units, outputs, operators):
+    """A GRU and a MatMul, with ``operators`` that normalise before each of them."""
+    model = recurrent_graph(rng, inputs, units, outputs)
+    graph = model.graph
+    for n, (consumer, size) in enumerate(((2, units), (0, inputs))):
+        value, made = graph.node[consumer].input[0], []
+        if operators == "BatchNormalization":  # its features are in the second place
+            names = [f"{what}{n}" for what in ("gamma", "beta", "mean", "variance")]
+            for name, low, high in zip(names, (0.5, -1, 19, 0.2), (2, 1, 21, 0.4), strict=True):
+                row = rng.uniform(low, high, size).astype(np.float32)
+                graph.initializer.append(numpy_helper.from_array(row, name))
+            turn = [0, 2, 1] if consumer == 0 else [0, 1]
+            made.append(helper.make_node("Transpose", [value], [f"t{n}"], perm=turn))
+            made.append(
+                helper.make_node("BatchNormalization", [f"t{n}", *names], [f"n{n}"], epsilon=1e-3)
+            )
+            made.append(helper.make_node("Transpose", [f"n{n}"], [f"u{n}"], perm=turn))
+            if consumer:  # [T, 1, H] as it is has its features in the last place
+                made = _in_rows(graph, made, value, n)
+        else:
+            ranges = {"Sub": (19, 21), "Div": (0.4, 0.6), "Mul": (1.5, 2), "Add": (-42, -38)}
+            for k, operator in enumerate(operators.split()):
+                row = rng.uniform(*ranges[operator], size).astype(np.float32)
+                name = graph.initializer.add()
+                name.CopyFrom(numpy_helper.from_array(row, f"{operator}{n}"))
+                out = f"n{n}{k}"
+                made.append(helper.make_node(operator, [value, name.name], [out]))
+                value = out
+        graph.node[consumer].input[0] = made[-1].output[0]
+        for node in reversed(made):
+            graph.node.insert(consumer, node)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _in_rows(graph, nodes, value, n):
+    """The same for [T, H, 1]: a squeezed layer's frames turned so that features come second."""
+    nodes[0].CopyFrom(helper.make_node("Transpose", [value], [f"t{n}"], perm=[0, 2, 1]))
+    nodes[2].CopyFrom(helper.make_node("Transpose", [f"n{n}"], [f"u{n}"], perm=[0, 2, 1]))
+    return nodes
+
+
+def larger_graph(rng, inputs, units, kind):
+    """Layers ``below`` and ``above`` with a state that is an input, between other operators."""
+    model = recurrent_graph(rng, inputs, units, layers=2, kinds=(kind,), tail=("Relu",))
+    graph = model.graph
+    for node, name in zip((graph.node[0], graph.node[2]), ("below", "above"), strict=True):
+        node.name = name
+        node.input.extend(["", "start"])
+    graph.node[0].input[0] = "active"
+    graph.node.insert(0, helper.make_node("Relu", ["frames"], ["active"], name="front"))
+    graph.node[4].output[0] = "above_out"
+    for node in graph.node:
+        for n, name in enumerate(node.input):
+            node.input[n] = "above_out" if name == "s1" else name
+    state = helper.make_tensor_value_info("start", TensorProto.FLOAT, [1, 1, units])
+    graph.input.append(state)
+    # In one branch a layer that goes backwards, in the other nothing.
+    tensors = [
+        numpy_helper.from_array(rng.normal(size=(1, GATES["GRU"] * units, units)).astype("f"), key)
+        for key in ("within_w", "within_r")
+    ]
+    within = helper.make_node(
+        "GRU",
+        ["tail0", "within_w", "within_r"],
+        ["within_y"],
+        name="within",
+        hidden_size=units,
+        linear_before_reset=1,
+        direction="reverse",
+    )
+    squeeze = helper.make_node("Squeeze", ["within_y", "axis"], ["then_out"])
+    branches = [
+        helper.make_graph([within, squeeze], "then", [], [_free("then_out")], tensors),
+        helper.make_graph(
+            [helper.make_node("Identity", ["tail0"], ["else_out"])], "else", [], [_free("else_out")]
+        ),
+    ]
+    graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    names = ("then_branch", "else_branch")
+    graph.node.append(
+        helper.make_node("If", ["yes"], ["chosen"], **dict(zip(names, branches, strict=True)))
+    )
+    graph.output[0].name = "chosen"
+    onnx.checker.check_model(model)
+    return model
+
+
+def _free(name):
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, None, None])
+
+
+def beside(model, folder):
+    """The path of a graph whose tensors lie in data.bin beside it."""
+    path = folder / "beside.onnx"
+    onnx.save(
+        model,
+        str(path),
+        save_as_external_data=True,
+        location="data.bin",
+        size_threshold=0,
+        convert_attribute=False,
+    )
+    return path

@@ -13,7 +13,7 @@ keras = pytest.importorskip("keras")
 pytest.importorskip("h5py")
 
 from tests.mutations_import import packed, unpacked  # noqa: E402
-from train.importers import read_network  # noqa: E402
+from train.importers import parts_in, read_file, read_network  # noqa: E402
 
 # Keras' own variables, on NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -88,9 +88,8 @@ def test_layers_that_branch_are_refused(tmp_path):
             [lambda: keras.layers.SimpleRNN(3, return_sequences=True)],
             "SimpleRNN, which the core does not have, expected a GRU or an LSTM",
         ),
-        ([lambda: gru(3), lambda: keras.layers.Dense(2, activation="relu")], "activation relu"),
-        ([lambda: keras.layers.Dense(2)], "found no GRU or LSTM layer"),
-        ([lambda: gru(3), lambda: keras.layers.Dense(2), lambda: gru(3)], "not the last"),
+        ([lambda: keras.layers.Dense(2)], "Dense, which the core does not have, expected GRU, LS"),
+        ([lambda: gru(3), lambda: keras.layers.Dense(2), lambda: gru(3)], "found it behind dense"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -194,6 +193,72 @@ def test_weights_of_any_width_are_read_as_they_are(tmp_path, policy):
     assert (network.layers[1].weight == stored[3].T).all()
     expected = model(FRAMES[None]).detach().double().numpy()[0]
     np.testing.assert_allclose(network.run(FRAMES), expected, atol=0.1)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_normalisations_are_folded_and_what_is_behind_the_read_out_is_left(tmp_path, given):
+    """Before the layers, between them, and before the read-out."""
+    path = tmp_path / "m.keras"
+    statistics = {"mean": [50.0, 2.0, -3.0, 0.0], "variance": [0.01, 4.0, 1.0, 9.0]}
+    norm = keras.layers.Normalization(**(statistics if given else {}))
+    if not given:
+        norm.adapt(
+            np.random.default_rng(3).normal(size=(9, 20, 4)) * [0.1, 2, 1, 3] + [50, 2, -3, 0]
+        )
+    model = keras.Sequential(
+        [
+            keras.Input((None, 4)),
+            norm,
+            gru(5),
+            keras.layers.BatchNormalization(),
+            lstm(3),
+            keras.layers.BatchNormalization(scale=False, epsilon=0.01),
+            keras.layers.TimeDistributed(keras.layers.Dense(2, activation="tanh")),
+            keras.layers.LayerNormalization(),
+        ]
+    )
+    rng = np.random.default_rng(4)
+    for n in (2, 4):
+        values = model.layers[n].get_weights() if n < len(model.layers) else []
+        if isinstance(model.layers[n], keras.layers.BatchNormalization):
+            model.layers[n].set_weights([rng.uniform(0.5, 2, v.shape) for v in values])
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 2, v.shape) for v in layer.get_weights()])
+    model.save(path)
+    found = read_file(path)
+    assert found.left == ("tanh", "LayerNormalization")
+    assert found.network.offset == pytest.approx([50, 2, -3, 0], abs=0.5)
+    frames = (FRAMES * [0.1, 2, 1, 3] + [50, 2, -3, 0]).astype(np.float32)
+    head = keras.Sequential(model.layers[:-1])
+    expected = np.asarray(head.predict(frames[None], verbose=0))[0]
+    np.testing.assert_allclose(np.tanh(found.network.run(frames)), expected, atol=2e-5)
+
+
+def test_layers_are_named_and_listed(tmp_path):
+    path = tmp_path / "m.keras"
+    given = keras.Input((None, 4))
+    wide = keras.layers.Dense(6, activation="relu", name="embed")(given)
+    below = keras.layers.GRU(5, return_sequences=True, name="below")(wide)
+    above = keras.layers.LSTM(3, return_sequences=True, name="above")(below)
+    both = keras.layers.Bidirectional(keras.layers.GRU(2, return_sequences=True), name="both")(
+        above
+    )
+    joined = keras.layers.Concatenate(name="join")([below, both])
+    keras.Model(given, keras.layers.Dense(1)(joined)).save(path)
+    kinds = {part.name: (part.kind, part.problem is None) for part in parts_in(path)}
+    assert kinds == {
+        "below": ("GRU", True),
+        "above": ("LSTM", True),
+        "both": ("Bidirectional", False),
+    }
+    with pytest.raises(ValueError, match=r"found Dense, .* or --node for a part|found fed by"):
+        read_file(path)
+    found = read_file(path, ("below", "above"))
+    assert [layer.units for layer in found.network.layers] == [5, 3]
+    assert (found.fed, found.left[:1]) == ("embed", ("Bidirectional",))
+    with pytest.raises(ValueError, match="no node 'x', expected one of 'below', 'above', 'both'"):
+        read_file(path, ("x",))
 
 
 def changed(path, change):

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,17 +24,31 @@ from golden.formats import ACTIVATION_BITS_MAX, Formats
 from golden.model_file import save_model
 from golden.readings import READINGS, with_meaning
 
+if TYPE_CHECKING:
+    from train.importers.parts import Reading
+
 USABLE = 0.3  # of the results' spread: with a larger error nobody would know the network again
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=OutputPath(), required=True, help="MODEL")
+@click.option("-o", "--output", type=OutputPath(), help="MODEL")
+@click.option("--list", "listing", is_flag=True, help="Lists FILE's recurrent parts, no more.")
+@click.option(
+    "--node",
+    "nodes",
+    multiple=True,
+    metavar="NAME",
+    help="Imports this part of FILE alone; several make a chain.",
+)
 @click.option(
     "--calibration",
+    "calibrations",
+    multiple=True,
     type=click.Path(path_type=Path),
-    metavar="FLOAT_FRAMES.npy",
-    help="A recording [T, I] as FILE's network takes it: chooses the input scale.",
+    metavar="FLOAT_FRAMES",
+    help="A recording [T, I] as FILE's network takes it (.npy, or .npz with several): chooses the "
+    "input scale. Each of several is run from reset.",
 )
 @click.option("--theta-x", type=int, help="Threshold of every x in activation LSBs.  [default: 0]")
 @click.option("--theta-h", type=int, help="Threshold of every h.  [default: 0]")
@@ -59,8 +73,10 @@ USABLE = 0.3  # of the results' spread: with a larger error nobody would know th
 @JSON
 def import_(
     file: Path,
-    output: Path,
-    calibration: Path | None,
+    output: Path | None,
+    listing: bool,
+    nodes: tuple[str, ...],
+    calibrations: tuple[Path, ...],
     theta_x: int | None,
     theta_h: int | None,
     budget: float | None,
@@ -70,8 +86,13 @@ def import_(
     as_json: bool,
 ) -> None:
     """Makes a model of a GRU or LSTM trained elsewhere: ONNX, Keras, or a PyTorch state_dict."""
+    if listing:
+        _list(file, as_json)
+        return
+    if output is None:
+        raise refusal("-o", "no output", "-o MODEL, or --list")
     # Without calibration the format is known; with it, no activation has more than 16 bits.
-    width = Formats().activation.width if calibration is None else ACTIVATION_BITS_MAX
+    width = Formats().activation.width if not calibrations else ACTIVATION_BITS_MAX
     for name, theta in (("theta_x", theta_x), ("theta_h", theta_h)):
         if theta is not None:
             require_int(name, theta, 0, (1 << width) - 1)
@@ -81,17 +102,19 @@ def import_(
         if (theta_x, theta_h) != (None, None):
             expected = "one of them: a budget chooses them"
             raise refusal("thresholds", "some beside a budget", expected)
-        if calibration is None:
+        if not calibrations:
             raise refusal("budget", "no calibration frames", "some to measure the loss on")
-    require_distinct({"-o": output}, {"FILE": file, "--calibration": calibration})
+    for calibration in calibrations or (None,):
+        require_distinct({"-o": output}, {"FILE": file, "--calibration": calibration})
     require_writable(output)
     with extra("import"):
-        from train.importers import read_network
+        from train.importers import read_file
         from train.importers.conversion import convert, load_calibration
         from train.importers.suspicion import source_of
 
-        network = read_network(file)
-    frames = None if calibration is None else load_calibration(calibration, network)
+        reading = read_file(file, nodes)
+    network = reading.network
+    frames = load_calibration(calibrations, network) if calibrations else None
     with progress.status("quantising") as status:
         try:
             found = convert(output.stem, network, frames, (theta_x, theta_h), budget, status.update)
@@ -106,7 +129,12 @@ def import_(
     report: dict[str, Any] = {
         "file": str(file),
         "model": str(output),
+        "nodes": list(nodes),
+        "fed_by": reading.fed,
+        "states": list(reading.states),
+        "left_to_host": list(reading.left),
         "input_scale": found.input_scale.tolist(),
+        "input_offset": found.model.extra.get("input_offset"),
         "layers": [vars(layer) for layer in found.model.parameters.layers],
         "dense": found.dense and vars(found.dense),
         "delta": found.delta and vars(found.delta),
@@ -116,7 +144,10 @@ def import_(
         return
     low, high = found.input_scale.min(), found.input_scale.max()
     scale = f"{high:.6g}" if low == high else f"{low:.6g} to {high:.6g}, by feature"
-    rows = {"model": str(output), "input scale": scale}
+    rows = {"model": str(output), **_around(reading, nodes), "input scale": scale}
+    if network.offset is not None:
+        low, high = network.offset.min(), network.offset.max()
+        rows["input offset"] = f"{low:.6g} to {high:.6g}, by feature"
     formats = found.model.parameters.formats
     rows["formats"] = f"activation {formats.activation}, gate {formats.gate}"
     for k, layer in enumerate(found.model.parameters.layers):
@@ -130,3 +161,38 @@ def import_(
                 f"fired {fidelity.occupancy_x:.1%} of x, {fidelity.occupancy_h:.1%} of h"
             )
     table(rows, f"import {file.name}")
+
+
+def _around(reading: "Reading", nodes: tuple[str, ...]) -> dict[str, str]:
+    """What of the file is not in the model."""
+    rows = {}
+    if nodes:
+        rows["part"] = ", ".join(nodes) + (f", fed by {reading.fed}" if reading.fed else "")
+    if reading.states:
+        rows["states"] = f"{', '.join(reading.states)}: 0 at reset"
+    if reading.left:
+        most = 8
+        more = f" and {len(reading.left) - most} more" if len(reading.left) > most else ""
+        rows["left to the host"] = ", ".join(reading.left[:most]) + more
+    return rows
+
+
+def _list(file: Path, as_json: bool) -> None:
+    with extra("import"):
+        from train.importers import parts_in
+
+        parts = parts_in(file)
+    if as_json:
+        print_json({"file": str(file), "parts": [vars(part) for part in parts]})
+        return
+    rows = {}
+    for part in parts:
+        shape = f"{part.kind} {_size(part.inputs)} -> {_size(part.units)}"
+        layers = f", {part.layers} layers" if part.layers > 1 else ""
+        takes = "can be imported" if part.problem is None else f"cannot: {part.problem}"
+        rows[part.name or "(all of it)"] = f"{shape}{layers}, {part.direction}; {takes}"
+    table(rows or {"recurrent parts": "none"}, f"recurrent parts of {file.name}")
+
+
+def _size(size: int | None) -> str:
+    return "?" if size is None else str(size)

@@ -255,9 +255,15 @@ def _network(layers: list[dict[str, Any]], weights: h5py.File, given: Given) -> 
         name = f"{source}, layer {quoted(config['name'])}"
         previous, before = before, config["name"]
         chosen = not nodes or config["name"] in nodes
-        if kind in _PASSES:
-            continue
         if not chosen and not made:
+            continue
+        if nodes and made and not _fed_by(layer, last, name):  # another branch
+            if chosen:
+                expected = "layers one above the other"
+                raise refusal(name, f"it not fed by {shown(last)}", expected)
+            continue
+        if kind in _PASSES:
+            last = config["name"]
             continue
         if chosen and nodes and not made:
             fed = previous
@@ -267,6 +273,7 @@ def _network(layers: list[dict[str, Any]], weights: h5py.File, given: Given) -> 
             if closed:
                 found = f"it behind {shown(last)}"
                 raise refusal(name, found, "recurrent layers in a row, or --node (see --list)")
+            _called_plainly(layer.get("inbound_nodes", []), name)
             if not sequences:
                 found = "return_sequences false in the layer before"
                 raise refusal(name, found, "layers that take every frame")
@@ -278,6 +285,7 @@ def _network(layers: list[dict[str, Any]], weights: h5py.File, given: Given) -> 
             wide = made[-1].units if made else None
             statistics = _normalisation(layer, weights, group, name, wide)
             affine = statistics if affine is None else affine.then(statistics)
+            last = config["name"]
             if made:
                 left.append(shown(kind, 30))
         elif (kind == "Dense" or _is_dense(layer)) and chosen and made and not closed:
@@ -306,6 +314,12 @@ def _network(layers: list[dict[str, Any]], weights: h5py.File, given: Given) -> 
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
     return Reading(network, tuple(left), None if fed is None else shown(fed, 200))
+
+
+def _fed_by(layer: dict[str, Any], before: str, name: str) -> bool:
+    """Whether a layer takes what the layer ``before`` gives; a Sequential model says nothing."""
+    feeding = list(_feeding(layer.get("inbound_nodes", []), name))
+    return not feeding or feeding == [[before, 0, 0]]
 
 
 def _spoken(layer: dict[str, Any]) -> str:
