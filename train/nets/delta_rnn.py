@@ -68,11 +68,23 @@ class DeltaRNN(nn.Module):
         self.set_thresholds((0,) * (2 * len(self.recurrent) + (self.readout is not None)))
 
     @classmethod
-    def of(cls, model: Model) -> "DeltaRNN":
-        """The twin of a model, thresholds and row shifts included, in float64."""
+    def of(cls, model: Model, dtype: torch.dtype | None = None) -> "DeltaRNN":
+        """The twin of a model, thresholds and row shifts included; by default in the narrowest
+        dtype that is exact for it.
+        """
         network = model.parameters
         shift_max = max(layer.shift_max for layer in network.layers)
-        twin = cls(dequantized(model), network.formats, shift_max, torch.float64)
+
+        def made(dtype: torch.dtype) -> "DeltaRNN":
+            require_exact("accumulators", network.accumulator_width, dtype)
+            return cls(dequantized(model), network.formats, shift_max, dtype)
+
+        try:
+            twin = made(dtype or torch.float32)
+        except ValueError:
+            if dtype is not None:
+                raise
+            twin = made(torch.float64)
         twin.set_thresholds(thresholds(model))
         return twin
 
