@@ -32,7 +32,7 @@ from train.quantised.float_network import (  # noqa: E402
 )
 from train.quantised.quantize import quantize_network  # noqa: E402
 
-SHORT = Course(rounds=1, steps=24, batch=1, learning_rate=4e-2)
+SHORT = Course(rounds=1, steps=12, batch=1, learning_rate=4e-2)
 I, H = 4, 8  # noqa: E741
 SCALE = [2.0, 1.0, 2.0, 1.5]
 
