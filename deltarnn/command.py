@@ -26,6 +26,7 @@ from deltarnn.commands.results import results
 from deltarnn.commands.run import run
 from deltarnn.commands.simulate import simulate
 from deltarnn.commands.train import train
+from deltarnn.commands.tune import tune
 from deltarnn.console import (
     say,
 )
@@ -57,6 +58,7 @@ for _command in (
     bench,
     import_,
     train,
+    tune,
     results,
     build,
     flash,

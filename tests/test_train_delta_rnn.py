@@ -1,5 +1,7 @@
 """The delta network in PyTorch: golden's in every bit, and the gradient that it should have."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,7 @@ from train.quantised.float_network import (  # noqa: E402
     FloatNetwork,
     dequantized,
 )
+from train.quantised.thresholds import thresholds  # noqa: E402
 
 FORMATS = {
     "defaults": Formats(),
@@ -108,6 +111,80 @@ def test_a_model_comes_back_from_its_real_numbers(kinds):
         )
 
 
+FINE = Formats(activation=Q(3, 9), state=Q(1, 14), gate=Q(1, 10), preactivation=Q(3, 6))
+WIDE = {
+    "gru": (("gru",), FINE),
+    "lstm": (("lstm",), replace(FINE, cell=Q(6, 9))),
+    "gru, lstm": (("gru", "lstm"), replace(FINE, activation=Q(0, 12))),
+    "lstm, gru, widest": (("lstm", "gru"), replace(FINE, activation=Q(3, 12), gate=Q(1, 14))),
+}
+
+
+@pytest.mark.parametrize("outputs", [None, 4])
+@pytest.mark.parametrize("shifts", [0, 1, 3])
+@pytest.mark.parametrize(("kinds", "formats"), WIDE.values(), ids=WIDE)
+def test_wide_formats_and_row_shifts_are_golden_s_in_every_bit(kinds, formats, shifts, outputs):
+    theta = ((40, 3), (7, 21), (5, 0))
+    model = random_model(
+        (5, 9, 6), outputs, kinds=kinds, formats=formats, theta=theta, scale=127, shifts=shifts
+    )
+    delta_rnn = DeltaRNN.of(model)
+    frames = walks(2, count=3).astype(np.int64)[:, :, :5] << formats.activation.width - 8
+    with torch.no_grad():
+        found = delta_rnn(torch.tensor(frames) / formats.activation.scale)
+    exported = delta_rnn.exported("m", None)
+    assert thresholds(exported) == thresholds(model)
+    assert most_shift(exported) <= most_shift(model)
+    for twin in (model, exported):
+        traces = run_sequences(twin, list(frames))
+        results = np.stack([trace.outputs for trace in traces]) / 2.0**twin.parameters.output_frac
+        np.testing.assert_array_equal(found.outputs.numpy(), results)
+        encoders = [d for k in (0, 1) for d in (f"deltas_x.{k}", f"deltas_h.{k}")]
+        encoders += [] if outputs is None else ["deltas_x.2"]
+        for name, sent in zip(encoders, found.sent, strict=True):
+            kind, k = name.split(".")
+            deltas = np.stack([getattr(trace, kind)[int(k)] for trace in traces], axis=1)
+            moved = torch.diff(sent, dim=0, prepend=torch.zeros_like(sent[:1]))
+            np.testing.assert_array_equal(moved.numpy() * formats.activation.scale, deltas)
+
+
+@pytest.mark.parametrize("kinds", KINDS.values(), ids=KINDS)
+def test_what_was_trained_with_row_shifts_is_exported_with_them(kinds):
+    rng = np.random.default_rng(7)
+
+    def of_all_sizes(layer):
+        sizes = 2.0 ** -rng.integers(0, 5, (len(layer.weight_x), 1))
+        weights = (sizes * w for w in (layer.weight_x, layer.weight_h))
+        return type(layer)(*weights, layer.bias_x, layer.bias_h)
+
+    layers = tuple(map(of_all_sizes, network(3, size=0.3, kinds=kinds).layers[:2]))
+    delta_rnn = DeltaRNN(FloatNetwork(layers), FINE, shift_max=3, dtype=torch.float64)
+    delta_rnn.set_thresholds((9, 3, 2, 5))
+    frames = walks(8).astype(np.int64) << 5
+    with torch.no_grad():
+        found = delta_rnn(torch.tensor(frames) / FINE.activation.scale)
+    model = delta_rnn.exported("m", None)
+    assert most_shift(model) == 3
+    outputs = [trace.outputs for trace in run_sequences(model, list(frames))]
+    np.testing.assert_array_equal(
+        found.outputs.numpy() * 2.0**model.parameters.output_frac, np.stack(outputs)
+    )
+
+
+def most_shift(model) -> int:
+    return max(layer.shift_max for layer in model.parameters.layers)
+
+
+def test_gradients_pass_row_shifts():
+    layers = network(3, size=0.2).layers[:2]
+    delta_rnn = DeltaRNN(FloatNetwork(layers), FINE, shift_max=3, dtype=torch.float64)
+    frames = torch.tensor(walks(8)).double() / 64
+    delta_rnn(frames).outputs.square().mean().backward()
+    for parameter in delta_rnn.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() > 0
+
+
 def test_accumulators_that_float32_does_not_hold_are_refused():
     large = DeltaRNN(network(1, size=0.02), Formats(activation=Q(3, 12)))
     with pytest.raises(ValueError, match=r"accumulators: found \d+ bits, expected at most 24"):
@@ -121,8 +198,17 @@ def test_cells_that_float32_does_not_hold_are_refused():
 
 @pytest.mark.parametrize("formats", FORMATS.values(), ids=FORMATS)
 def test_float32_makes_the_tables(formats):
+    compare_tables(formats, torch.float32)
+
+
+@pytest.mark.parametrize("gate", [Q(1, 6), Q(1, 10), Q(1, 14)])
+def test_float64_makes_the_tables(gate):
+    compare_tables(Formats(preactivation=Q(3, 12), gate=gate), torch.float64)
+
+
+def compare_tables(formats, dtype):
     pre, gate = formats.preactivation, formats.gate
-    entries = torch.arange(pre.min, pre.max + 1) / pre.scale
+    entries = torch.arange(pre.min, pre.max + 1, dtype=dtype) / pre.scale
     for table, function in ((sigmoid_table, torch.sigmoid), (tanh_table, torch.tanh)):
         made = to_grid(function(entries), gate) * gate.scale
         np.testing.assert_array_equal(made.numpy(), table(pre, gate))

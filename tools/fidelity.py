@@ -1,6 +1,7 @@
 """Measures what an import loses on strangers' networks, and fills in docs/fidelity.md.
 
-Run it as ``python tools/fidelity.py FOLDER``. The reader fetches what FOLDER has to hold, since
+Run it as ``python tools/fidelity.py FOLDER``; with ``--tune`` it tunes some of them instead, and
+fills in the other table. The reader fetches what FOLDER has to hold, since
 none of it may be committed here; docs/fidelity.md lists the sources and their licences. What is
 missing is left out. It needs the extras ``import,train`` and the package einops, for GTCRN.
 
@@ -9,7 +10,7 @@ Every network is calibrated on one recording and measured on another one.
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from safetensors.numpy import load_file
 from deltarnn.markdown import fill, lines
 from golden.fixed import quantize
 from golden.network import DeltaNetwork
+from train.course.distil import Parts, distil
 from train.data.recordings import Floats
 from train.importers.conversion import Calibration, convert
 from train.quantised.float_network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork
@@ -34,16 +36,31 @@ from train.quantised.float_network import FloatGRU, FloatLinear, FloatLSTM, Floa
 CALIBRATE, MEASURE = 600, 400  # frames
 BANDS = [2, 10, 18, 26]  # of the 33 sequences that a GRU between frames sees
 DOCUMENT = Path("docs/fidelity.md")
+TUNED = (
+    "Silero VAD 6.2",
+    "DTLN model, spectra",
+    "DTLN model, features",
+    "GTCRN dns3, encoder.en.3",
+    "GTCRN dns3, dpgrnn1.inter 1",
+    "GTCRN dns3, decoder.de.1",
+    "textgenrnn",
+)
+FEWER = 5  # times
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network, a recording [T, I] to calibrate with, and another one to measure with."""
+    """A network, a recording [T, I] to calibrate with, and another one to measure with.
+
+    ``recordings`` are whole ones to tune with, and the last one to judge that: each of one or more
+    sequences [n, T, I]. There are none where too little is known of what the network is given.
+    """
 
     name: str
     network: FloatNetwork
     calibration: Floats
     test: Floats
+    recordings: Sequence[Floats] = ()
 
 
 def gtcrn(folder: Path, wavs: list[Floats]) -> Iterator[Subject]:
@@ -78,14 +95,15 @@ def gtcrn(folder: Path, wavs: list[Floats]) -> Iterator[Subject]:
                 hook.remove()
             return seen
 
-        first, second = inputs(wavs[0]), inputs(wavs[1])
+        seen = [inputs(wav) for wav in wavs]
         for name, gru in grus.items():
+            every = [x[name][BANDS] if len(x[name]) > 1 else x[name] for x in seen]
             pair = [
-                np.concatenate(list(x[BANDS, : frames // len(BANDS)])) if len(x) > 1 else x[0]
-                for x, frames in ((first[name], CALIBRATE), (second[name], MEASURE))
+                np.concatenate(list(x[:, : frames // len(BANDS)])) if len(x) > 1 else x[0]
+                for x, frames in zip(every, (CALIBRATE, MEASURE), strict=False)
             ]
             short = name.replace("_convs", "").replace(".tra.att_gru", "").replace("_rnn.rnn", " ")
-            yield Subject(f"GTCRN {data}, {short}", FloatNetwork((of_torch(gru),)), *pair)
+            yield Subject(f"GTCRN {data}, {short}", FloatNetwork((of_torch(gru),)), *pair, every)
 
 
 def silero(folder: Path, wavs: list[Floats]) -> Iterator[Subject]:
@@ -109,8 +127,9 @@ def silero(folder: Path, wavs: list[Floats]) -> Iterator[Subject]:
     head = FloatLinear(
         t["final_conv.weight"][..., 0].astype(float), t["final_conv.bias"].astype(float)
     )
-    x = [np.concatenate([inputs(a), inputs(b)]) for a, b in (wavs[0:2], wavs[2:4])]
-    yield Subject("Silero VAD 6.2", FloatNetwork((layer, head)), *x)
+    x = [inputs(wav) for wav in wavs]
+    pair = [np.concatenate(x[:2]), np.concatenate(x[2:])]
+    yield Subject("Silero VAD 6.2", FloatNetwork((layer, head)), *pair, [each[None] for each in x])
 
 
 def dtln(folder: Path, wavs: list[Floats]) -> Iterator[Subject]:
@@ -137,19 +156,19 @@ def dtln(folder: Path, wavs: list[Floats]) -> Iterator[Subject]:
             return x * t[f"{name}/gamma"] + t[f"{name}/beta"]
 
         first = FloatNetwork((lstm(0), lstm(1), head(0)))
-        pairs: list[list[Floats]] = [[], []]
-        for wav in wavs[:2]:
-            frames = np.lib.stride_tricks.sliding_window_view(wav, 512)[::128][:CALIBRATE]
+        every: list[list[Floats]] = [[], []]
+        for wav in wavs:
+            frames = np.lib.stride_tricks.sliding_window_view(wav, 512)[::128]
             spectra = np.fft.rfft(frames)
             size = np.abs(spectra)
             x = normed(np.log(size + 1e-7), 0) if "norm" in file else size
             masked = np.fft.irfft(spectra / (1 + np.exp(-first.run(x))))
             encoded = masked @ t[f"{scope('conv1d', 0)}/kernel"][0]
-            pairs[0].append(x)
-            pairs[1].append(normed(encoded, -1))
-        yield Subject(f"DTLN {file}, spectra", first, *pairs[0])
+            every[0].append(x[None])
+            every[1].append(normed(encoded, -1)[None])
         second = FloatNetwork((lstm(2), lstm(3), head(1)))
-        yield Subject(f"DTLN {file}, features", second, *pairs[1])
+        for name, network, x in zip(("spectra", "features"), (first, second), every, strict=True):
+            yield Subject(f"DTLN {file}, {name}", network, x[0][0], x[1][0], x)
 
 
 def g2p(folder: Path, _: list[Floats]) -> Iterator[Subject]:
@@ -196,7 +215,9 @@ def textgenrnn(folder: Path, _: list[Floats]) -> Iterator[Subject]:
         "names of people you met twice? They closed the bakery at 5, which was news to the baker.",
     )
     network = FloatNetwork((layer("rnn_1"), layer("rnn_2")))
-    yield Subject("textgenrnn", network, letters(texts[0]), letters(texts[1]))
+    licence = " ".join(Path("LICENSE").read_text().split())[:4000]
+    every = [letters(text) for text in (licence, *texts)]
+    yield Subject("textgenrnn", network, every[1], every[2], [x[None] for x in every])
 
 
 def of_torch(gru: torch.nn.GRU) -> FloatGRU:
@@ -296,6 +317,24 @@ def measure(subject: Subject, folder: Path) -> list[str]:
     ]
 
 
+def tuned(subject: Subject) -> list[str]:
+    """A row of the other table: tuned on all recordings but the last, measured on that."""
+    *others, last = subject.recordings
+    calibration = Calibration(subject.network, subject.calibration[:CALIBRATE])
+    model = convert(subject.name, subject.network, calibration).model
+    parts = Parts.parted([x for recording in others for x in recording], list(last))
+    found = distil(model, subject.network, parts)
+    scores = [f"{score.error:.1%} at {score.macs:.0%}" for score in found.scores.values()]
+    best = found.scores["tuned"]
+    error = found.at(FEWER)["tuned"]
+    return [
+        subject.name,
+        *scores,
+        f"{best.occupancy_x:.0%}, {best.occupancy_h:.0%}",
+        "" if error is None else f"{error:.0%}",
+    ]
+
+
 SOURCES = {
     "gtcrn": gtcrn,
     "silero_vad": silero,
@@ -305,19 +344,26 @@ SOURCES = {
 }
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, tune: bool) -> None:
     """Measures what is there, and fills in the document."""
     paths = [folder / "gtcrn/test_wavs/mix.wav", *sorted((folder / "wavs").glob("*.wav"))]
     wavs = [soundfile.read(path)[0] for path in paths]
-    header = ["network", "sizes", "activation", "error", "onnxruntime int8"]
+    mark, header = (
+        ("tuned", ["network", "thresholds 0", "thresholds alone", "tuned", "fired x, h", "at 20%"])
+        if tune
+        else ("fidelity", ["network", "sizes", "activation", "error", "onnxruntime int8"])
+    )
     rows = []
     for name, subjects in SOURCES.items():
         if (folder / name).is_dir():
             for subject in subjects(folder, wavs):
-                rows.append(measure(subject, folder))
+                if tune and subject.name not in TUNED:
+                    continue
+                rows.append(tuned(subject) if tune else measure(subject, folder))
                 print(*rows[-1], sep=", ", flush=True)
-    fill(DOCUMENT, {"fidelity": lines(header, rows)})
+    fill(DOCUMENT, {mark: lines(header, rows)})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    *options, path = sys.argv[1:]
+    main(Path(path), options == ["--tune"])

@@ -10,7 +10,6 @@ from train.course.score import Score
 from train.data.recordings import Sequences
 from train.nets.delta_rnn import DeltaRNN
 from train.nets.forward import Pass
-from train.quantised.float_network import dequantized
 from train.quantised.thresholds import Thresholds
 
 TOGETHER = 64  # sequences of a batch, about: with fewer, a frame's overhead is most of its time
@@ -24,12 +23,12 @@ class Twin:
     model
         Integers; its thresholds don't matter.
     data
-        int8 frames in activation LSBs.
+        Frames in activation LSBs.
     """
 
     def __init__(self, model: Model, data: Sequences, goal: Goal) -> None:
         self._goal, self._data = goal, data
-        self._network = DeltaRNN(dequantized(model), model.parameters.formats).eval()
+        self._network = DeltaRNN.of(model).eval()
         self._frames, self._mask = padded(data.frames)
         self._frames /= model.parameters.formats.activation.scale
 

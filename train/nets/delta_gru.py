@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from golden.formats import Formats
 from train.nets.delta_layer import DeltaRecurrentLayer
-from train.nets.straight_through import to_grid
+from train.nets.straight_through import require_exact, to_grid
 from train.quantised.float_network import FloatGRU
 
 
@@ -100,9 +100,23 @@ class _Recurrence(Function):
 
 
 class DeltaGRULayer(DeltaRecurrentLayer):
-    """A GRU layer: rows r, u, c; biases r, u, xc, hc."""
+    """A GRU layer: rows r, u, c; biases r, u, xc, hc.
+
+    Raises ValueError where c or h before their rounding have more bits than ``dtype`` holds.
+    """
 
     kind = FloatGRU
+
+    def __init__(
+        self, layer: FloatGRU, formats: Formats, shift_max: int, dtype: torch.dtype
+    ) -> None:
+        super().__init__(layer, formats, shift_max, dtype)
+        gate, readout, state = formats.gate, formats.readout, formats.state
+        # |R(M_xc)| and |r R(M_hc)| are at most 2^m_readout each, |c| and |h| 1, |u (h - c)| 2.
+        by = f" with readout {readout} and gate {gate}"
+        require_exact("R(M_xc) + r R(M_hc)", readout.m + 1 + readout.f + gate.f, dtype, by)
+        by = f" with state {state} and gate {gate}"
+        require_exact("c + u (h - c)", 1 + formats.blend_frac + gate.f, dtype, by)
 
     def recurrence(
         self, products: Tensor, weight_h: Tensor, bias: Tensor, noise: Tensor | None, theta: Any

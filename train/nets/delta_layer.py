@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -10,26 +11,32 @@ from golden.fixed import Q
 from golden.formats import WEIGHT, Formats
 from train.data.recordings import Floats
 from train.nets.straight_through import held, rounded
-from train.quantised.float_network import FloatLinear, FloatRecurrent
-from train.quantised.quantize import weight_frac
+from train.quantised.float_network import FloatLinear, FloatRecurrent, power_of_2, rows_of
+from train.quantised.quantize import row_shifts, weight_frac
+
+_WEIGHT = Q(WEIGHT.width - 1, 0)  # a weight in steps of its row
+_INTEGER = Q(30, 0)  # a bias in steps of its accumulator
 
 
 class DeltaRecurrentLayer(nn.Module, ABC):
     """A recurrent layer with thresholds ``theta_x`` and ``theta_h`` in activation LSBs.
 
     Parameters are ``weight_x`` [G H, I], ``weight_h`` [G H, H] and ``bias`` [4H], real numbers with
-    the rows of the specification; every pass uses them as the model file will hold them.
+    the rows of the specification; every pass uses them as the model file will hold them, with row
+    shifts of up to ``shift_max``.
     """
 
     kind: ClassVar[type[FloatRecurrent]]
 
-    def __init__(self, layer: FloatRecurrent, formats: Formats) -> None:
+    def __init__(
+        self, layer: FloatRecurrent, formats: Formats, shift_max: int, dtype: torch.dtype
+    ) -> None:
         super().__init__()
-        self.formats = formats
+        self.formats, self.shift_max = formats, shift_max
         self.theta_x: int | Tensor = 0
         self.theta_h: int | Tensor = 0
         self.weight_x, self.weight_h, self.bias = (
-            nn.Parameter(torch.as_tensor(value).float())
+            nn.Parameter(torch.tensor(value, dtype=dtype))
             for value in (layer.weight_x, layer.weight_h, layer.bias)
         )
 
@@ -54,10 +61,13 @@ class DeltaRecurrentLayer(nn.Module, ABC):
     def forward(self, x: Tensor, noise: float) -> tuple[Tensor, Tensor, Tensor]:
         """a, x^ and h^ [T, B, ...] of activations [T, B, I]; ``noise`` is a deviation, in LSBs."""
         formats, size = self.formats, self.weight_h.shape[1]
-        frac = weight_frac(_array(self.weight_x), _array(self.weight_h))
+        weights = _array(self.weight_x), _array(self.weight_h)
+        frac, shifts = row_shifts(self.kind.kind, *weights, self.shift_max)
+        steps = power_of_2(frac + shifts)
         lsb = 1 / formats.activation.scale
-        weight_x, weight_h = (_weight(w, frac) for w in (self.weight_x, self.weight_h))
-        bias = _bias(self.bias, formats.accumulator_frac(frac))
+        pairs = zip((self.weight_x, self.weight_h), rows_of(steps, len(self.weight_x)), strict=True)
+        weight_x, weight_h = (_on_grid(w, of_rows, _WEIGHT) for w, of_rows in pairs)
+        bias = _on_grid(self.bias, steps * formats.activation.scale, _INTEGER)
         if noise:
             x = rounded(x + noise * lsb * torch.randn_like(x), formats.activation)
         sent_x = held(x, self.theta_x * lsb)
@@ -70,12 +80,12 @@ class DeltaRecurrentLayer(nn.Module, ABC):
 class DeltaLinearLayer(nn.Module):
     """A linear read-out with threshold ``theta_x``: ``weight_x`` [O, I], ``bias`` [O]."""
 
-    def __init__(self, layer: FloatLinear, formats: Formats) -> None:
+    def __init__(self, layer: FloatLinear, formats: Formats, dtype: torch.dtype) -> None:
         super().__init__()
         self.formats = formats
         self.theta_x: int | Tensor = 0
-        self.weight_x = nn.Parameter(torch.as_tensor(layer.weight).float())
-        self.bias = nn.Parameter(torch.as_tensor(layer.bias).float())
+        self.weight_x = nn.Parameter(torch.tensor(layer.weight, dtype=dtype))
+        self.bias = nn.Parameter(torch.tensor(layer.bias, dtype=dtype))
 
     def floats(self) -> FloatLinear:
         """The layer as it is now."""
@@ -83,21 +93,18 @@ class DeltaLinearLayer(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """M and x^ [T, B, ...] of activations [T, B, I]."""
-        frac = weight_frac(_array(self.weight_x))
-        sent = held(x, self.theta_x / self.formats.activation.scale)
-        bias = _bias(self.bias, self.formats.accumulator_frac(frac))
-        return sent @ _weight(self.weight_x, frac).t() + bias, sent
+        step = np.array(2.0 ** weight_frac(_array(self.weight_x)))
+        scale = self.formats.activation.scale
+        sent = held(x, self.theta_x / scale)
+        bias = _on_grid(self.bias, step * scale, _INTEGER)
+        return sent @ _on_grid(self.weight_x, step, _WEIGHT).t() + bias, sent
 
 
 def _array(parameter: nn.Parameter) -> Floats:
     return parameter.detach().double().numpy()
 
 
-def _weight(weight: Tensor, frac: int) -> Tensor:
-    # frac may exceed the bits of a weight: then all are below 1, and Q has no negative m.
-    scale = 2.0 ** (frac - WEIGHT.f)
-    return rounded(weight * scale, WEIGHT) / scale
-
-
-def _bias(bias: Tensor, frac: int) -> Tensor:
-    return rounded(bias, Q(30 - frac, frac))
+def _on_grid(v: Tensor, steps: Floats, q: Q) -> Tensor:
+    """``v`` in ``steps`` of its rows to the 1, a power of two each, as ``q`` holds the codes."""
+    scale = torch.as_tensor(steps, dtype=v.dtype)
+    return rounded(v * scale, q) / scale

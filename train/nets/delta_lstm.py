@@ -10,10 +10,9 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from golden.errors import refusal
 from golden.formats import Formats
 from train.nets.delta_layer import DeltaRecurrentLayer
-from train.nets.straight_through import EXACT_BITS, to_grid
+from train.nets.straight_through import require_exact, to_grid
 from train.quantised.float_network import FloatLSTM
 
 
@@ -91,18 +90,19 @@ class _Recurrence(Function):
 class DeltaLSTMLayer(DeltaRecurrentLayer):
     """An LSTM layer: rows and biases i, f, g, o.
 
-    Raises ValueError where f c + i g has more bits than float32 holds.
+    Raises ValueError where f c + i g has more bits than ``dtype`` holds.
     """
 
     kind = FloatLSTM
 
-    def __init__(self, layer: FloatLSTM, formats: Formats) -> None:
-        super().__init__(layer, formats)
+    def __init__(
+        self, layer: FloatLSTM, formats: Formats, shift_max: int, dtype: torch.dtype
+    ) -> None:
+        super().__init__(layer, formats, shift_max, dtype)
         # |f c| <= 2^m_cell and |i g| <= 1, in steps of 2^-(F + f_gate); their sum is one bit more.
         bits = formats.cell.m + formats.cell_frac + formats.gate.f + 1
-        if bits > EXACT_BITS:
-            found = f"{bits} bits with cell {formats.cell} and gate {formats.gate}"
-            raise refusal("f c + i g", found, f"at most {EXACT_BITS}")
+        by = f" with cell {formats.cell} and gate {formats.gate}"
+        require_exact("f c + i g", bits, dtype, by)
 
     def recurrence(
         self, products: Tensor, weight_h: Tensor, bias: Tensor, noise: Tensor | None, theta: Any

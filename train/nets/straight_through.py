@@ -1,7 +1,8 @@
 """Rounding with a gradient: forward as docs/numerics.md says, backward as if it were not there.
 
 Values are real numbers that are multiples of 2^-f, held as float32, which is exact for them up to
-24 bits; so what a network computes here is what golden/ computes, bit for bit.
+24 bits, or as float64, up to 53; so what a network computes here is what golden/ computes, bit for
+bit.
 """
 
 from typing import Any
@@ -11,9 +12,18 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from golden.errors import refusal
 from golden.fixed import Q
 
-EXACT_BITS = 24  # of an integer, sign not among them, that float32 holds
+# Of an integer, sign not among them, that a float holds.
+EXACT_BITS = {torch.float32: 24, torch.float64: 53}
+
+
+def require_exact(name: str, bits: int, dtype: torch.dtype, by: str = "") -> None:
+    """Refuses what has more bits than ``dtype`` holds; ``by`` says where they come from."""
+    if bits > EXACT_BITS[dtype]:
+        expected = f"at most {EXACT_BITS[dtype]}, as {dtype} holds them"
+        raise refusal(name, f"{bits} bits{by}", expected)
 
 
 def to_grid(v: Tensor, q: Q) -> Tensor:
@@ -25,11 +35,12 @@ def to_grid(v: Tensor, q: Q) -> Tensor:
 class _Rounded(Function):
     @staticmethod
     def forward(ctx: Any, v: Tensor, q: Q) -> Tensor:
-        # In float64: of a weight just below a tie, float32 would make the tie.
-        wide = v.double()
-        low, high = q.min / q.scale, q.max / q.scale
-        ctx.save_for_backward((wide >= low - 0.5 / q.scale) & (wide <= high + 0.5 / q.scale))
-        return to_grid(wide, q).to(v.dtype)
+        # Without the sum v + 1/2: it would make a tie of what is just below one.
+        scaled = v * q.scale
+        ctx.save_for_backward((scaled >= q.min - 0.5) & (scaled <= q.max + 0.5))
+        down = scaled.floor()
+        down += scaled - down >= 0.5
+        return down.clamp_(q.min, q.max).mul_(1 / q.scale)
 
     @staticmethod
     @once_differentiable

@@ -73,11 +73,7 @@ def quantize_recurrent(
     kind = layer.kind
     rows, splits = len(layer.weight_x), KINDS[kind].splits
     whole = rows - layer.units * splits  # rows whose accumulator takes both products
-    of_x, of_h = row_fracs(layer.weight_x), row_fracs(layer.weight_h)
-    both = np.minimum(of_x, of_h)
-    fracs = np.concatenate([both[:whole], of_x[whole:], of_h[whole:]])
-    frac = int(fracs.min())
-    shifts = np.minimum(fracs - frac, shift_max)
+    frac, shifts = row_shifts(kind, layer.weight_x, layer.weight_h, shift_max)
     steps = power_of_2(frac + shifts)
     bias = layer.bias
     steps_x, steps_h = rows_of(steps, rows)
@@ -122,12 +118,27 @@ def quantize_linear(
     )
 
 
+def row_shifts(
+    kind: str, weight_x: Floats, weight_h: Floats, shift_max: int
+) -> tuple[int, Integers]:
+    """The largest f_w from 0 to 15 for which none of a recurrent layer's weights saturates, and
+    each accumulator's shift int64 [K H]: the largest up to ``shift_max``.
+    """
+    whole = len(weight_x) - weight_h.shape[1] * KINDS[kind].splits
+    of_x, of_h = row_fracs(weight_x), row_fracs(weight_h)
+    both = np.minimum(of_x, of_h)
+    fracs = np.concatenate([both[:whole], of_x[whole:], of_h[whole:]])
+    frac = int(fracs.min())
+    return frac, np.minimum(fracs - frac, shift_max)
+
+
 def row_fracs(weight: Floats) -> Integers:
     """int64 [rows]: the largest f_w from 0 to 15 for which no weight of the row saturates."""
     fracs = np.full(len(weight), -1, dtype=np.int64)
+    ends = np.stack([weight.min(axis=1), weight.max(axis=1)], axis=1)
     for frac in range(WEIGHT_FRAC_MAX + 1):
         with np.errstate(over="ignore"):
-            nearest = np.floor(weight * 2.0**frac + 0.5)  # as quantize, but without its saturation
+            nearest = np.floor(ends * 2.0**frac + 0.5)  # as quantize, but without its saturation
         fracs[((nearest >= WEIGHT.min) & (nearest <= WEIGHT.max)).all(axis=1)] = frac
     if fracs.min() < 0:
         largest = float(np.abs(weight).max())
@@ -149,7 +160,9 @@ def nearest_codes(scaled: Floats) -> np.ndarray:
 def quantize_bias(bias: Floats, frac: Integers) -> np.ndarray:
     """int32 with ``frac`` = f_act + f_w fraction bits each: where an accumulator starts."""
     with np.errstate(over="ignore"):  # infinity is refused as what it was
-        nearest = np.floor(bias * power_of_2(frac) + 0.5)
+        scaled = bias * power_of_2(frac)
+        down = np.floor(scaled)
+        nearest = down + (scaled - down >= 0.5)  # as quantize, but without its saturation
     largest = float(np.abs(nearest).max(initial=0.0))
     if not largest < 1 << 31:
         raise refusal("largest bias", f"{largest:g} LSBs", "below 2^31, as the file holds int32")
