@@ -26,7 +26,7 @@ from boards.link.protocol import FIRST, Command, Flag, Link, Packet
 from boards.memory.boot import image
 from deltarnn.demo import held_out
 from golden.model_file import save_model
-from golden.network import DeltaNetwork
+from golden.network import DeltaNetwork, run_sequences
 from golden.parameters import CoreParameters
 from hw.bus.registers import STATUS, STATUS_LOAD_BROKEN, register_map
 from hw.emit.verilog import emit
@@ -73,6 +73,16 @@ def test_frames_in_any_pieces_equal_golden_in_every_bit(made, terminal):
             assert np.array_equal(outputs, DeltaNetwork(MODEL).run(frames).outputs)
             assert sum(piece.events for piece in found) > 0
             assert sum(piece.cycles for piece in found) > 0
+
+
+def test_every_recording_begins_at_reset(made, terminal):
+    several = [random_frames(MODEL, n, moving=0.3, seed=n).astype(np.int64) for n in (9, 1, 12)]
+    with Host(terminal, made.link) as host:
+        prepare(host, MODEL)
+        found = list(run(host, made.link, MODEL, pieces(several, 5), check=True))
+    assert [piece.wrong for piece in found if piece.wrong] == []
+    expected = np.concatenate([trace.outputs for trace in run_sequences(MODEL, several)])
+    assert np.array_equal(np.concatenate([piece.outputs for piece in found]), expected)
 
 
 def test_a_difference_is_seen(made, terminal):
@@ -430,6 +440,14 @@ def test_run_at_a_simulated_board(tmp_path):
     assert [list(map(int, line.split())) for line in done.stdout.splitlines()] == expected[
         :3
     ].tolist()
+    # And as features, with a line that begins anew.
+    scale = np.array(loaded.extra["input_scale"])
+    features = "\n".join(" ".join(map(str, row)) for row in np.load(frames)[:3] / 16 / scale)
+    given = f"{features}\nreset\n{features}\n"
+    done = deltarnn("run", model, "-", "--simulated-board", "--floats", "--check", given=given)
+    found = [list(map(float, line.split())) for line in done.stdout.splitlines()]
+    real = expected[:3] / 2.0**loaded.parameters.output_frac
+    assert np.array_equal(found, np.concatenate([real, real]))
     for wrong, reason in (
         ("1 2 x\n", "line 1: found '1 2 x'"),
         ("\n\udcff\udc80\0\n", r"line 2: found '\xff\x80\x00'"),

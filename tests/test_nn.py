@@ -228,7 +228,7 @@ def test_with_formats_it_is_golden_in_every_bit(kind, name, tmp_path):
 def test_an_export_follows_the_module(kind, tmp_path):
     ours, _ = pair(kind, given={"num_layers": 2}, theta_x=(0.2, 0.05), theta_h=0.04)
     head = nn.Linear(H, 2)
-    recordings = [walks(frames=30)[:, b] for b in range(B)]
+    recordings = [walks(frames=24)[:, b] for b in range(2)]
     found = ours.export(tmp_path / "m.safetensors", recordings, head, name="mine")
     model = load_model(tmp_path / "m.safetensors")
     assert model.name == "mine"
