@@ -27,8 +27,6 @@ from golden.readings import READINGS, with_meaning
 if TYPE_CHECKING:
     from train.importers.parts import Reading
 
-USABLE = 0.3  # of the results' spread: with a larger error nobody would know the network again
-
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
@@ -111,6 +109,8 @@ def import_(
         from train.importers import read_file
         from train.importers.conversion import convert, load_calibration
         from train.importers.suspicion import source_of
+        from train.importers.verdict import USABLE, judge
+        from train.quantised.thresholds import thresholds, with_thresholds
 
         reading = read_file(file, nodes)
     network = reading.network
@@ -120,6 +120,12 @@ def import_(
             found = convert(output.stem, network, frames, (theta_x, theta_h), budget, status.update)
         except ValueError as error:
             raise ValueError(f"{source_of(file)}: {error}") from None
+        verdict = None
+        if frames is not None and found.dense is not None:
+            status.update("judging")
+            zeros = (0,) * len(thresholds(found.model))
+            at_zero = with_thresholds(found.model, zeros)
+            verdict = judge(at_zero, frames, found.input_scale, found.dense)
     if found.dense is not None and found.dense.loss > USABLE and not force:
         lost = f"an error of {found.dense.loss:.0%} of their spread"
         expected = f"at most {USABLE:.0%} (a longer recording may help; --force goes on)"
@@ -138,6 +144,7 @@ def import_(
         "layers": [vars(layer) for layer in found.model.parameters.layers],
         "dense": found.dense and vars(found.dense),
         "delta": found.delta and vars(found.delta),
+        "verdict": verdict and vars(verdict),
     }
     if as_json:
         print_json(report)
@@ -160,6 +167,9 @@ def import_(
                 f"{fidelity.macs:.1%} of the MACs, "
                 f"fired {fidelity.occupancy_x:.1%} of x, {fidelity.occupancy_h:.1%} of h"
             )
+    if verdict is not None:
+        rows["error after each layer"] = ", ".join(f"{loss:.2%}" for loss in verdict.layers)
+        rows["verdict"] = verdict.text
     table(rows, f"import {file.name}")
 
 

@@ -1,6 +1,5 @@
 """From a float network to a model file: input scale, formats, thresholds, and what it costs."""
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,8 +13,8 @@ from golden.formats import SHIFT_MAX, Formats
 from golden.model import Model
 from golden.network import DeltaNetwork, Trace, run_sequences
 from golden.predict.inference import delta_cost, dense_cost
+from golden.recordings import load
 from train.data.recordings import Floats
-from train.importers.suspicion import content_of, members_of, quoted, shown, source_of
 from train.quantised.float_network import FloatLinear, FloatLSTM, FloatNetwork
 from train.quantised.quantize import quantize_network
 from train.quantised.rounding import LayerVectors
@@ -194,6 +193,22 @@ class Calibration:
             macs=macs / int(dense_cost(network, frames).macs.sum()),
             occupancy_x=int(trace.events_x.sum()) / (frames * columns_x),
             occupancy_h=int(trace.events_h.sum()) / (frames * columns_h),
+        )
+
+    def layer_losses(self, model: Model, scale: Floats) -> tuple[float, ...]:
+        """For each layer, at thresholds 0, the RMS of its results' error over their spread."""
+        formats = model.parameters.formats
+        trace = self._trace(model, quantize(self.frames * scale, formats.activation))
+        # At thresholds 0 what a layer has sent so far is what the one before gives.
+        sent = [
+            np.concatenate([each.cumsum(axis=0) for each in self._apart(deltas)])
+            for deltas in trace.deltas_x[1:]
+        ]
+        found = [each / formats.activation.scale for each in sent]
+        found.append(trace.outputs / 2.0**model.parameters.output_frac)
+        return tuple(
+            float(np.sqrt(np.mean((a - b) ** 2) / np.mean((b - b.mean(axis=0)) ** 2)))
+            for a, b in zip(found, self._states[1:], strict=True)
         )
 
     def seen(self, scale: Floats) -> list[LayerVectors]:
@@ -408,56 +423,26 @@ def before(states: Floats) -> Floats:
 
 
 def load_calibration(paths: Path | Sequence[Path], network: FloatNetwork) -> Calibration:
-    """Recordings in .npy arrays [T, I], and in .npz archives of such or of [N, T, I].
+    """Recordings of features in files or folders as golden.recordings reads them.
 
     Raises ValueError that names the file.
     """
     several = [paths] if isinstance(paths, Path) else list(paths)
     recordings: list[Floats] = []
-    left = FILE_BYTES
     for path in several:
-        source = source_of(path)
-        found, size = _recordings(path, source, f"a float .npy array [T, {network.inputs}]", left)
-        left -= size
-        for each in found:
-            if each.ndim != 2 or each.shape[1] != network.inputs or not len(each):
-                raise refusal(f"{source}: calibration", *_shapes(each, network))
-        recordings += found
+        found = load(path)
+        for name, each in zip(found.names, found.sequences, strict=True):
+            if each.dtype.kind != "f":
+                raise refusal(name, f"dtype {each.dtype}", "features as floats")
+            if each.shape[1] != network.inputs:
+                raise refusal(f"{name}: calibration", *_shapes(each, network))
+        recordings += found.sequences
     try:
         return Calibration(network, recordings)
     except ValueError as error:
-        raise ValueError(f"{', '.join(source_of(path) for path in several)}: {error}") from None
+        raise ValueError(f"{', '.join(map(str, several))}: {error}") from None
 
 
 def _shapes(recording: Floats, network: FloatNetwork) -> tuple[str, str]:
     """What the shape of a recording is and what it should be."""
     return f"shape {list(recording.shape)}", f"[T, {network.inputs}], T >= {MIN_FRAMES}"
-
-
-def _recordings(path: Path, source: str, expected: str, most: int) -> tuple[list[Floats], int]:
-    """The recordings in a file, and its bytes when unpacked."""
-    content = content_of(path, source, expected, most)
-    if path.suffix != ".npz":
-        return [_array(content, source, expected)], len(content)
-    expected = "an .npz archive of recordings, float [T, I] or [N, T, I]"
-    members = members_of(content, source, expected)
-    if not members:
-        raise refusal(source, "nothing in it", expected)
-    found: list[Floats] = []
-    for name, member in members.items():
-        array = _array(member, f"{source}, {quoted(name)}", expected)
-        found += [*array] if array.ndim == 3 else [array]
-    if not found:
-        raise refusal(source, "no recording in it", expected)
-    return found, sum(len(member) for member in members.values())
-
-
-def _array(content: bytes, name: str, expected: str) -> Floats:
-    try:
-        frames = np.load(io.BytesIO(content), allow_pickle=False)
-    except Exception:  # a broken header raises nearly anything
-        raise refusal(name, "no .npy file of numbers", expected) from None
-    if not isinstance(frames, np.ndarray) or frames.dtype.kind != "f":
-        found = shown(str(getattr(frames, "dtype", "an archive")))
-        raise refusal(name, found, expected)
-    return frames
