@@ -119,9 +119,14 @@ def shortened(text: str, length: int) -> str:
 
 
 def brief(value: Any) -> str:
-    """``value`` as JSON, but short: a list of equal values as one and how often it comes."""
-    if isinstance(value, list) and len(value) > 4 and all(each == value[0] for each in value):
-        return f"{len(value)} times {brief(value[0])}"
+    """``value`` as JSON, but short: a list of equal values as one and how often it comes, and one
+    of numbers as how many there are between which two.
+    """
+    if isinstance(value, list) and len(value) > 4:
+        if all(each == value[0] for each in value):
+            return f"{len(value)} times {brief(value[0])}"
+        if all(type(each) in (int, float) for each in value):
+            return f"{len(value)} numbers from {min(value):g} to {max(value):g}"
     return shortened(json.dumps(value, ensure_ascii=False), LINE)
 
 

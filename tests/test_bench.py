@@ -1,6 +1,7 @@
 """What `deltarnn bench` makes of its measurements; the tools behind it have tests of their own."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -227,3 +228,9 @@ def shown(report, bench, folder, word):
     for table in bench.tables(report):
         console.print(table)
     assert word in console.export_text()
+
+
+def test_committed_data_are_drawn_again_whatever_the_components_were_called_then(tmp_path):
+    report = json.loads((Path(__file__).parents[1] / "docs/bench/kinds.json").read_text())
+    BENCHES["kinds"].draw(report, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")

@@ -5,15 +5,19 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import boards.flow.build
+import deltarnn.commands.run
 from boards.board import BOARDS, find_board
 from boards.family.pll import Ecp5Pll, Ice40Pll
 from boards.flow.build import Built, build, built_lanes, misfit, netlist
 from boards.flow.place import DoesNotFitError
+from deltarnn.command import cli
 from deltarnn.demo import held_out
-from golden.model_file import save_model
+from golden.model_file import load_model, save_model
 from tests.networks import random_model
 
 COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]
@@ -125,6 +129,27 @@ def test_fewer_lanes_than_the_boards_are_said_and_kept(monkeypatch, tmp_path):
     assert built_lanes(SMALL, board, tmp_path) == 4
     assert built_lanes(replace(SMALL, sha256="other"), board, tmp_path) is None
     assert build(SMALL, board, tmp_path, lanes=2).fewer == ""
+
+
+@pytest.mark.parametrize("built", [4, None])
+def test_run_simulates_the_lanes_that_were_built(built, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    save_model(SMALL, tmp_path / "m.safetensors")
+    np.save("frames.npy", np.zeros((1, 4), np.int8))
+    if built is not None:
+        folder = tmp_path / "build/m-icebreaker"
+        folder.mkdir(parents=True)
+        sha256 = load_model(tmp_path / "m.safetensors").sha256
+        manifest = {"lanes": built, "core": {"model": {"sha256": sha256}}}
+        (folder / "icebreaker.json").write_text(json.dumps(manifest))
+
+    def simulated(core, *_):
+        raise RuntimeError(f"{core.lanes} lanes")
+
+    monkeypatch.setattr(deltarnn.commands.run, "_simulated", simulated)
+    words = ["run", "m.safetensors", "frames.npy", "--simulated-board"]
+    done = CliRunner().invoke(cli, words)
+    assert str(done.exception) == f"{built or BOARDS['icebreaker'].lanes} lanes"
 
 
 def test_a_clock_that_cannot_be_is_refused(tmp_path):

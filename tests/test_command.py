@@ -341,6 +341,8 @@ def test_info_says_what_is_in_a_model(folder):
     printed = succeeded(deltarnn(folder, "info", MODEL, COLUMNS="200"))
     for text in ("random", "gru 3 -> 4", "gru 4 -> 5", "linear 5 -> 2", "theta_h 4", "state Q3.4"):
         assert text in printed
+    for text in (GOOD.sha256 or "", " bits of weights, "):
+        assert text in printed
 
 
 def test_info_says_it_in_json_too(folder):

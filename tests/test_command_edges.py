@@ -253,6 +253,7 @@ def test_more_keys_of_a_model_hide_none_of_its_own(place):
     assert rows["layer 0"].startswith("gru 3 -> 4")
     assert rows["extra: sha256"] == rows["extra: layer 0"] == '"fake"'
     assert rows["extra: scale"] == "128 times 0.5"
+    assert console.brief([0.5, 2, 1.25, 1, 1]) == "5 numbers from 0.5 to 2"
     assert rows["extra: list"] == "[1, 2]"
 
 

@@ -1,5 +1,6 @@
 """docs/interfaces.md shows what the core does: its instantiation and its timing are tried here."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -11,7 +12,8 @@ from hw.emit.verilog import emit
 from tests.bench import run_bench
 from tests.networks import random_frames, random_model
 
-PAGE = (Path(__file__).parents[1] / "docs/interfaces.md").read_text()
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE, TIMING = (DOCS / "interfaces.md").read_text(), DOCS / "timing.json"
 SIGNALS = [
     f"{port}_t{name}"
     for port in ("s_axis", "m_axis")
@@ -70,11 +72,16 @@ def test_the_timing_diagram_is_what_the_core_does():
     names = {("s_axis", int(v) % 256): f"x{k}" for k, v in enumerate(frame)}
     names |= {("m_axis", int(v) % 2**32): f"y{k}" for k, v in enumerate(results)}
     assert len(names) == 5
-    assert diagram(cycles, names) in PAGE
+    source = json.loads(TIMING.read_text())
+    assert source["signal"] == diagram(cycles, names)
+    drawn = TIMING.with_suffix(".svg").read_text()
+    labels = [label for signal in source["signal"] for label in signal.get("data", [])]
+    for label in (*SIGNALS, *labels):
+        assert drawn.count(f">{label}<") == max(1, labels.count(label))
 
 
 def diagram(cycles, names):
-    """A line a signal, four characters a cycle; ``//`` where nothing changes for a while."""
+    """A signal for each of SIGNALS, as WaveDrom takes them; ``|`` where nothing changes."""
     first = next(n for n in range(len(cycles) - 1, 0, -1) if cycles[n][0]) + 3
     last = next(n for n in range(len(cycles)) if cycles[n][4]) - 1
     control = [
@@ -82,17 +89,23 @@ def diagram(cycles, names):
         for values in cycles
     ]
     assert all(values == control[first] for values in control[first : last + 1])
-    lines = []
+    signals = []
     for k, name in enumerate(SIGNALS):
-        row = [values[k] for values in cycles]
-        valid = [values[k - k % 4] for values in cycles]
-        if name.endswith("data"):
-            cells = [
-                f" {names[name[:6], v]} " if is_valid else " .. "
-                for v, is_valid in zip(row, valid, strict=True)
-            ]
-        else:
-            cells = ["____" if v == 0 else "^^^^" for v in row]
-        line = f"    {name:14}" + "".join(cells[:first]) + " // " + "".join(cells[last:])
-        lines.append(line.rstrip())
-    return "\n".join(lines)
+        is_data = name.endswith("data")
+        row = [
+            (names[name[:6], values[k]] if values[k - k % 4] else "x") if is_data else values[k]
+            for values in cycles
+        ]
+        row = [*row[:first], row[first - 1], *row[last:]]  # the gap goes on as it was before
+        changes = [value != before for before, value in zip([None, *row], row, strict=False)]
+        wave = "".join(
+            "." if not changed else "=" if is_data and value != "x" else str(value)
+            for changed, value in zip(changes, row, strict=True)
+        )
+        shown = [v for v, changed in zip(row, changes, strict=True) if changed and v != "x"]
+        wave = f"{wave[:first]}|{wave[first + 1 :]}"
+        signals.append({"name": name, "wave": wave} | ({"data": shown} if is_data else {}))
+    return [
+        {"name": "clk", "wave": f"P{'.' * (first - 1)}|{'.' * (len(row) - first - 1)}"},
+        *signals,
+    ]

@@ -8,13 +8,13 @@ from rich.table import Table
 
 from boards.family.chip import RESOURCES
 from boards.flow.place import DoesNotFitError
-from boards.flow.synthesis import COMPONENTS
 from boards.tool import ToolError
 from deltarnn.bench.context import Bench, Context, figure
 from deltarnn.bench.workshop import SUBJECTS, Subject
 
 LOGIC = "logic cells"
-COLOURS = (*(f"C{n}" for n in range(10)), "#203864", "#7030a0", "0.35", "0.7")  # of COMPONENTS
+COLOURS = (*(f"C{n}" for n in range(10)), "#203864", "#7030a0", "0.35", "0.7")
+SEEN = 0.03  # of a core: parts that are less in every core share a bar
 
 
 def run(context: Context, subjects: Sequence[Subject] = SUBJECTS) -> dict[str, Any]:
@@ -45,20 +45,29 @@ def _measure(context: Context, subject: Subject) -> dict[str, Any]:
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
-    """LUTs and flip-flops by component, one bar a core."""
+    """LUTs and flip-flops by component, one bar a core; small components share a part."""
     cores = {name: row for name, row in report["cores"].items() if "components" in row}
+    parts = list(dict.fromkeys(part for row in cores.values() for part in row["components"]))
+    tiny = [part for part in parts if all(_share(row, part) < SEEN for row in cores.values())]
+    shown = {part: [part] for part in parts if part not in tiny}
+    shown |= {f"together: {', '.join(tiny)}": tiny} if tiny else {}
     with figure(path, 1, 2, (12, 1.6 + 0.7 * len(cores))) as ((left, right),):
         for axes, resource in ((left, "lut"), (right, "ff")):
             start = dict.fromkeys(cores, 0)
-            for part, colour in zip(COMPONENTS, COLOURS, strict=True):
-                widths = [row["components"][part][resource] for row in cores.values()]
+            for n, (label, of) in enumerate(shown.items()):
+                widths = [
+                    sum(row["components"].get(part, {}).get(resource, 0) for part in of)
+                    for row in cores.values()
+                ]
                 axes.barh(
                     list(cores),
                     widths,
                     left=list(start.values()),
                     height=0.6,
-                    label=part,
-                    color=colour,
+                    label=label,
+                    color=COLOURS[n % len(COLOURS)],
+                    edgecolor="white",
+                    linewidth=0.5,
                 )
                 start = {name: start[name] + w for name, w in zip(cores, widths, strict=True)}
             for n, total in enumerate(start.values()):
@@ -69,8 +78,14 @@ def draw(report: dict[str, Any], path: Path) -> None:
         right.set_yticks([])
         left.figure.suptitle("What cores take, by component")
         left.figure.legend(
-            *left.get_legend_handles_labels(), loc="outside lower center", ncol=6, frameon=False
+            *left.get_legend_handles_labels(), loc="outside lower center", ncol=5, frameon=False
         )
+
+
+def _share(row: dict[str, Any], part: str) -> float:
+    """The larger fraction of a core's LUTs or flip-flops that ``part`` takes."""
+    counts = row["components"].get(part, {})
+    return max(counts.get(key, 0) / max(row["whole"][key], 1) for key in ("lut", "ff"))
 
 
 def tables(report: dict[str, Any]) -> list[Table]:

@@ -65,22 +65,28 @@ def draw(report: dict[str, Any], path: Path) -> None:
         for n, row in enumerate(cores.values()):
             clocks = list(row.get("fmax", {}).values())
             highest = max(highest, *clocks, *row["wanted"])
-            axes.plot(clocks, [n] * len(clocks), "o", color="C0", alpha=0.5, markersize=5)
+            labels = ("a seed", "median", "wanted") if n == 0 else ("", "", "")  # one of each
+            style = {"color": "C0", "alpha": 0.5, "markersize": 5}
+            axes.plot(clocks, [n] * len(clocks), "o", label=labels[0], **style)
             if clocks:
-                axes.plot([row["median"]] * 2, [n - 0.25, n + 0.25], color="C0", linewidth=2)
+                middle = [row["median"]] * 2
+                axes.plot(middle, [n - 0.25, n + 0.25], color="C0", linewidth=2, label=labels[1])
                 axes.text(row["median"], n - 0.3, f"{row['median']:.0f}", ha="center")
             else:
                 axes.text(1, n, row["failed"][:100], va="center", fontsize="small")
             for clock in row["wanted"]:
-                axes.plot([clock] * 2, [n - 0.35, n + 0.35], "--", color="C3", linewidth=1)
+                label = labels[2] if clock == row["wanted"][0] else ""
+                height = [n - 0.35, n + 0.35]
+                axes.plot([clock] * 2, height, "--", color="C3", linewidth=1, label=label)
         axes.set(
             xlim=(0, 1.1 * highest),
             ylim=(len(cores) - 0.4, -0.6),
-            xlabel="MHz reached by each seed; bar: median; dashed: wanted",
+            xlabel="MHz",
             title="Clock after place and route",
         )
         axes.set_yticks(range(len(cores)), list(cores))
         axes.grid(visible=True, axis="x", color="0.9")
+        axes.figure.legend(loc="outside right center", frameon=False)
 
 
 def tables(report: dict[str, Any]) -> list[Table]:

@@ -1,6 +1,7 @@
 """Cycles over occupancy: the speed-up over an ideal dense machine."""
 
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rich.table import Table
@@ -28,14 +29,20 @@ def draw(report: dict[str, Any], path: Path) -> None:
         bound = [0.001, 1]
         axes.plot(bound, [1 / x for x in bound], color="0.6", linestyle="--", label="1 / occupancy")
         for name, rows in report["shapes"].items():
-            seen = sorted((r["occupancy"], r["speedup_over_dense"]) for r in rows if r["events"])
-            axes.plot(*zip(*seen, strict=True), marker="o", markersize=4, label=name)
+            seen: dict[float, list[float]] = {}
+            for r in sorted((r for r in rows if r["events"]), key=lambda r: r["occupancy"]):
+                seen.setdefault(r["occupancy"], []).append(r["speedup_over_dense"])
+            means = [fmean(each) for each in seen.values()]
+            (line,) = axes.plot(list(seen), means, label=name)
+            dots = [(x, y) for x, each in seen.items() for y in each]
+            axes.plot(*zip(*dots, strict=True), "o", markersize=4, color=line.get_color())
         axes.set(
             xscale="log",
             yscale="log",
             xlim=(0.001, 1.2),
             ylim=(0.8, 300),
-            xlabel="occupancy: fraction of columns that fired",
+            xlabel="occupancy: fraction of columns that fired\n"
+            "(two dots at one occupancy: the upper one's layers stood still more often)",
             ylabel="times fewer cycles than an ideal dense machine",
             title="Delta core in RTL simulation",
         )

@@ -98,7 +98,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
             for n, (name, runs) in enumerate(rows.items()):
                 bars = [(first, length) for first, length, _ in runs]
                 colours = [_colour(value) for *_, value in runs] if name == "slots" else "0.35"
-                axes.broken_barh(bars, (n - 0.36, 0.72), facecolors=colours, linewidth=0)
+                axes.broken_barh(bars, (n - 0.28, 0.56), facecolors=colours, linewidth=0)
                 if name == "slots" and scene["layers"] > 1:
                     _underline_layers(axes, runs, n)
             for cycle in scene["finishes"]:
@@ -142,7 +142,7 @@ def _underline_layers(axes: Any, runs: list[list[int]], n: int) -> None:
         else:
             spans.append([first, first + length, layer])
     for first, end, layer in spans:
-        axes.text((first + end) / 2, n + 0.62, f"layer {layer}", ha="center", va="center", size=7)
+        axes.text((first + end) / 2, n + 0.5, f"layer {layer}", ha="center", va="center", size=8)
 
 
 def tables(report: dict[str, Any]) -> list[Table]:

@@ -44,6 +44,8 @@ def info(model: Path, lanes: int, as_json: bool) -> None:
         "lanes": lanes,
         "weight_words": layout.words,
         "accumulator_rows": layout.rows,
+        "weight_bits": layout.words * 8 * lanes,
+        "accumulator_bits": layout.rows * layout.row_width * lanes,
         "dense_cycles": core.dense_cycles,
         "state_reset_cycles": layout.reset_cycles,
         "extra": loaded.extra,
@@ -63,6 +65,8 @@ def info(model: Path, lanes: int, as_json: bool) -> None:
         "accumulators": f"{network.accumulator_width} bits",
         f"core of {lanes} lanes": f"{layout.words:,} weight words of {8 * lanes} bits, "
         f"{core.dense_cycles:,} cycles a dense frame",
+        "its memory": f"{report['weight_bits']:,} bits of weights, "
+        f"{report['accumulator_bits']:,} bits of accumulators",
     }
     rows |= {f"extra: {key}": brief(value) for key, value in loaded.extra.items()}
     table(rows, str(model))

@@ -29,31 +29,40 @@ def draw_costs(found: dict[str, Any], path: Path) -> None:
     thresholds that were taken.
     """
     shown = {name: study for name, study in found["studies"].items() if "formats" in study}
-    columns = max(1, min(3, len(shown)))
+    columns = max(1, min(4, len(shown)))
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    named = {}
     for panel, (name, study) in zip(panels, shown.items(), strict=False):
+        unit = next(iter(study["methods"].values()))["unit"]
+        scale = 100 if unit.endswith("wrong") else 1  # fractions, which tables show as percent
         for method, entry in study["methods"].items():
             colour = COLOURS[method]
             for n, sweep in enumerate(entry["sweeps"]):
                 cost = [1 / step["macs"] for step in sweep]
-                error = [step["error"] for step in sweep]
+                error = [scale * step["error"] for step in sweep]
                 panel.plot(cost, error, "-", color=colour, lw=0.8, alpha=0.6)
                 label = method if n == 0 else None
                 panel.plot(cost[-1], error[-1], "o", color=colour, ms=5, label=label)
-        unit = next(iter(study["methods"].values()))["unit"]
         real = np.mean([entry["float"]["mean"] for entry in study["methods"].values()])
-        panel.axhline(real, color="black", lw=0.8, ls=":", label="float")
-        panel.set(title=name, xlabel="times fewer weight fetches", ylabel=unit, xscale="log")
+        panel.axhline(scale * real, color="black", lw=0.8, ls=":", label="float")
+        panel.set(
+            title=name,
+            xlabel="times fewer weight fetches",
+            ylabel=unit + ", %" * (scale > 1),
+            xscale="log",
+        )
         panel.set_xticks([n for n in TICKS if panel.get_xlim()[0] <= n <= panel.get_xlim()[1]])
         panel.xaxis.set_major_formatter("{x:g}")
         panel.xaxis.set_minor_locator(NullLocator())
         panel.set_ylim(bottom=0)
         panel.grid(alpha=0.3)
-        panel.legend(fontsize=7)
+        handles, labels = panel.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
     for panel in panels[len(shown) :]:
-        panel.axis("off")
+        panel.remove()
+    figure.legend(named.values(), named, loc="outside lower center", ncols=6, frameon=False)
     _save(figure, path)
 
 
