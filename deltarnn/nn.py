@@ -25,7 +25,7 @@ from train.nets.delta_gru import DeltaGRULayer
 from train.nets.delta_layer import DeltaRecurrentLayer
 from train.nets.delta_lstm import DeltaLSTMLayer
 from train.nets.forward import Pass
-from train.nets.straight_through import rounded
+from train.nets.straight_through import EXACT_BITS, rounded
 from train.quantised.float_network import (
     FloatGRU,
     FloatLinear,
@@ -218,6 +218,7 @@ class _Delta(nn.RNNBase):
             scale = np.ones(self.input_size)
             extra = {"input_scale": scale.tolist()}
             model = quantize_network(title, self.formats, network, extra=extra)
+            self._require_exact(model.parameters.accumulator_width)
             dense = calibration and calibration.fidelity(model, scale)
             found = Converted(model, scale, dense, dense)
         model = with_thresholds(found.model, self._steps(found.model, found.input_scale))
@@ -397,6 +398,12 @@ class _Delta(nn.RNNBase):
             )
         ]
         return (*steps, *[0] * (len(model.parameters.layers) - self.num_layers))
+
+    def _require_exact(self, width: int) -> None:
+        """Refuses accumulators that a forward pass in float32 may have rounded."""
+        if self._all()[0].dtype == torch.float32 and width > EXACT_BITS:
+            expected = f"at most {EXACT_BITS}: smaller weights or coarser formats"
+            raise refusal("accumulators", f"{width} bits", expected)
 
     def _of_last(self) -> _Last:
         if self._last is None:

@@ -298,6 +298,9 @@ def test_what_does_not_fit_is_refused(tmp_path):
         ours.export(path, head=nn.Linear(3, 2))
     with pytest.raises(ValueError, match=r"recordings: found shape \[4\], expected \[T, I\] each"):
         ours.export(path, [np.zeros(4)])
+    fine = DeltaGRU(I, H, formats=Formats(activation=Q(3, 12)))
+    with pytest.raises(ValueError, match=r"accumulators: found \d+ bits, expected at most 24: sm"):
+        fine.export(path)
     assert not path.exists()
 
 

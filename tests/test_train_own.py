@@ -8,6 +8,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("aeon")
 
+from click.testing import CliRunner  # noqa: E402
+
+from deltarnn.commands.train import train as train_command  # noqa: E402
 from golden.model_file import load_model  # noqa: E402
 from train.course.goals import FrameClasses, OneClass, Value  # noqa: E402
 from train.course.pipeline import train_task  # noqa: E402
@@ -188,6 +191,18 @@ def test_a_file_that_is_no_archive_or_too_large_is_refused(tmp_path, monkeypatch
         own_task(path)
     with pytest.raises(ValueError, match=r"absent\.npz: found No such file"):
         own_task(tmp_path / "absent.npz")
+
+
+@pytest.mark.parametrize("output", ["my.npz", "m.safetensors"])
+def test_recordings_are_not_written_over(tmp_path, output):
+    path = saved(tmp_path, good())
+    if output != path.name:  # else what lies beside the model would be
+        path = path.rename(tmp_path / "m.frames.npz")
+    before = path.read_bytes()
+    done = CliRunner().invoke(train_command, [str(path), "-o", str(tmp_path / output)])
+    assert "found the same file for" in str(done.exception)
+    assert "expected two files" in str(done.exception)
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [before]
 
 
 def walks():

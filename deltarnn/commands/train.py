@@ -56,7 +56,7 @@ def train(
     """Trains the network of TASK and writes its model file.
 
     TASK is one of those that deltarnn has, or your own recordings in an .npz (docs/training.md).
-    Without sizes a task takes its own, recordings one GRU layer of 32 units for 60 epochs. An
+    Without sizes a task takes its own; for recordings, that is one GRU layer of 32 units. An
     interrupted run goes on where it was when the same is asked for again.
     """
     with extra("train"):
@@ -66,9 +66,8 @@ def train(
         from train.tasks import find_task, resized
 
         require_writable(output)
-        require_distinct(
-            {"-o": output, "its recordings": frames_path(output)}, {"TASK": Path(task)}
-        )
+        outputs = {"-o": output, "held-out recordings": frames_path(output)}
+        require_distinct(outputs, {"TASK": Path(task)})
         wanted = resized(find_task(task), epochs, units=units, layers=layers, cell=cell)
         report = train_task(wanted, method, output, seed, not as_json)
     if as_json:
