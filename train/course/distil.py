@@ -6,7 +6,7 @@ brings it back, and thresholds are chosen anew, on frames that training has not 
 reported is measured on others, which neither has seen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -95,21 +95,22 @@ class Parts:
     judged: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, recordings: Sequence[Floats]) -> "Parts":
+    def of(cls, recordings: Mapping[str, Floats]) -> "Parts":
         """Judged is the last fifth of the recordings, or of the only one; chosen the last third of
         each of the others.
 
-        Raises ValueError where one is too short.
+        Raises ValueError that says the name of one that is too short.
         """
-        for x in recordings:
+        for name, x in recordings.items():
             if len(x) < LEAST_FRAMES:
-                raise refusal("recording", f"{len(x)} frames", f"at least {LEAST_FRAMES}")
-        if len(recordings) == 1:
-            (only,) = recordings
+                raise refusal(name, f"{len(x)} frames", f"at least {LEAST_FRAMES}")
+        every = list(recordings.values())
+        if len(every) == 1:
+            (only,) = every
             rest, judged = [only[: -(len(only) // 5)]], [only[-(len(only) // 5) :]]
         else:
-            apart = -(-len(recordings) // 5)
-            rest, judged = list(recordings[:-apart]), list(recordings[-apart:])
+            apart = -(-len(every) // 5)
+            rest, judged = every[:-apart], every[-apart:]
         return cls.parted(rest, judged)
 
     @classmethod
