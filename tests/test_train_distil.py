@@ -20,9 +20,11 @@ from train.course.distil import (  # noqa: E402
     LEAST_FRAMES,
     Course,
     Distilled,
+    Following,
     Parts,
     distil,
 )
+from train.data.recordings import Sequences  # noqa: E402
 from train.importers import read_network  # noqa: E402
 from train.quantised.float_network import (  # noqa: E402
     FloatGRU,
@@ -149,6 +151,12 @@ def test_another_network_s_model_is_refused():
         ValueError, match=r"results of the model: found an error of \d+% of their spread"
     ):
         distil(poor(network(FloatGRU)), network(FloatGRU, seed=8), parts, course=SHORT)
+
+
+def test_results_that_stay_the_same_are_refused():
+    still = Sequences((np.zeros((20, I)),), (np.full((20, H), 0.3),))
+    with pytest.raises(ValueError, match="results: found the same in every frame of a part"):
+        Following.of(still)
 
 
 @pytest.fixture

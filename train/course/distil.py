@@ -70,9 +70,13 @@ class Following:
 
     @classmethod
     def of(cls, data: Sequences) -> "Following":
-        """Of ``data``'s labels."""
+        """Of ``data``'s labels. Raises ValueError where they stay the same."""
         wanted = np.concatenate(data.labels)
-        return cls(float(np.sqrt(np.mean((wanted - wanted.mean(axis=0)) ** 2))))
+        spread = float(np.sqrt(np.mean((wanted - wanted.mean(axis=0)) ** 2)))
+        if not spread > 1e-12 * np.abs(wanted).max():
+            found = "the same in every frame of a part of the recordings"
+            raise refusal("results", found, "recordings that change throughout")
+        return cls(spread)
 
     def loss(self, outputs: Tensor, mask: Tensor, labels: Labels) -> Tensor:
         wanted = torch.from_numpy(np.concatenate(labels))
@@ -216,7 +220,8 @@ def distil(
     Raises
     ------
     ValueError
-        Where the model does not follow the network at thresholds 0 either.
+        Where the model does not follow the network at thresholds 0 either, or the network's
+        results stay the same in all that is chosen or judged with.
     """
     report("asking the float network")
     scale = np.asarray(model.extra.get("input_scale", 1.0))
@@ -232,6 +237,7 @@ def distil(
 
     taught, checked = in_pieces(parts.taught), in_pieces(parts.chosen)
     chosen, judged = followed(parts.chosen), followed(parts.judged)
+    goal = Following.of(judged)
     zeros = (0,) * len(thresholds(model))
     dense = with_thresholds(model, zeros)
     first = score(dense, chosen, Following.of(chosen))
@@ -244,7 +250,6 @@ def distil(
     with reproducible(seed):
         best = tuning.run(dense, plain)
     report("measuring")
-    goal = Following.of(judged)
 
     def curve(found: _Raised) -> list[Step[Score]]:
         path = tuning.raised(found.model, USABLE).path
