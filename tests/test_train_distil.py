@@ -20,9 +20,11 @@ from train.course.distil import (  # noqa: E402
     LEAST_FRAMES,
     Course,
     Distilled,
+    Following,
     Parts,
     distil,
 )
+from train.data.recordings import Sequences  # noqa: E402
 from train.importers import read_network  # noqa: E402
 from train.quantised.float_network import (  # noqa: E402
     FloatGRU,
@@ -67,7 +69,7 @@ def poor(float_network: FloatNetwork, size: float = 0.75) -> Model:
 
 def tuned(kind, seed: int = 5, *, readout: bool = False, limit: float | None = 0.15) -> Distilled:
     float_network = network(kind, readout=readout)
-    parts = Parts.of([recording(n) for n in range(3)])
+    parts = Parts.of({str(n): recording(n) for n in range(3)})
     return distil(poor(float_network), float_network, parts, limit=limit, seed=seed, course=SHORT)
 
 
@@ -78,19 +80,19 @@ def gru() -> Distilled:
 
 def test_one_recording_is_cut_and_of_several_the_last_are_held_out():
     x = np.arange(300.0).reshape(100, 3)
-    only = Parts.of([x])
+    only = Parts.of({"x": x})
     for found, (first, end) in (
         (only.taught, (0, 54)),
         (only.chosen, (54, 80)),
         (only.judged, (80, 100)),
     ):
         np.testing.assert_array_equal(found[0], x[first:end])
-    several = Parts.of([x + n for n in range(6)])
+    several = Parts.of({str(n): x + n for n in range(6)})
     assert [float(part[0, 0]) for part in several.judged] == [4, 5]
     assert [len(part) for part in several.taught] == [67] * 4
     assert [len(part) for part in several.chosen] == [33] * 4
-    with pytest.raises(ValueError, match=f"found 59 frames, expected at least {LEAST_FRAMES}"):
-        Parts.of([x, x[:59]])
+    with pytest.raises(ValueError, match=f"y: found 59 frames, expected at least {LEAST_FRAMES}"):
+        Parts.of({"x": x, "y": x[:59]})
 
 
 def test_what_is_reported_is_what_the_model_does_on_frames_that_it_has_not_seen(gru):
@@ -132,11 +134,11 @@ def test_the_same_seed_gives_the_same_model_and_another_one_another(gru):
     def weights(found):
         return np.concatenate([w.weight_x.ravel() for w in found.model.weights])
 
-    again, other = tuned(FloatGRU), tuned(FloatGRU, seed=6)
-    np.testing.assert_array_equal(weights(gru), weights(again))
-    assert (weights(gru) != weights(other)).any()
+    np.testing.assert_array_equal(weights(gru), weights(tuned(FloatGRU)))
+    assert (weights(gru) != weights(tuned(FloatGRU, seed=6))).any()
 
 
+@pytest.mark.slow
 def test_an_lstm_with_a_read_out_is_tuned():
     found = tuned(FloatLSTM, readout=True)
     assert found.curves["tuned"][0].measured.error < 0.9 * found.scores["thresholds 0"].error
@@ -144,11 +146,17 @@ def test_an_lstm_with_a_read_out_is_tuned():
 
 
 def test_another_network_s_model_is_refused():
-    parts = Parts.of([recording(n) for n in range(2)])
+    parts = Parts.of({str(n): recording(n) for n in range(2)})
     with pytest.raises(
         ValueError, match=r"results of the model: found an error of \d+% of their spread"
     ):
         distil(poor(network(FloatGRU)), network(FloatGRU, seed=8), parts, course=SHORT)
+
+
+def test_results_that_stay_the_same_are_refused():
+    still = Sequences((np.zeros((20, I)),), (np.full((20, H), 0.3),))
+    with pytest.raises(ValueError, match="results: found the same in every frame of a part"):
+        Following.of(still)
 
 
 @pytest.fixture
@@ -187,7 +195,9 @@ def test_the_command_writes_a_model_with_its_report(files, tmp_path, monkeypatch
 
 def small(files, tmp_path):
     np.save(tmp_path / "short.npy", recording(0, 40))
-    return {"--data": tmp_path / "short.npy"}, "found 40 frames, expected at least 60"
+    return {
+        "--data": tmp_path / "short.npy"
+    }, r"short\.npy.*: found 40 frames, expected at least 60"
 
 
 def narrow(files, tmp_path):

@@ -81,8 +81,9 @@ def tune(
 
         network = read_network(file)
     require_same(start, network, f"layers of {source_of(file)}")
-    frames = [load_calibration(path, network).frames for path in recordings]
-    parts = Parts.of(frames)
+    parts = Parts.of(
+        {source_of(path): load_calibration(path, network).frames for path in recordings}
+    )
     with progress.status("tuning") as status:
         found = distil(start, network, parts, limit=limit, seed=seed, report=status.update)
     record = {"seed": seed, **found.record()}

@@ -6,7 +6,7 @@ brings it back, and thresholds are chosen anew, on frames that training has not 
 reported is measured on others, which neither has seen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,9 +70,13 @@ class Following:
 
     @classmethod
     def of(cls, data: Sequences) -> "Following":
-        """Of ``data``'s labels."""
+        """Of ``data``'s labels. Raises ValueError where they stay the same."""
         wanted = np.concatenate(data.labels)
-        return cls(float(np.sqrt(np.mean((wanted - wanted.mean(axis=0)) ** 2))))
+        spread = float(np.sqrt(np.mean((wanted - wanted.mean(axis=0)) ** 2)))
+        if not spread > 1e-12 * np.abs(wanted).max():
+            found = "the same in every frame of a part of the recordings"
+            raise refusal("results", found, "recordings that change throughout")
+        return cls(spread)
 
     def loss(self, outputs: Tensor, mask: Tensor, labels: Labels) -> Tensor:
         wanted = torch.from_numpy(np.concatenate(labels))
@@ -95,21 +99,22 @@ class Parts:
     judged: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, recordings: Sequence[Floats]) -> "Parts":
+    def of(cls, recordings: Mapping[str, Floats]) -> "Parts":
         """Judged is the last fifth of the recordings, or of the only one; chosen the last third of
         each of the others.
 
-        Raises ValueError where one is too short.
+        Raises ValueError that says the name of one that is too short.
         """
-        for x in recordings:
+        for name, x in recordings.items():
             if len(x) < LEAST_FRAMES:
-                raise refusal("recording", f"{len(x)} frames", f"at least {LEAST_FRAMES}")
-        if len(recordings) == 1:
-            (only,) = recordings
+                raise refusal(name, f"{len(x)} frames", f"at least {LEAST_FRAMES}")
+        every = list(recordings.values())
+        if len(every) == 1:
+            (only,) = every
             rest, judged = [only[: -(len(only) // 5)]], [only[-(len(only) // 5) :]]
         else:
-            apart = -(-len(recordings) // 5)
-            rest, judged = list(recordings[:-apart]), list(recordings[-apart:])
+            apart = -(-len(every) // 5)
+            rest, judged = every[:-apart], every[-apart:]
         return cls.parted(rest, judged)
 
     @classmethod
@@ -215,7 +220,8 @@ def distil(
     Raises
     ------
     ValueError
-        Where the model does not follow the network at thresholds 0 either.
+        Where the model does not follow the network at thresholds 0 either, or the network's
+        results stay the same in all that is chosen or judged with.
     """
     report("asking the float network")
     scale = np.asarray(model.extra.get("input_scale", 1.0))
@@ -231,6 +237,7 @@ def distil(
 
     taught, checked = in_pieces(parts.taught), in_pieces(parts.chosen)
     chosen, judged = followed(parts.chosen), followed(parts.judged)
+    goal = Following.of(judged)
     zeros = (0,) * len(thresholds(model))
     dense = with_thresholds(model, zeros)
     first = score(dense, chosen, Following.of(chosen))
@@ -243,7 +250,6 @@ def distil(
     with reproducible(seed):
         best = tuning.run(dense, plain)
     report("measuring")
-    goal = Following.of(judged)
 
     def curve(found: _Raised) -> list[Step[Score]]:
         path = tuning.raised(found.model, USABLE).path
