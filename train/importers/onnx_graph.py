@@ -427,8 +427,9 @@ def _found(
 def _spoken(node: onnx.NodeProto, flow: "_Flow") -> str:
     """An operator that is left to the host, with the shape of its weights."""
     weight = flow.constants.get(node.input[1]) if len(node.input) > 1 else None
-    shaped = node.op_type in ("Gemm", "MatMul", "Conv") and weight is not None
-    return shown(node.op_type, 30) + (f" -> {shape_of(weight.shape)}" if shaped else "")
+    if weight is None or node.op_type not in ("Gemm", "MatMul", "Conv"):
+        return shown(node.op_type, 30)
+    return f"{node.op_type} -> {shape_of(weight.shape)}"
 
 
 class _Behind:

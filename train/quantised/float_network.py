@@ -234,7 +234,7 @@ class FloatNetwork:
         first, *rest = self.layers
         assert isinstance(first, FloatRecurrent)
         weight_x = first.weight_x / np.asarray(scale)
-        offset = None if self.offset is None else self.offset * scale
+        offset = None if self.offset is None else self.offset * np.asarray(scale)
         return FloatNetwork((replace(first, weight_x=weight_x), *rest), offset)
 
 
