@@ -67,8 +67,8 @@ _REFUSED_ATTRIBUTES = {
 }
 _EXPECTED = "what an exporter wrote"
 _NODES, _ATTRIBUTES, _RANK = 10_000, 32, 8
-_GRAPHS, _HOLDING = 100, 16  # in one another or side by side, and with recurrent nodes in them
-_FOLDS = 2000  # constants that are made of others
+_GRAPHS, _HOLDING = 100, 8  # in one another or side by side, and with recurrent nodes in them
+_FOLDS = 1000  # constants that are made of others
 _OLDEST = 7  # before it, a Dropout in use was an attribute; onnxruntime begins here too
 
 _INSTEAD = {"RNN": "a GRU or an LSTM", "DynamicQuantizeLSTM": "the graph before it was quantised"}
