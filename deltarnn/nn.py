@@ -299,7 +299,8 @@ class _Delta(nn.RNNBase):
         theta_x, theta_h = (self._theta(name, k) for name in ("theta_x", "theta_h"))
         of_x, of_h = _Encoder(theta_x, self.tau), _Encoder(theta_h, self.tau)
         if self.formats is not None:
-            layer = self.layer_kind(self._floats(k), self.formats)  # type: ignore[arg-type]
+            floats = self._floats(k)
+            layer = self.layer_kind(floats, self.formats, 0, x.dtype)  # type: ignore[arg-type]
             scale = self.formats.activation.scale
             layer.theta_x, layer.theta_h = (_nearest(float(t) * scale) for t in (theta_x, theta_h))
             weight_x, weight_h, bias = self._core(k)
@@ -401,8 +402,9 @@ class _Delta(nn.RNNBase):
 
     def _require_exact(self, width: int) -> None:
         """Refuses accumulators that a forward pass in float32 may have rounded."""
-        if self._all()[0].dtype == torch.float32 and width > EXACT_BITS:
-            expected = f"at most {EXACT_BITS}: smaller weights or coarser formats"
+        most = EXACT_BITS[self._all()[0].dtype]
+        if width > most:
+            expected = f"at most {most}: smaller weights or coarser formats"
             raise refusal("accumulators", f"{width} bits", expected)
 
     def _of_last(self) -> _Last:

@@ -29,9 +29,11 @@ WEIRD_TEXTS = (
 WORDS = {
     "onnx": "GRU LSTM RNN MatMul Add Gemm Cast Gather Reshape Slice Expand ConstantOfShape Concat "
     "Identity Softmax ArgMax Loop If Tile Squeeze Transpose frames axis w0 r0 b0 y0 s0 weight bias "
-    "logits reverse bidirectional Relu Sub Div Mul BatchNormalization Sigmoid start h c ai.onnx com.microsoft",
+    "logits reverse bidirectional Relu Sub Div Mul BatchNormalization Sigmoid start h c "
+    "ai.onnx com.microsoft",
     "keras": "GRU LSTM Dense Dropout InputLayer Bidirectional Functional Sequential tanh relu "
-    "linear softmax sigmoid int8 int4 float8 gptq float16 keras custom",
+    "linear softmax sigmoid Normalization BatchNormalization "
+    "TimeDistributed int8 int4 float8 gptq float16 keras custom",
     "torch": "gru.weight_ih_l0 gru.weight_hh_l0 gru.weight_ih_l1 head.weight head.bias emb.weight "
     "gru.bias_ih_l0_reverse weight state_dict model F32 BF16 I64 F8_E4M3",
 }
@@ -389,6 +391,23 @@ class Keras:
 
     suffixes = (".keras",)
 
+    @staticmethod
+    def _normalised(keras, gru):
+        """Before the layers and between them, and a head that is left to the host."""
+        layers = keras.layers
+        statistics = {"mean": [1.0, 2.0, 3.0], "variance": [1.0, 4.0, 9.0]}
+        return keras.Sequential(
+            [
+                keras.Input((None, 3)),
+                layers.Normalization(**statistics),
+                layers.BatchNormalization(),
+                gru(3, name="gru"),
+                layers.BatchNormalization(),
+                layers.TimeDistributed(layers.Dense(2)),
+                layers.ReLU(),
+            ]
+        )
+
     def __init__(self):
         import os
         import tempfile
@@ -411,6 +430,7 @@ class Keras:
             keras.Sequential([given, gru(3, use_bias=False), keras.layers.Dropout(0.1), gru(2)]),
             keras.Model(given, functional),
             quantised,
+            self._normalised(keras, gru),
         ]
         self.seeds = []
         with tempfile.TemporaryDirectory() as folder:
@@ -506,7 +526,10 @@ class Torch:
         head = torch.nn.Linear(4, 2)
         state = {f"gru.{key}": value for key, value in gru.state_dict().items()}
         state |= {f"head.{key}": value for key, value in head.state_dict().items()}
+        cell = {f"lstm.{key}": value for key, value in torch.nn.LSTMCell(3, 4).state_dict().items()}
+        cell |= {f"norm.{key}": v for key, v in torch.nn.BatchNorm1d(3).state_dict().items()}
         self.states = [state, lstm.state_dict(), {"epoch": 3, "state_dict": state}]
+        self.states += [{"model": {"ema": cell}, "net": state}, cell]
         self.seeds = [self._saved(each) for each in self.states]
         self.tensors = [save({k: v.numpy() for k, v in s.items()}) for s in self.states[:2]]
         legacy = io.BytesIO()

@@ -315,9 +315,9 @@ def test_the_command_shows_what_it_made(folder):
 @pytest.mark.parametrize(
     ("words", "naming"),
     [
-        (["--calibration", "integers.npy"], ["integers.npy", "int8", "a float .npy array [T, 3]"]),
+        (["--calibration", "integers.npy"], ["integers.npy", "int8", "features as floats"]),
         (["--calibration", "none.npy"], ["none.npy", "No such file"]),
-        (["--calibration", "state.safetensors"], ["state.safetensors", "no .npy file"]),
+        (["--calibration", "state.safetensors"], ["state.safetensors", "suffix '.safetensors'"]),
         (["--calibration", "zeros.npy"], ["zeros.npy: calibration: found 0 in every place"]),
         (["--calibration", "large.npy"], ["large.npy", "no .npy file of numbers"]),
         (["--budget", "0.1"], ["budget", "no calibration frames"]),

@@ -169,6 +169,37 @@ def test_data_elsewhere_is_refused(changes, naming, tmp_path):
     assert str(error.value).isprintable()
 
 
+def test_a_length_that_an_exporter_left_in_a_reshape_is_kept(tmp_path):
+    """The input says any; [T, 1, 1, H] to [3, -1, H] takes three frames alone."""
+    model = recurrent_graph(np.random.default_rng(1), 3, 4)
+    sizes = numpy_helper.from_array(np.array([3, -1, 4]), "sizes")
+    model.graph.initializer.append(sizes)
+    model.graph.node[1].CopyFrom(helper.make_node("Reshape", ["y0", "sizes"], ["s0"]))
+    assert len(read_network(saved(model, tmp_path)).layers) == 1
+
+
+def test_graphs_in_one_another_are_bounded(tmp_path):
+    """Each would be looked at with all that lies around it."""
+    model = recurrent_graph(np.random.default_rng(1), 3, 4)
+    free = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    branch = helper.make_graph([helper.make_node("Identity", ["s0"], ["y"])], "b", [], [free])
+    for n in range(51):
+        made = helper.make_node("If", ["yes"], [f"i{n}"], then_branch=branch, else_branch=branch)
+        model.graph.node.append(made)
+    with pytest.raises(ValueError, match="nodes in 103 graphs, expected at most"):
+        parts_in(saved(model, tmp_path))
+
+
+def test_a_node_that_is_quantised_already_is_named(tmp_path):
+    model = recurrent_graph(np.random.default_rng(1), 3, 4, kinds=("LSTM",))
+    model.graph.node[0].op_type, model.graph.node[0].domain = "DynamicQuantizeLSTM", "com.microsoft"
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    path = saved(model, tmp_path)
+    assert [part.kind for part in parts_in(path)] == ["DynamicQuantizeLSTM"]
+    with pytest.raises(ValueError, match="expected the graph before it was quantised"):
+        read_network(path)
+
+
 # PyTorch.
 
 

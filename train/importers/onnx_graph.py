@@ -67,6 +67,8 @@ _REFUSED_ATTRIBUTES = {
 }
 _EXPECTED = "what an exporter wrote"
 _NODES, _ATTRIBUTES, _RANK = 10_000, 32, 8
+_GRAPHS, _HOLDING = 100, 8  # in one another or side by side, and with recurrent nodes in them
+_FOLDS = 1000  # constants that are made of others
 _OLDEST = 7  # before it, a Dropout in use was an attribute; onnxruntime begins here too
 
 _INSTEAD = {"RNN": "a GRU or an LSTM", "DynamicQuantizeLSTM": "the graph before it was quantised"}
@@ -115,11 +117,16 @@ def read(given: Given) -> Reading:
 def parts(given: Given) -> list[Part]:
     """The recurrent nodes of a graph and of the graphs in it."""
     model = _parsed(given)
-    return [
-        part
+    holding = [
+        scope
         for scope in _scopes(model.graph)
         if any(_recurrent_kind(node) for node in scope.graph.node)
-        for part in _parts_of(_Flow(model, scope, given.source), scope)
+    ]
+    if len(holding) > _HOLDING:
+        found = f"{len(holding)} graphs with recurrent nodes"
+        raise refusal(given.source, found, f"at most {_HOLDING}")
+    return [
+        part for scope in holding for part in _parts_of(_Flow(model, scope, given.source), scope)
     ]
 
 
@@ -139,8 +146,23 @@ def _parts_of(flow: "_Flow", scope: "_Scope") -> Iterator[Part]:
             units=None if states is None or not states.ndim else states.shape[-1],
             layers=1,
             direction=shown(direction.decode(errors="replace"), 30),
-            problem=problem_of(lambda node=node, name=name: flow.cell(node, name), name),
+            problem=problem_of(lambda node=node: _check(node, flow, scope), name),
         )
+
+
+def _check(node: onnx.NodeProto, flow: "_Flow", scope: "_Scope") -> None:
+    """Refuses a recurrent node that cannot be imported alone."""
+    name = _name(node, flow.source)
+    flow.cell(node, name)
+    for n in _CELLS[node.op_type].states:
+        flow.state(node, n, node.input[0], name)
+    _require_no_loop(scope, name)
+
+
+def _require_no_loop(scope: "_Scope", name: str) -> None:
+    for around in scope.within:
+        if around != "If":
+            raise refusal(name, f"a node within {shown(around, 30)}", "one outside of loops")
 
 
 def _recurrent_kind(node: onnx.NodeProto) -> str:
@@ -201,8 +223,10 @@ def _reads(node: onnx.NodeProto) -> set[str]:
     return names
 
 
-def _count(graph: onnx.GraphProto) -> int:
-    return len(graph.node) + sum(_count(inner) for node in graph.node for inner in _graphs(node))
+def _counted(graph: onnx.GraphProto) -> tuple[int, int]:
+    """How many nodes and how many graphs there are, all together."""
+    inner = [_counted(each) for node in graph.node for each in _graphs(node)]
+    return len(graph.node) + sum(n for n, _ in inner), 1 + sum(n for _, n in inner)
 
 
 def _parsed(given: Given) -> onnx.ModelProto:
@@ -215,8 +239,10 @@ def _parsed(given: Given) -> onnx.ModelProto:
     graph = model.graph
     if not graph.node:
         raise refusal(source, "no ONNX model", _EXPECTED)
-    if (nodes := _count(graph)) > _NODES:
-        raise refusal(source, f"{nodes:,} nodes", f"at most {_NODES:,}")
+    nodes, graphs = _counted(graph)
+    if nodes > _NODES or graphs > _GRAPHS:
+        found = f"{nodes:,} nodes in {graphs:,} graphs"
+        raise refusal(source, found, f"at most {_NODES:,} in {_GRAPHS}")
     if len(model.functions):
         raise refusal(source, "functions of its own", "a graph with them inlined")
     values, beside = 0, []
@@ -351,8 +377,7 @@ def _named(model: onnx.ModelProto, given: Given) -> _Found:
     if len(holding) > 1:
         raise refusal(source, "nodes of several graphs", "those of one, one above the other")
     (scope,) = holding
-    if set(scope.within) - {"If"}:
-        raise refusal(source, f"a node within {shown(scope.within[-1])}", "one outside of loops")
+    _require_no_loop(scope, source)
     nodes = list(scope.graph.node)
     chosen = [n for n in nodes if _label(n) in given.nodes and n.op_type in takes]
     cells = [node for node in chosen if _recurrent_kind(node)]
@@ -427,8 +452,9 @@ def _found(
 def _spoken(node: onnx.NodeProto, flow: "_Flow") -> str:
     """An operator that is left to the host, with the shape of its weights."""
     weight = flow.constants.get(node.input[1]) if len(node.input) > 1 else None
-    shaped = node.op_type in ("Gemm", "MatMul", "Conv") and weight is not None
-    return shown(node.op_type, 30) + (f" -> {shape_of(weight.shape)}" if shaped else "")
+    if weight is None or node.op_type not in ("Gemm", "MatMul", "Conv"):
+        return shown(node.op_type, 30)
+    return f"{node.op_type} -> {shape_of(weight.shape)}"
 
 
 class _Behind:
@@ -551,7 +577,7 @@ class _Flow:
         self._zeros = {name for name, value in self.constants.items() if not value.any()}
         self._origin = {name: name for name in self.inputs}  # of what is an input, but for moves
         self._producers = {name: node for node in scope.nodes for name in node.output if name}
-        self._left = VALUES  # that may still be folded
+        self._left, self._folds = VALUES, _FOLDS  # that may still be folded
         for node in scope.nodes:
             self._follow(node, self._origin)
 
@@ -593,6 +619,9 @@ class _Flow:
 
     def _fold(self, node: onnx.NodeProto) -> None:
         """The constant that a node makes, while all of them are few enough."""
+        self._folds -= 1
+        if self._folds < 0:
+            return
         given = {name: self.constants[name] for name in node.input if name}
         found = evaluated_alone(node, given, self._model.opset_import, self._left)
         if found is not None:

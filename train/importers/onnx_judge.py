@@ -5,11 +5,12 @@ A graph may ask for any amount of memory or time; it gets what is bounded here.
 
 import math
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import product, zip_longest
 from typing import Any
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from golden.errors import refusal
@@ -52,9 +53,12 @@ def check_equal(
         raise refusal(f"{source}, {given}", f"{sizes[-1]} features", f"{network.inputs}")
     rng = np.random.default_rng(0)
     reason = f"{given} of {len(sizes)} dimensions"
-    for time in range(len(sizes) - 1):
+    lengths = [_FRAMES, *_lengths_in(model)]
+    for time, length in product(range(len(sizes) - 1), lengths):
+        if sizes[time] and length != _FRAMES:
+            continue
         shape = [size or 1 for size in sizes]
-        shape[time] = sizes[time] or _FRAMES
+        shape[time] = sizes[time] or length
         if math.prod(shape[:-1]) > _FIXED:
             shape = [1] * len(sizes)
             shape[time] = _FRAMES
@@ -83,6 +87,21 @@ def check_equal(
     raise refusal(source, reason, "a graph that is recurrent layers and a read-out, frame by frame")
 
 
+def _lengths_in(model: onnx.ModelProto) -> list[int]:
+    """Lengths that a graph fixes on the way, whatever its input says: an exporter may leave those
+    of its example in a Reshape.
+    """
+    shapes = {node.input[1] for node in model.graph.node if node.op_type == "Reshape"}
+    found = {
+        int(size)
+        for tensor in model.graph.initializer
+        if tensor.name in shapes and math.prod(tensor.dims) <= _RANK
+        for size in np.ravel(numpy_helper.to_array(tensor))
+        if 1 < size <= _FIXED
+    }
+    return sorted(found - {_FRAMES})[:_RANK]
+
+
 def _difference(found: Any, expected: np.ndarray) -> float:
     """The greatest, of what the greatest result is, or of 1 if that is more."""
     found = np.asarray(found, dtype=np.float64).reshape(-1, expected.shape[1])
@@ -99,7 +118,8 @@ def _difference(found: Any, expected: np.ndarray) -> float:
 def _evaluated(model: onnx.ModelProto, given: dict[str, np.ndarray]) -> dict[str, Any]:
     """Every value of the graph, made node by node while they are few enough."""
     evaluator = ReferenceEvaluator(model)
-    values: dict[str, Any] = {"": None, **evaluator.rt_inits_, **given}
+    inits: dict[str, Any] = evaluator.rt_inits_  # type: ignore[assignment]
+    values: dict[str, Any] = {"": None, **inits, **given}
     left = _BUDGET
     for node in evaluator.rt_nodes_:
         inputs = [values[name] for name in node.input]
@@ -125,7 +145,7 @@ def evaluated_alone(
         outputs = [onnx.ValueInfoProto(name=node.output[0])]
         graph = onnx.helper.make_graph([node], "alone", infos, outputs)
         model = onnx.helper.make_model(graph, opset_imports=opsets)
-        found = ReferenceEvaluator(model).run(None, given)[0]
+        found: Any = next(iter(ReferenceEvaluator(model).run(None, given)))
     except Exception:  # each operator has errors of its own
         return None
     return found if isinstance(found, np.ndarray) and found.size <= most else None
