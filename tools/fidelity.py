@@ -346,7 +346,17 @@ def main(folder: Path, tune: bool) -> None:
     paths = [folder / "gtcrn/test_wavs/mix.wav", *sorted((folder / "wavs").glob("*.wav"))]
     wavs = [soundfile.read(path)[0] for path in paths]
     mark, header = (
-        ("tuned", ["network", "thresholds 0", "thresholds alone", "tuned", "fired x, h", "at 20%: alone, tuned"])
+        (
+            "tuned",
+            [
+                "network",
+                "thresholds 0",
+                "thresholds alone",
+                "tuned",
+                "fired",
+                "at 20%: alone, tuned",
+            ],
+        )
         if tune
         else ("fidelity", ["network", "sizes", "activation", "error", "onnxruntime int8"])
     )
