@@ -353,7 +353,7 @@ def main(folder: Path, tune: bool) -> None:
                 "thresholds 0",
                 "thresholds alone",
                 "tuned",
-                "fired x, h",
+                "fired",
                 "at 20%: alone, tuned",
             ],
         )
