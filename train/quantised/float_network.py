@@ -233,8 +233,9 @@ class FloatNetwork:
         """The network that takes ``scale * input`` ([I] or one) where this one takes ``input``."""
         first, *rest = self.layers
         assert isinstance(first, FloatRecurrent)
-        weight_x = first.weight_x / np.asarray(scale)
-        offset = None if self.offset is None else self.offset * np.asarray(scale)
+        scale = np.asarray(scale, np.float64)
+        weight_x = first.weight_x / scale
+        offset = None if self.offset is None else self.offset * scale
         return FloatNetwork((replace(first, weight_x=weight_x), *rest), offset)
 
 
