@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from golden.errors import refusal
-from golden.fixed import quantize
+from golden.features import Features
 from golden.model import Model
 from train.course.fit import Fit, FitParameters, reproducible
 from train.course.score import Score, score
@@ -224,12 +224,10 @@ def distil(
         results stay the same in all that is chosen or judged with.
     """
     report("asking the float network")
-    scale = np.asarray(model.extra.get("input_scale", 1.0))
-    offset = np.asarray(model.extra.get("input_offset", 0.0))
-    formats = model.parameters.formats
+    features = Features.of(model)
 
     def followed(recordings: Sequence[Floats]) -> Sequences:
-        codes = (quantize((x - offset) * scale, formats.activation) for x in recordings)
+        codes = (features.frames(x) for x in recordings)
         return Sequences(tuple(codes), tuple(network.run(x) for x in recordings))
 
     def in_pieces(recordings: Sequence[Floats]) -> Sequences:
