@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from deltarnn.evaluation.evaluate import Evaluation
     from sim.simulate import Result
     from train.importers.conversion import Fidelity
+    from train.importers.verdict import Verdict
     from train.quantised.float_network import FloatNetwork
 
 Floats = NDArray[np.float64]
@@ -48,11 +49,14 @@ class Network:
     dense, delta
         How near it is to the float network that it was made of, at thresholds 0 and as it is;
         None where it was not calibrated, or comes from a file.
+    verdict
+        Where what it lost is lost; None likewise.
     """
 
     model: Model
     dense: "Fidelity | None" = None
     delta: "Fidelity | None" = None
+    verdict: "Verdict | None" = None
 
     def save(self, path: str | Path) -> None:
         """Writes the model file, which every command takes."""
@@ -188,6 +192,7 @@ def convert(
     from train.importers.conversion import Calibration
     from train.importers.conversion import convert as converted
     from train.importers.torch_module import network_in
+    from train.importers.verdict import judge
     from train.quantised.float_network import FloatNetwork
 
     if isinstance(source, str | Path):
@@ -198,4 +203,6 @@ def convert(
     if recordings is not None:
         calibration = Calibration(network, Recordings.of(recordings).sequences)
     found = converted(name, network, calibration, (theta_x, theta_h), budget, report)
-    return Network(with_meaning(found.model, readout, labels), found.dense, found.delta)
+    verdict = None if calibration is None else judge(found, calibration)
+    model = with_meaning(found.model, readout, labels)
+    return Network(model, found.dense, found.delta, verdict)

@@ -124,18 +124,21 @@ READINGS = {
 }
 
 
-def with_meaning(model: Model, readout: str | None, labels: Sequence[str] | None) -> Model:
-    """The model with what its results mean, where that is given.
+def require_names(labels: Sequence[str], outputs: int, readout: str | None) -> None:
+    """Refuses labels that are not a name for each class; the blank of a string needs none."""
+    classes = outputs - (readout == "ctc")
+    if len(labels) not in (classes, outputs):
+        raise refusal("labels", f"{len(labels)}", f"{classes}, one a class")
+    if len(set(labels)) < len(labels) or not all(labels):
+        raise refusal("labels", "the same name twice, or none", "a name for each class")
 
-    Raises ValueError where there are not as many labels as classes.
-    """
+
+def with_meaning(model: Model, readout: str | None, labels: Sequence[str] | None) -> Model:
+    """The model with what its results mean, where that is given. Raises as ``require_names``."""
+    outputs = model.parameters.outputs
     if labels is not None:
-        classes = model.parameters.outputs - (readout == "ctc")
-        if len(labels) not in (classes, model.parameters.outputs):
-            raise refusal("labels", f"{len(labels)}", f"{classes}, one a class")
-        if len(set(labels)) < len(labels) or not all(labels):
-            raise refusal("labels", "the same name twice, or none", "a name for each class")
-        model = replace(model, labels=(*labels, "blank")[: model.parameters.outputs])
+        require_names(labels, outputs, readout)
+        model = replace(model, labels=(*labels, "blank")[:outputs])
     if readout is not None:
         model = replace(model, extra={**model.extra, "readout": readout})
     return model

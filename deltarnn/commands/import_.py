@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from deltarnn.commands.common import layer_row, names_of
 from deltarnn.console import (
@@ -17,15 +18,15 @@ from deltarnn.console import (
     table,
 )
 from golden.errors import refusal, require_int
-from golden.files import (
-    require_distinct,
-)
+from golden.files import require_distinct
 from golden.formats import ACTIVATION_BITS_MAX, Formats
 from golden.model_file import save_model
-from golden.readings import READINGS, with_meaning
+from golden.readings import READINGS, require_names, with_meaning
 
 if TYPE_CHECKING:
+    from train.importers.conversion import Converted
     from train.importers.parts import Reading
+    from train.importers.verdict import Verdict
 
 
 @click.command("import")
@@ -89,49 +90,34 @@ def import_(
         return
     if output is None:
         raise refusal("-o", "no output", "-o MODEL, or --list")
-    # Without calibration the format is known; with it, no activation has more than 16 bits.
-    width = Formats().activation.width if not calibrations else ACTIVATION_BITS_MAX
-    for name, theta in (("theta_x", theta_x), ("theta_h", theta_h)):
-        if theta is not None:
-            require_int(name, theta, 0, (1 << width) - 1)
-    if budget is not None:
-        if not math.isfinite(budget):
-            raise refusal("budget", budget, "a finite number")
-        if (theta_x, theta_h) != (None, None):
-            expected = "one of them: a budget chooses them"
-            raise refusal("thresholds", "some beside a budget", expected)
-        if not calibrations:
-            raise refusal("budget", "no calibration frames", "some to measure the loss on")
-    for calibration in calibrations or (None,):
-        require_distinct({"-o": output}, {"FILE": file, "--calibration": calibration})
+    theta = (theta_x, theta_h)
+    _require_thresholds(theta, budget, bool(calibrations))
+    inputs = {f"--calibration {path}": path for path in calibrations}
+    require_distinct({"-o": output}, {"FILE": file, **inputs})
     require_writable(output)
+    names = None if labels is None else names_of(labels)
     with extra("import"):
         from train.importers import read_file
         from train.importers.conversion import convert, load_calibration
         from train.importers.suspicion import source_of
         from train.importers.verdict import USABLE, judge
-        from train.quantised.thresholds import thresholds, with_thresholds
 
         reading = read_file(file, nodes)
     network = reading.network
+    if names is not None:
+        require_names(names, network.layers[-1].units, readout)
     frames = load_calibration(calibrations, network) if calibrations else None
     with progress.status("quantising") as status:
         try:
-            found = convert(output.stem, network, frames, (theta_x, theta_h), budget, status.update)
+            found = convert(output.stem, network, frames, theta, budget, status.update)
         except ValueError as error:
             raise ValueError(f"{source_of(file)}: {error}") from None
-        verdict = None
-        if frames is not None and found.dense is not None:
-            status.update("judging")
-            zeros = (0,) * len(thresholds(found.model))
-            at_zero = with_thresholds(found.model, zeros)
-            verdict = judge(at_zero, frames, found.input_scale, found.dense)
-    if found.dense is not None and found.dense.loss > USABLE and not force:
-        lost = f"an error of {found.dense.loss:.0%} of their spread"
+        status.update("judging")
+        verdict = None if frames is None else judge(found, frames)
+    if verdict is not None and not verdict.usable and not force:
         expected = f"at most {USABLE:.0%} (a longer recording may help; --force goes on)"
-        raise refusal(f"results of {source_of(file)}", lost, expected)
-    named = with_meaning(found.model, readout, None if labels is None else names_of(labels))
-    save_model(named, output)
+        raise refusal(f"results of {source_of(file)}", verdict.text, expected)
+    save_model(with_meaning(found.model, readout, names), output)
     report: dict[str, Any] = {
         "file": str(file),
         "model": str(output),
@@ -148,16 +134,38 @@ def import_(
     }
     if as_json:
         print_json(report)
+    else:
+        rows = {"model": str(output), **_around(reading, nodes), **_made(found, verdict)}
+        table(rows, f"import {file.name}")
+
+
+def _require_thresholds(
+    theta: tuple[int | None, int | None], budget: float | None, calibrated: bool
+) -> None:
+    """Refuses thresholds that no model can have, before anything is read."""
+    # Without calibration the format is known; with it, no activation has more than 16 bits.
+    width = ACTIVATION_BITS_MAX if calibrated else Formats().activation.width
+    for name, value in zip(("theta_x", "theta_h"), theta, strict=True):
+        if value is not None:
+            require_int(name, value, 0, (1 << width) - 1)
+    if budget is None:
         return
-    low, high = found.input_scale.min(), found.input_scale.max()
-    scale = f"{high:.6g}" if low == high else f"{low:.6g} to {high:.6g}, by feature"
-    rows = {"model": str(output), **_around(reading, nodes), "input scale": scale}
-    if network.offset is not None:
-        low, high = network.offset.min(), network.offset.max()
-        rows["input offset"] = f"{low:.6g} to {high:.6g}, by feature"
-    formats = found.model.parameters.formats
-    rows["formats"] = f"activation {formats.activation}, gate {formats.gate}"
-    for k, layer in enumerate(found.model.parameters.layers):
+    if not math.isfinite(budget):
+        raise refusal("budget", budget, "a finite number")
+    if theta != (None, None):
+        raise refusal("thresholds", "some beside a budget", "one of them: a budget chooses them")
+    if not calibrated:
+        raise refusal("budget", "no calibration frames", "some to measure the loss on")
+
+
+def _made(found: "Converted", verdict: "Verdict | None") -> dict[str, str]:
+    """The model, and how good it is."""
+    rows = {"input scale": _spread(found.input_scale)}
+    if "input_offset" in found.model.extra:
+        rows["input offset"] = _spread(np.array(found.model.extra["input_offset"]))
+    network = found.model.parameters
+    rows["formats"] = f"activation {network.formats.activation}, gate {network.formats.gate}"
+    for k, layer in enumerate(network.layers):
         rows[f"layer {k}"] = layer_row(layer)
     for name, fidelity in (("thresholds 0", found.dense), ("as it is", found.delta)):
         if fidelity is not None:
@@ -170,7 +178,12 @@ def import_(
     if verdict is not None:
         rows["error after each layer"] = ", ".join(f"{loss:.2%}" for loss in verdict.layers)
         rows["verdict"] = verdict.text
-    table(rows, f"import {file.name}")
+    return rows
+
+
+def _spread(values: np.ndarray) -> str:
+    low, high = values.min(), values.max()
+    return f"{high:.6g}" if low == high else f"{low:.6g} to {high:.6g}, by feature"
 
 
 def _around(reading: "Reading", nodes: tuple[str, ...]) -> dict[str, str]:

@@ -6,14 +6,12 @@ from dataclasses import dataclass, replace
 from golden.fixed import Q
 from golden.formats import ACTIVATION_BITS_MAX, Formats
 from golden.model import Model
-from train.data.recordings import Floats
-from train.importers.conversion import Calibration, Fidelity
+from train.importers.conversion import Calibration, Converted
+from train.quantised.thresholds import thresholds, with_thresholds
 
 _FINER = 4  # fraction bits more, which leave next to nothing of a format's share
-_GOOD, _USABLE = 0.05, 0.3  # of the results' spread
+GOOD, USABLE = 0.05, 0.3  # of the results' spread: beyond, nobody would know the network again
 _SHARE = 0.8  # what is left with a format made finer, where it limits
-
-USABLE = _USABLE  # with a larger error nobody would know the network again
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,8 @@ class Verdict:
 
     Attributes
     ----------
+    usable
+        Whether it follows its network at all.
     layers
         For each layer the RMS of its results' error over their spread, all before it included.
     finer
@@ -32,14 +32,18 @@ class Verdict:
         All that in a sentence, with what would help.
     """
 
+    usable: bool
     layers: tuple[float, ...]
     finer: dict[str, float]
     limit: str
     text: str
 
 
-def judge(model: Model, calibration: Calibration, scale: Floats, fidelity: Fidelity) -> Verdict:
-    """The verdict on ``model`` at thresholds 0, whose ``fidelity`` is known."""
+def judge(found: Converted, calibration: Calibration) -> Verdict:
+    """The verdict on what was made with this calibration, at thresholds 0."""
+    assert found.dense is not None
+    scale, loss = found.input_scale, found.dense.loss
+    model = with_thresholds(found.model, (0,) * len(thresholds(found.model)))
     finer = {}
     for name, change in _CHANGES.items():
         try:
@@ -47,15 +51,15 @@ def judge(model: Model, calibration: Calibration, scale: Floats, fidelity: Fidel
         except ValueError:  # beyond what any core holds
             continue
     best = min(finer, key=lambda name: finer[name], default="weights")
-    limit = best if best in finer and finer[best] < _SHARE * fidelity.loss else "weights"
-    if fidelity.loss <= _GOOD:
-        says = f"good: an error of {fidelity.loss:.1%}"
-    elif fidelity.loss <= _USABLE:
-        says = f"an error of {fidelity.loss:.1%}: check the answers with `deltarnn eval`"
+    limit = best if best in finer and finer[best] < _SHARE * loss else "weights"
+    if loss <= GOOD:
+        says = f"good, an error of {loss:.1%}"
+    elif loss <= USABLE:
+        says = f"an error of {loss:.1%}, look at the answers with `deltarnn eval`"
     else:
-        says = f"not usable: an error of {fidelity.loss:.0%}"
-    text = f"{says}; the {limit} limit{'s' * (limit != 'weights')} it, {_HELP[limit]}"
-    return Verdict(calibration.layer_losses(model, scale), finer, limit, text)
+        says = f"an error of {loss:.0%} of their spread"
+    text = f"{says}; {_LIMITS[limit]}"
+    return Verdict(loss <= USABLE, calibration.layer_losses(model, scale), finer, limit, text)
 
 
 def _with(model: Model, formats: Formats, more: int = 0) -> Model:
@@ -91,9 +95,9 @@ _CHANGES: dict[str, Callable[[Model], Model]] = {
     "gate": _finer_gate,
     "state": _finer_state,
 }
-_HELP = {
-    "activation": "which a wider calibration range or features of a like size would help",
-    "gate": "and its tables have no finer format",
-    "state": "which has no finer format",
-    "weights": "which have 8 bits: `deltarnn tune` trains them further",
+_LIMITS = {
+    "activation": "the activation limits it: features that spread alike would help",
+    "gate": "gates and their tables limit it",
+    "state": "the format of the state limits it",
+    "weights": "8-bit weights limit it: `deltarnn tune` trains them further",
 }
