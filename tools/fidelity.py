@@ -21,8 +21,7 @@ import onnx
 import onnxruntime
 import soundfile
 import torch
-from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnx import helper
 from safetensors.numpy import load_file
 
 from deltarnn.markdown import fill, lines
@@ -31,6 +30,7 @@ from golden.network import DeltaNetwork
 from train.course.distil import Parts, distil
 from train.data.recordings import Floats
 from train.importers.conversion import Calibration, convert
+from train.importers.onnxruntime_int8 import int8_results
 from train.quantised.float_network import FloatGRU, FloatLinear, FloatLSTM, FloatNetwork
 
 CALIBRATE, MEASURE = 600, 400  # frames
@@ -242,55 +242,6 @@ def error(found: Floats, expected: Floats) -> float:
     return float(np.sqrt(np.mean((found - expected) ** 2) / spread))
 
 
-def onnxruntime_int8(network: FloatNetwork, frames: Floats, folder: Path) -> Floats | None:
-    """What onnxruntime's dynamic quantisation, per channel, makes of it; it has none of GRUs."""
-    nodes, tensors, x = [], [], "x"
-
-    def tensor(name: str, value: Floats) -> str:
-        tensors.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
-        return name
-
-    def ordered(rows: Floats) -> Floats:  # ONNX: i, o, f, g
-        i, f, g, o = np.split(rows, 4)
-        return np.concatenate([i, o, f, g])
-
-    for k, layer in enumerate(network.layers):
-        if isinstance(layer, FloatGRU):
-            return None
-        if isinstance(layer, FloatLinear):
-            nodes.append(
-                helper.make_node("MatMul", [x, tensor("head", layer.weight.T)], ["product"])
-            )
-            nodes.append(helper.make_node("Add", ["product", tensor("bias", layer.bias)], ["sum"]))
-            x = "sum"
-            continue
-        weights = [
-            tensor(f"w{k}", ordered(layer.weight_x)[None]),
-            tensor(f"r{k}", ordered(layer.weight_h)[None]),
-        ]
-        bias = np.concatenate([ordered(layer.bias_x), ordered(layer.bias_h)])[None]
-        names = [x, *weights, tensor(f"b{k}", bias)]
-        nodes.append(helper.make_node("LSTM", names, [f"y{k}"], hidden_size=layer.units))
-        nodes.append(helper.make_node("Squeeze", [f"y{k}", "axis"], [f"s{k}"]))
-        x = f"s{k}"
-    tensors.append(numpy_helper.from_array(np.array([1], np.int64), "axis"))
-    shape = ["t", 1, network.inputs]
-    graph = helper.make_graph(
-        nodes,
-        "network",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(x, TensorProto.FLOAT, None)],
-        tensors,
-    )
-    opset = [helper.make_opsetid("", 14)]
-    plain, small = folder / "plain.onnx", folder / "int8.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), plain)
-    quantize_dynamic(plain, small, per_channel=True, weight_type=QuantType.QInt8)
-    session = onnxruntime.InferenceSession(small)
-    results = session.run(None, {"x": frames[:, None].astype(np.float32)})[0]
-    return np.asarray(results).reshape(len(frames), -1)
-
-
 def measure(subject: Subject, folder: Path) -> list[str]:
     """A row of the table."""
     frames = subject.test[:MEASURE]
@@ -303,14 +254,14 @@ def measure(subject: Subject, folder: Path) -> list[str]:
     codes = quantize(frames * found.input_scale, network.formats.activation)
     results = DeltaNetwork(found.model).run(codes).outputs / 2.0**network.output_frac
     expected = subject.network.run(frames)
-    other = onnxruntime_int8(subject.network, frames, folder)
+    int8 = int8_results(subject.network, [frames])
     sizes = [subject.network.inputs, *(layer.units for layer in subject.network.layers)]
     return [
         subject.name,
         " -> ".join(map(str, sizes)),
         f"{network.formats.activation}",
         f"{error(results, expected):.1%}",
-        "" if other is None else f"{error(other, expected):.1%}",
+        "" if int8 is None else f"{error(int8[0], expected):.1%}",
     ]
 
 

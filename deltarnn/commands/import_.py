@@ -24,9 +24,10 @@ from golden.model_file import save_model
 from golden.readings import READINGS, require_names, with_meaning
 
 if TYPE_CHECKING:
-    from train.importers.conversion import Converted
+    from train.importers.conversion import Calibration, Converted
     from train.importers.parts import Reading
     from train.importers.verdict import Verdict
+    from train.quantised.float_network import FloatNetwork
 
 
 @click.command("import")
@@ -114,6 +115,7 @@ def import_(
             raise ValueError(f"{source_of(file)}: {error}") from None
         status.update("judging")
         verdict = None if frames is None else judge(found, frames)
+        int8 = None if frames is None else _int8(network, frames)
     if verdict is not None and not verdict.usable and not force:
         expected = f"at most {USABLE:.0%} (a longer recording may help; --force goes on)"
         raise refusal(f"results of {source_of(file)}", verdict.text, expected)
@@ -131,12 +133,26 @@ def import_(
         "dense": found.dense and vars(found.dense),
         "delta": found.delta and vars(found.delta),
         "verdict": verdict and vars(verdict),
+        "onnxruntime_int8": int8,
     }
     if as_json:
         print_json(report)
     else:
         rows = {"model": str(output), **_around(reading, nodes), **_made(found, verdict)}
+        if int8 is not None:
+            rows["onnxruntime's int8"] = f"error {int8:.2%} on the same frames"
         table(rows, f"import {file.name}")
+
+
+def _int8(network: "FloatNetwork", frames: "Calibration") -> float | None:
+    """The error of onnxruntime's int8 on the same frames, where it is installed and has LSTMs."""
+    from train.importers.onnxruntime_int8 import int8_results
+
+    try:
+        results = int8_results(network, frames.recordings)
+    except ModuleNotFoundError:
+        return None
+    return None if results is None else frames.loss_of(results)
 
 
 def _require_thresholds(

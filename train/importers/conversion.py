@@ -162,6 +162,17 @@ class Calibration:
             found = "the same in every frame of the calibration"
             raise refusal("results", found, "a network that answers to it")
 
+    @property
+    def recordings(self) -> list[Floats]:
+        """Frames [T, I] of each recording, as the network takes them."""
+        offset = self._network.offset
+        return self._apart(self.frames if offset is None else self.frames + offset)
+
+    def loss_of(self, results: Sequence[Floats]) -> float:
+        """Of whoever gives these results [T, O] of each recording (Fidelity)."""
+        squares = np.mean((np.concatenate(results) - self._expected) ** 2)
+        return float(np.sqrt(squares)) / self._size
+
     def _apart(self, rows: np.ndarray) -> list[np.ndarray]:
         """Rows [T, ...] of all recordings as those of each."""
         return np.split(rows, self._starts)
