@@ -52,7 +52,7 @@ def wrong_labels(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> f
 
 
 def root_mean_square(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
-    """Of what is left; where one number a frame is wanted, that is the first result's."""
+    """That of what is left; where one number a frame is wanted, it is the first result's."""
     left = [
         a[:, : np.size(b) // len(b)] - np.reshape(b, (len(b), -1))
         for a, b in zip(found, wanted, strict=True)

@@ -53,7 +53,7 @@ class Recordings:
 
     @classmethod
     def of(cls, data: "Path | str | np.ndarray | Sequence[np.ndarray]") -> "Recordings":
-        """Of a file or folder, an array [T, I] or [N, T, I], or several [T, I]."""
+        """Those in a file or folder, an array [T, I] or [N, T, I], or several [T, I]."""
         if isinstance(data, str | Path):
             return load(Path(data))
         expected = "[T, I] or [N, T, I]: float features, or int8 or int16 frames"

@@ -46,9 +46,8 @@ if TYPE_CHECKING:
     "calibrations",
     multiple=True,
     type=click.Path(path_type=Path),
-    metavar="FLOAT_FRAMES",
-    help="A recording [T, I] as FILE's network takes it (.npy, or .npz with several): chooses the "
-    "input scale. Each of several is run from reset.",
+    metavar="DATA",
+    help="Recordings as FILE's network takes them: they choose formats and scales.",
 )
 @click.option("--theta-x", type=int, help="Threshold of every x in activation LSBs.  [default: 0]")
 @click.option("--theta-h", type=int, help="Threshold of every h.  [default: 0]")

@@ -40,8 +40,8 @@ FEWER = 5  # times the dense network's fetches: what training for it reaches, an
     type=click.Path(path_type=Path),
     required=True,
     multiple=True,
-    metavar="FLOAT_FRAMES.npy",
-    help="A recording [T, I] as FILE's network takes it; may be given more than once.",
+    metavar="DATA",
+    help="Recordings as FILE's network takes them; may be given more than once.",
 )
 @click.option("-o", "--output", type=OutputPath(), required=True, help="TUNED")
 @click.option(

@@ -147,7 +147,7 @@ class Value:
 
 
 def _columns(labels: Labels) -> np.ndarray:
-    """Of all frames in a row [n, O]."""
+    """Labels of all frames in a row [n, O]."""
     every = np.concatenate(labels)
     return every.reshape(len(every), -1)
 

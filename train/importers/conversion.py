@@ -169,7 +169,7 @@ class Calibration:
         return self._apart(self.frames if offset is None else self.frames + offset)
 
     def loss_of(self, results: Sequence[Floats]) -> float:
-        """Of whoever gives these results [T, O] of each recording (Fidelity)."""
+        """The loss (Fidelity) of whoever gives these results [T, O] of each recording."""
         squares = np.mean((np.concatenate(results) - self._expected) ** 2)
         return float(np.sqrt(squares)) / self._size
 

@@ -206,7 +206,7 @@ class _Archive:
         return found, names
 
     def targets(self, lengths: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Of each sequence float64 [T, O]."""
+        """The targets of each sequence, float64 [T, O]."""
         targets = self._of("targets", "fiu", "numbers")
         shape = self._frames
         if targets.shape[:-1] != shape or not targets.size:
