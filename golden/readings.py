@@ -137,6 +137,9 @@ def with_meaning(model: Model, readout: str | None, labels: Sequence[str] | None
     """The model with what its results mean, where that is given. Raises as ``require_names``."""
     outputs = model.parameters.outputs
     if labels is not None:
+        if isinstance(labels, str):
+            raise refusal("labels", repr(labels), "a list of names")
+        labels = list(map(str, labels))
         require_names(labels, outputs, readout)
         model = replace(model, labels=(*labels, "blank")[:outputs])
     if readout is not None:

@@ -6,15 +6,13 @@ One file is one recording or many (docs/data.md):
     .npz    `features` [N, T, I], or all in a row [sum T, I], with `lengths` [N]; `labels` or
             `targets`, one a recording or one a frame. Or what `deltarnn train` keeps: `frames`,
             `start`, `label`.
-    .csv    a row a frame; columns `recording` and `label` or `target` are no features
+    .csv    a row a frame; columns `recording` and `label` or `target` are no features (rows.py)
     folder  such files, .npy and .csv, in the order of their names; a folder in it is a label
 """
 
-import csv
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from golden.errors import refusal
 from golden.features import Features
 from golden.files import unreadable
 from golden.model import Model
+from golden.rows import read_rows
 
 BYTES_MAX = 1 << 30  # of a file of recordings: hours of speech
 
@@ -43,13 +42,16 @@ class Recordings:
     sequences : per recording [T, I], T >= 1
         float64 features, or int8 or int16 frames in activation LSBs.
     wanted : per recording
-        A class (int64 scalar), classes or numbers [T] or [T, O], or their names (texts); None
-        where the data does not say.
+        A class (int64 scalar), classes [T], a string of classes, or numbers [T] or [T, O]. Classes
+        may be texts: names, or numbers. None where the data does not say.
+    label_names
+        What the data itself calls classes that are numbers.
     """
 
     names: tuple[str, ...]
     sequences: tuple[np.ndarray, ...]
     wanted: Wanted | None = None
+    label_names: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, data: "Path | str | np.ndarray | Sequence[np.ndarray]") -> "Recordings":
@@ -97,27 +99,39 @@ class Recordings:
         if isinstance(wanted, list | tuple) and any(np.ndim(each) for each in wanted):
             if len(wanted) != len(self.names):
                 raise refusal(name, f"{len(wanted)}", f"{len(self.names)}, one a recording")
-            wanted = np.concatenate([np.asarray(each) for each in wanted])
-        return replace(self, wanted=_wanted(name, np.asarray(wanted), None, self.lengths, None))
+            return replace(self, wanted=tuple(_answers(name, np.array(each)) for each in wanted))
+        return replace(self, wanted=_wanted(name, np.asarray(wanted), self.lengths))
 
     def classes(self, labels: Sequence[str] | None) -> "Recordings":
-        """With classes in place of their names, by the model's ``labels``."""
-        if self.wanted is None or all(each.dtype.kind != "U" for each in self.wanted):
+        """With classes as numbers, by the model's ``labels``.
+
+        A text is a class's name if all of them are; else they are numbers.
+        """
+        wanted, own = self.wanted, self.label_names
+        if wanted is None:
             return self
-        if labels is None:
-            found = f"names, such as {str(np.ravel(self.wanted[0])[0])!r}"
-            raise refusal("labels", found, "numbers, for the model has no names of its classes")
-        number = {label: n for n, label in enumerate(labels)}
+        if own is not None and labels is not None:
+            for name, each in zip(self.names, wanted, strict=True):
+                if each.size and not 0 <= each.min() <= each.max() < len(own):
+                    outside = each.min() if each.min() < 0 else each.max()
+                    expected = f"0..{len(own) - 1}, as label_names"
+                    raise refusal(f"{name}, labels", f"class {outside}", expected)
+            wanted = tuple(np.array(own)[each] for each in wanted)
+        texts = [str(t) for each in wanted if each.dtype.kind == "U" for t in np.ravel(each)]
+        if not texts:
+            return self
+        known = {label: n for n, label in enumerate(labels or ())}
+        if all(text.isdecimal() for text in texts) and not known.keys() >= set(texts):
+            known = {text: int(text) for text in texts}
         made = []
-        for name, each in zip(self.names, self.wanted, strict=True):
-            unknown = next(
-                (str(label) for label in np.ravel(each) if str(label) not in number), None
-            )
+        for name, each in zip(self.names, wanted, strict=True):
+            unknown = next((str(t) for t in np.ravel(each) if str(t) not in known), None)
             if unknown is not None:
-                raise refusal(
-                    f"{name}, label", repr(unknown), "one of the model's: " + ", ".join(labels)
-                )
-            made.append(np.vectorize(lambda label: number[str(label)], otypes=[np.int64])(each))
+                names = "one of the model's: " + ", ".join(labels or ())
+                expected = names if labels else "numbers, for the model has no names of its classes"
+                raise refusal(f"{name}, label", repr(unknown), expected)
+            numbers = [known[str(t)] for t in np.ravel(each)]
+            made.append(np.array(numbers, np.int64).reshape(each.shape))
         return replace(self, wanted=tuple(made))
 
 
@@ -149,6 +163,10 @@ def _folder(path: Path) -> Recordings:
     if names != {path}:  # the folders say what is wanted
         if path in names:
             raise refusal(str(path), "recordings beside folders of them", "one or the other")
+        for part, file in zip(parts, files, strict=True):
+            if part.wanted is not None:
+                found = "labels in a folder that is a label"
+                raise refusal(str(file), found, "one or the other")
         parts = [
             replace(part, wanted=(np.array(file.parent.name),) * len(part.names))
             for part, file in zip(parts, files, strict=True)
@@ -157,11 +175,11 @@ def _folder(path: Path) -> Recordings:
 
 
 def _files(path: Path) -> Iterable[Path]:
+    """Those in a folder and in its folders, none of them hidden."""
     for each in path.iterdir():
-        if each.is_dir() and not each.name.startswith("."):
-            yield from (file for file in each.iterdir() if file.suffix in (".npy", ".csv"))
-        elif each.suffix in (".npy", ".csv"):
-            yield each
+        inside = each.iterdir() if each.is_dir() else [each]
+        if not each.name.startswith("."):
+            yield from (f for f in inside if f.suffix in (".npy", ".csv") and f.name[0] != ".")
 
 
 def _joined(parts: Sequence[Recordings], name: str) -> Recordings:
@@ -184,15 +202,17 @@ def _npz(path: Path) -> Recordings:
     arrays = _arrays(path)
     if "frames" in arrays and "start" in arrays:  # as train keeps them
         lengths = np.diff(_integers(f"{path}, start", arrays["start"]))
-        source, wanted = "frames", arrays.get("label")
-        cuts = arrays.get("label_start")
+        source, wanted, said = "frames", arrays.get("label"), []
+        starts = arrays.get("label_start")
+        cuts = None if starts is None else np.diff(_integers(f"{path}, label_start", starts))
     elif "features" in arrays:
         given = arrays.get("lengths")
         lengths = None if given is None else _integers(f"{path}, lengths", given)
         said = [key for key in ("labels", "targets") if key in arrays]
         if len(said) > 1:
             raise refusal(str(path), "labels and targets", "one of them")
-        source, wanted, cuts = "features", arrays[said[0]] if said else None, None
+        source, wanted = "features", arrays[said[0]] if said else None
+        cuts = arrays.get("label_lengths")
     else:
         found = ", ".join(sorted(arrays)) or "nothing"
         raise refusal(str(path), f"arrays {found}", "an array features (docs/data.md)")
@@ -205,110 +225,65 @@ def _npz(path: Path) -> Recordings:
     made = replace(made, names=tuple(f"{path}, recording {n}" for n in range(len(made.names))))
     if wanted is None:
         return made
-    return replace(
-        made,
-        wanted=_wanted(f"{path}, labels", wanted, cuts, made.lengths, arrays.get("label_names")),
-    )
-
-
-def _wanted(
-    name: str,
-    wanted: np.ndarray,
-    cuts: np.ndarray | None,
-    lengths: list[int],
-    names: np.ndarray | None,
-) -> Wanted:
-    """What is wanted of each recording: one thing, or one a frame, however they lie."""
-    count = len(lengths)
-    if wanted.dtype.kind not in "iufU" or not wanted.size:
-        raise refusal(
-            name, f"dtype {wanted.dtype} {list(wanted.shape)}", "classes, names or numbers"
-        )
-    if wanted.dtype.kind == "f" and not np.isfinite(wanted).all():
-        raise refusal(name, "some that are not finite", "numbers")
-    if names is not None:
-        if wanted.dtype.kind not in "iu" or names.ndim != 1 or names.dtype.kind != "U":
-            raise refusal(
-                f"{name}' names", f"{names.dtype} {list(names.shape)}", "texts for classes"
-            )
-        if wanted.min() < 0 or wanted.max() >= len(names):
-            raise refusal(name, f"class {wanted.max()}", f"0..{len(names) - 1}, as label_names")
-        wanted = names[wanted]
-    if wanted.dtype.kind in "iu":
-        wanted = wanted.astype(np.int64)
+    key = f"{path}, {'label' if source == 'frames' else said[0]}"
+    if source == "features" and said == ["labels"] and wanted.dtype.kind == "f":
+        raise refusal(key, f"dtype {wanted.dtype}", "classes or their names; numbers are targets")
     if cuts is not None:
-        return tuple(np.split(wanted, _integers(f"{name}' starts", cuts)[1:-1]))
+        ends = np.cumsum(_integers(f"{key}' lengths", cuts))
+        if len(ends) != len(made.names) or ends[-1] != len(wanted) or cuts.min() < 0:
+            expected = f"{len(made.names)}, {len(wanted)} in all"
+            raise refusal(f"{key}' lengths", f"{len(ends)}, {ends[-1]} in all", expected)
+        strings = np.split(_answers(key, wanted), ends[:-1])
+        return replace(made, wanted=tuple(strings), label_names=_label_names(path, arrays))
+    wanted = _wanted(key, wanted, made.lengths)
+    return replace(made, wanted=wanted, label_names=_label_names(path, arrays))
+
+
+def _label_names(path: Path, arrays: dict[str, np.ndarray]) -> tuple[str, ...] | None:
+    names = arrays.get("label_names")
+    if names is None:
+        return None
+    labels = arrays.get("labels")
+    if (
+        names.ndim != 1
+        or names.dtype.kind != "U"
+        or labels is None
+        or labels.dtype.kind not in "iu"
+    ):
+        found = f"{names.dtype} {list(names.shape)}"
+        raise refusal(
+            f"{path}, label_names", found, "texts [classes], beside labels that are numbers"
+        )
+    return tuple(map(str, names))
+
+
+def _wanted(name: str, wanted: np.ndarray, lengths: list[int]) -> Wanted:
+    """What is wanted of each recording: one thing, or one a frame, however they lie."""
+    count, wanted = len(lengths), _answers(name, wanted)
     if wanted.ndim > 1 and len(wanted) == count and wanted.shape[1] >= max(lengths):
         return tuple(each[:length] for each, length in zip(wanted, lengths, strict=True))
     if wanted.ndim == 1 and len(wanted) == count:
         return tuple(np.asarray(each) for each in wanted)
-    if len(wanted) == sum(lengths):
+    if wanted.ndim and len(wanted) == sum(lengths):
         return tuple(np.split(wanted, np.cumsum(lengths)[:-1]))
     expected = f"[{count}], one a recording, or [{sum(lengths)}], one a frame"
     raise refusal(name, list(wanted.shape), expected)
 
 
+def _answers(name: str, wanted: np.ndarray) -> np.ndarray:
+    """Classes as int64, names, or finite numbers."""
+    if wanted.dtype.kind == "f" and not wanted.size:
+        return wanted.astype(np.int64)  # an empty string of classes
+    if wanted.dtype.kind not in "iufU":
+        found = f"dtype {wanted.dtype} {list(wanted.shape)}"
+        raise refusal(name, found, "classes, names or numbers")
+    if wanted.dtype.kind == "f" and not np.isfinite(wanted).all():
+        raise refusal(name, "some that are not finite", "numbers")
+    return wanted.astype(np.int64) if wanted.dtype.kind in "iu" else wanted
+
+
 def _csv(path: Path) -> Recordings:
-    """A row a frame, under a line of names or none."""
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = [(n, row) for n, row in enumerate(csv.reader(file), 1) if any(map(str.strip, row))]
-    if not rows:
-        raise refusal(str(path), "no line", "a row a frame")
-    first = rows[0][1]
-    header = None if all(map(_is_number, first)) else [name.strip().lower() for name in first]
-    if header is not None:
-        del rows[0]
-    width = len(first)
-    special = {
-        name: [
-            n for n, each in enumerate(header or ()) if each == name or each.startswith(f"{name}_")
-        ]
-        for name in ("recording", "label", "target")
-    }
-    apart = {n for columns in special.values() for n in columns}
-    features = [n for n in range(width) if n not in apart]
-    if not features or not rows:
-        raise refusal(
-            str(path), "no feature" if rows else "no frame", "columns of features, a row a frame"
-        )
-    for n, row in rows:
-        if len(row) != width:
-            raise refusal(f"{path}, line {n}", f"{len(row)} columns", f"{width}, as above")
-    numbers = _columns(path, rows, features)
-    starts = [0, len(rows)]
-    if special["recording"]:
-        ids = [row[special["recording"][0]] for _, row in rows]
-        starts = [0, *(n for n in range(1, len(ids)) if ids[n] != ids[n - 1]), len(ids)]
-    pieces = [slice(*each) for each in pairwise(starts)]
-    names = tuple(f"{path}, lines {rows[p.start][0]} to {rows[p.stop - 1][0]}" for p in pieces)
-    made = Recordings(names, tuple(numbers[p] for p in pieces))
-    if special["target"]:
-        targets = _columns(path, rows, special["target"])
-        return replace(made, wanted=tuple(targets[p] for p in pieces))
-    if special["label"]:
-        column = special["label"][0]
-        texts = np.array([row[column].strip() for _, row in rows])
-        labels = texts.astype(np.int64) if all(t.isdecimal() for t in texts) else texts
-        return replace(made, wanted=tuple(labels[p] for p in pieces))
-    return made
-
-
-def _columns(path: Path, rows: list[tuple[int, list[str]]], columns: list[int]) -> np.ndarray:
-    found = np.empty((len(rows), len(columns)))
-    for k, (n, row) in enumerate(rows):
-        for c, column in enumerate(columns):
-            if not _is_number(row[column]):
-                found_text = repr(row[column][:40])
-                raise refusal(f"{path}, line {n}, column {column + 1}", found_text, "a number")
-            found[k, c] = float(row[column])
-    return found
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
+    return Recordings(**vars(read_rows(path)))
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -351,8 +326,10 @@ def _cut(name: str, array: np.ndarray, lengths: np.ndarray | None, expected: str
         raise refusal(name, f"shape {list(array.shape)}", expected)
     if array.ndim == 2:
         lengths = np.array([len(array)]) if lengths is None else lengths
-        if lengths.min() < 1 or lengths.sum() != len(array):
-            found = f"lengths from {lengths.min()}, {lengths.sum()} in all"
+        whole = not lengths.min() < 1 and not lengths.max() > len(array)  # their sum may overflow
+        if not whole or lengths.sum() != len(array):
+            total = sum(map(int, lengths))
+            found = f"lengths from {lengths.min()}, {total} in all"
             raise refusal(name, found, f"at least 1 each, and {len(array)} in all")
         sequences = np.split(array, np.cumsum(lengths)[:-1])
     else:

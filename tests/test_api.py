@@ -80,5 +80,10 @@ def test_refusals(module):
         deltarnn.convert(module).answers(RECORDINGS)
     with pytest.raises(ValueError, match="labels: found 3, expected 2"):
         deltarnn.convert(module, labels=["a", "b", "c"])
+    with pytest.raises(ValueError, match="labels: found 'ab', expected a list of names"):
+        deltarnn.convert(module, labels="ab")
+    assert deltarnn.convert(module, labels=[1, 2]).model.labels == ("1", "2")
+    with pytest.raises(ValueError, match=r"wanted: found \[\], expected \[2\], one a recording"):
+        deltarnn.convert(module, readout="last").evaluate(RECORDINGS, np.asarray(1))
     with pytest.raises(ValueError, match="recordings: found none"):
         deltarnn.convert(module).predict([])

@@ -444,10 +444,14 @@ def test_run_at_a_simulated_board(tmp_path):
     scale = np.array(loaded.extra["input_scale"])
     features = "\n".join(" ".join(map(str, row)) for row in np.load(frames)[:3] / 16 / scale)
     given = f"{features}\nreset\n{features}\n"
-    done = deltarnn("run", model, "-", "--simulated-board", "--floats", "--check", given=given)
+    words = ("run", model, "-", "--simulated-board", "--floats", "--check", "-o", out)
+    done = deltarnn(*words, given=given)
     found = [list(map(float, line.split())) for line in done.stdout.splitlines()]
     real = expected[:3] / 2.0**loaded.parameters.output_frac
     assert np.array_equal(found, np.concatenate([real, real]))
+    with np.load(out, allow_pickle=False) as arrays:
+        assert np.array_equal(arrays["results"], found)
+        assert arrays["lengths"].tolist() == [3, 3]
     for wrong, reason in (
         ("1 2 x\n", "line 1: found '1 2 x'"),
         ("\n\udcff\udc80\0\n", r"line 2: found '\xff\x80\x00'"),

@@ -64,6 +64,16 @@ def test_a_class_of_a_recording_is_that_of_its_frames_and_the_other_way_round():
     assert one.error == other.error
 
 
+def test_strings_are_judged_by_their_edits():
+    model, sequences = of_readings("ctc")
+    recordings = Recordings(("a", "b", "c"), sequences)
+    said = [each.tolist() for each in evaluate(model, recordings).said]
+    wanted = [[*said[0], 0, 1], [], said[2]]
+    found = evaluate(model, recordings.wanting(wanted))
+    assert found.error == (2 + len(said[1])) / (len(wanted[0]) + len(wanted[2]))
+    assert found.confusion is None
+
+
 def test_results_are_in_their_unit():
     model, sequences = of_readings("value", output_scale=7.0)
     (first, *_) = evaluate(model, Recordings(("a", "b", "c"), sequences)).results
@@ -87,6 +97,7 @@ def test_recordings_in_parts_are_as_in_one(monkeypatch):
         ("sum", (np.asarray(-1),) * 3, "class -1, expected 0..3"),
         ("sum", (np.asarray(0.5),) * 3, r"found numbers \[\], expected the class with"),
         ("value", (np.asarray(1),) * 3, "found classes"),
+        ("ctc", (np.asarray(1),) * 3, r"found classes \[\], expected a string of labels \[n\]"),
         ("frame", (np.array([0, 1]),) * 3, r"found classes \[2\], expected a class in every"),
         ("nonsense", (np.asarray(1),) * 3, "key 'readout': found 'nonsense'"),
     ],

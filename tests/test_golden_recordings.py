@@ -64,6 +64,43 @@ def test_a_table_says_recordings_and_labels_in_columns(tmp_path):
     assert np.array_equal(plain.sequences[0], ROW)
 
 
+def test_a_mark_at_the_beginning_of_a_table_is_no_cell(tmp_path):
+    (tmp_path / "d.csv").write_bytes(b"\xef\xbb\xbf1,2\n3,4\n")
+    assert load(tmp_path / "d.csv").sequences[0].tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        (("1", "2", "3"), [0, 1]),
+        (("a", "b", "c"), [1, 2]),
+        (None, [1, 2]),
+        (("5", "1", "2"), [1, 2]),
+    ],
+)
+def test_digits_are_names_where_the_model_has_such_names(tmp_path, labels, found):
+    (tmp_path / "d.csv").write_text("a,label\n0.5,1\n0.25,2\n")
+    assert load(tmp_path / "d.csv").classes(labels).wanted[0].tolist() == found
+
+
+def test_label_names_are_the_model_s_or_numbers_stay(tmp_path):
+    names = np.array(["up", "down", "left"])
+    np.savez(tmp_path / "d.npz", features=PADDED, labels=LABELS, label_names=names)
+    found = load(tmp_path / "d.npz")
+    assert [int(each) for each in found.classes(None).wanted] == list(LABELS)
+    assert [int(each) for each in found.classes(("left", "down", "up")).wanted] == [1, 2, 0]
+    np.savez(tmp_path / "d.npz", features=PADDED, labels=LABELS + 1, label_names=names)
+    with pytest.raises(ValueError, match=r"recording 2, labels: found class 3, expected 0\.\.2"):
+        load(tmp_path / "d.npz").classes(("left", "down", "up"))
+
+
+def test_strings_of_classes_lie_one_behind_the_other(tmp_path):
+    strings = [[0, 1], [], [2, 1, 0]]
+    arrays = {"labels": np.concatenate(strings).astype(int), "label_lengths": np.array([2, 0, 3])}
+    np.savez(tmp_path / "d.npz", features=PADDED, lengths=np.array(LENGTHS), **arrays)
+    assert [each.tolist() for each in load(tmp_path / "d.npz").wanted] == strings
+
+
 def test_folders_are_labels(tmp_path):
     for n, (sequence, label) in enumerate(zip(SEQUENCES, ("b", "a", "b"), strict=True)):
         (tmp_path / label).mkdir(exist_ok=True)
@@ -117,8 +154,20 @@ BAD = {
     "both": (save(features=ROW, labels=LABELS, targets=ROW), "labels and targets"),
     "one axis": (save(features=np.ones(5)), "shape [5]"),
     "names": (
-        save(features=PADDED, labels=LABELS, label_names=np.array(["a", "b"])),
-        "class 2, expected 0..1",
+        save(features=PADDED, labels=LABELS, label_names=np.array([1, 2])),
+        "label_names: found int64 [2], expected texts [classes]",
+    ),
+    "numbers as labels": (
+        save(features=PADDED, labels=LABELS * 1.0),
+        "labels: found dtype float64",
+    ),
+    "lengths beyond an integer": (
+        save(features=ROW, lengths=np.array([2**62, 2**62, 2**62, 2**62 + 13])),
+        "lengths from 4611686018427387904, 18446744073709551629 in all",
+    ),
+    "strings of other lengths": (
+        save(features=PADDED, labels=LABELS, label_lengths=np.array([1, 1, 2])),
+        "labels' lengths: found 3, 4 in all, expected 3, 3 in all",
     ),
 }
 
@@ -141,6 +190,15 @@ def test_a_bad_archive_is_refused(tmp_path, case):
         ("a,b\n1,2\n3\n", "line 3: found 1 columns, expected 2"),
         ("1,2\n3,x\n", "line 2, column 2: found 'x', expected a number"),
         ("1,2\n3,inf\n", "line 2, column 2: found 'inf'"),
+        ("1,,3\n4,5,6\n", "line 1, column 2: found '', expected a number"),
+        ("nan,nan\n1,2\n", "line 1, column 1: found 'nan'"),
+        ("1,2.0.1\n1,2\n", "line 1, column 2: found '2.0.1'"),
+        ("1,1_0\n", "line 1, column 2: found '1_0'"),
+        (",a\n0,1\n", "line 1, column 1: found no name, expected a name for each column"),
+        ("a,label,label\n1,2,3\n", "found two columns label"),
+        ("a,label,target\n1,2,3\n", "found columns label and target"),
+        ("a,label\n1,\n", "line 2, column label: found nothing"),
+        ("a" * 200_000, "found no table"),
     ],
 )
 def test_a_bad_table_is_refused(tmp_path, text, message):

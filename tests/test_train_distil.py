@@ -193,6 +193,26 @@ def test_the_command_writes_a_model_with_its_report(files, tmp_path, monkeypatch
     assert "5 times fewer fetches, tuned" in shown
 
 
+def test_what_is_subtracted_from_features_changes_nothing(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.course.distil.Course", lambda: replace(SHORT, steps=2))
+    file, path, frames = files
+    model, offset = load_model(path), np.array([4.0, -2.0, 0.0, 64.0])
+    moved = FloatNetwork(read_network(file).layers, offset)
+    x = np.round(np.load(frames) * 1024) / 1024
+    scores = []
+    for network_read, shift, extra in (
+        (read_network(file), 0.0, {}),
+        (moved, offset, {"input_offset": offset.tolist()}),
+    ):
+        monkeypatch.setattr("train.importers.read_network", lambda *_, n=network_read: n)
+        save_model(replace(model, extra={**model.extra, **extra}), tmp_path / "m.safetensors")
+        np.save(tmp_path / "x.npy", x + shift)
+        given = ("--network", file, "--data", tmp_path / "x.npy", "-o", tmp_path / "t.safetensors")
+        found = run(tmp_path / "m.safetensors", *given, "--json", standalone_mode=False)
+        scores.append(json.loads(found.stdout)["scores"])
+    assert scores[0] == scores[1]
+
+
 def small(files, tmp_path):
     np.save(tmp_path / "short.npy", recording(0, 40))
     return {

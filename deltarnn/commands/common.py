@@ -53,7 +53,9 @@ def names_of(text: str) -> list[str]:
         raise refusal(text, reason, f"names, a line each, at most {NAMES_MAX:,} bytes")
     try:
         return [
-            name.strip() for name in path.read_text(encoding="utf-8").splitlines() if name.strip()
+            name.strip()
+            for name in path.read_text(encoding="utf-8-sig").splitlines()
+            if name.strip()
         ]
     except (OSError, UnicodeDecodeError):
         raise refusal(text, "what cannot be read", "names in UTF-8, a line each") from None

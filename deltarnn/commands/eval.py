@@ -1,5 +1,6 @@
 """A user's own data through a model: answers, how right they are, and what they cost."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,8 @@ def eval_(
     read = {"MODEL": model, "DATA": data, "--labels": labels, "--network": network}
     require_distinct(written, read)
     require_writable(*written.values())
+    if accuracy_drop is not None and not math.isfinite(accuracy_drop):
+        raise refusal("--accuracy-drop", accuracy_drop, "a finite number")
     if write_model is not None and accuracy_drop is None:
         raise refusal("--write-model", "no --accuracy-drop", "one, which chooses thresholds")
     if picture is not None and picture.suffix not in (".png", ".svg"):
@@ -100,7 +103,7 @@ def eval_(
         wanted = load_array(labels, "a .npy array of classes, names or numbers", None)
         recordings = recordings.wanting(wanted, str(labels))
     lanes = fitting_lanes(loaded.parameters, lanes)
-    with Progress(console=progress, transient=True) as bar:
+    with Progress(console=progress, transient=True, disable=not progress.is_terminal) as bar:
         path: list[Step[Measured]] = []
         if accuracy_drop is not None:
             with extra("train"):

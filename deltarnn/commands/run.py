@@ -121,7 +121,8 @@ def run(
     core = CoreParameters(loaded.parameters, lanes)
     link = Link.of(core, loaded, find_target(chosen.target).target.loads)
     recordings = [] if live else load(frames).frames(loaded)
-    source = _lines(loaded, floats) if live else pieces(recordings, link.frames)
+    lengths = [len(each) for each in recordings]
+    source = _lines(loaded, floats, lengths) if live else pieces(recordings, link.frames)
     columns = sum(layer.inputs for layer in loaded.parameters.layers)
     columns += sum(layer.units for layer in loaded.parameters.recurrent)
     answers = Answers.of(loaded)
@@ -148,8 +149,9 @@ def run(
         raise refusal(str(frames), "no frame", "at least one")
     if output is not None:
         with written_aside(output) as part, part.open("wb") as file:
-            arrays = recording_arrays([len(each) for each in recordings])
-            np.savez(file, outputs=np.concatenate(done.outputs), **arrays)  # type: ignore[arg-type]
+            outputs = np.concatenate(done.outputs)
+            arrays = {"results": answers.results(outputs)} if floats else {"outputs": outputs}
+            np.savez(file, **arrays, **recording_arrays(lengths))  # type: ignore[arg-type]
     if as_json:
         print_json(done.report())
     elif not live:
@@ -244,15 +246,17 @@ def _simulated(
         yield terminal
 
 
-def _lines(model: Model, floats: bool) -> Iterator[Integers | None]:
-    """A frame a line from standard input; None for the line `reset`."""
+def _lines(model: Model, floats: bool, lengths: list[int]) -> Iterator[Integers | None]:
+    """A frame a line from standard input; None for the line `reset`. ``lengths`` gets the frames of
+    each recording so far.
+    """
     formats, inputs, features = (
         model.parameters.formats,
         model.parameters.inputs,
         Features.of(model),
     )
     low, high = formats.activation.min, formats.activation.max
-    expected = f"{inputs} numbers" if floats else f"{inputs} integers from {low} to {high}"
+    expected = f"{inputs} finite numbers" if floats else f"{inputs} integers from {low} to {high}"
     longest = SHORT_LINE + ELEMENT * inputs
     # Bytes, for any may come, and so many of a line at most, for its end may never come.
     for n, line in enumerate(iter(lambda: sys.stdin.buffer.readline(longest + 1), b""), 1):
@@ -260,15 +264,20 @@ def _lines(model: Model, floats: bool) -> Iterator[Integers | None]:
         if len(line) > longest:
             raise refusal(name, f"more than {longest:,} bytes", expected)
         words = line.replace(b",", b" ").split()
-        if words == [b"reset"]:
+        if words == [b"reset"] and lengths:
+            lengths.append(0)
             yield None
         if words in ([], [b"reset"]):
             continue
         try:
             numbers = np.array([[float(word) if floats else int(word) for word in words]])
+            if not np.isfinite(numbers).all():
+                raise ValueError
             frame = features.frames(numbers) if floats and len(words) == inputs else numbers
-        except (ValueError, OverflowError):  # NaN too
+        except (ValueError, OverflowError, TypeError):
             frame = np.empty((1, 0), int)
         if frame.shape[1] != inputs or frame.min() < low or frame.max() > high:
             raise refusal(name, repr(line.strip()[:40]).removeprefix("b"), expected)
+        lengths[:] = lengths or [0]
+        lengths[-1] += 1
         yield frame

@@ -82,7 +82,11 @@ def tune(
         network = read_network(file)
     require_same(start, network, f"layers of {source_of(file)}")
     parts = Parts.of(
-        {source_of(path): load_calibration(path, network).frames for path in recordings}
+        {
+            f"{source_of(path)}, recording {n}": each
+            for path in recordings
+            for n, each in enumerate(load_calibration(path, network).recordings)
+        }
     )
     with progress.status("tuning") as status:
         found = distil(start, network, parts, limit=limit, seed=seed, report=status.update)

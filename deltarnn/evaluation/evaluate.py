@@ -205,9 +205,10 @@ def _fitting(recordings: Recordings, reading: Reading, outputs: int) -> Recordin
             elif not reading.per_frame and each.shape == (length,) and (each == each[0]).all():
                 each = each[0]
         shapes = reading.shapes(length, outputs)
-        if reading.classes != classes or (shapes and each.shape not in shapes):
+        fits = each.shape in shapes if shapes else each.ndim == 1
+        if reading.classes != classes or not fits:
             found = f"{'classes' if classes else 'numbers'} {list(each.shape)}"
-            expected = " or ".join(str(list(shape)) for shape in shapes)
+            expected = " or ".join(str(list(shape)) for shape in shapes) or "[n]"
             raise refusal(f"{name}, wanted", found, f"{reading.what} {expected}".strip())
         if classes and each.size and not 0 <= each.min() <= each.max() < outputs:
             outside = each.min() if each.min() < 0 else each.max()

@@ -164,7 +164,7 @@ class Calibration:
 
     @property
     def recordings(self) -> list[Floats]:
-        """Frames [T, I] of each recording, as the network takes them."""
+        """Features [T, I] of each recording, as the network takes them."""
         offset = self._network.offset
         return self._apart(self.frames if offset is None else self.frames + offset)
 
