@@ -70,7 +70,7 @@ class Following:
 
     @classmethod
     def of(cls, data: Sequences) -> "Following":
-        """Of ``data``'s labels. Raises ValueError where they stay the same."""
+        """The goal of ``data``'s labels. Raises ValueError where they stay the same."""
         wanted = np.concatenate(data.labels)
         spread = float(np.sqrt(np.mean((wanted - wanted.mean(axis=0)) ** 2)))
         if not spread > 1e-12 * np.abs(wanted).max():
@@ -119,7 +119,7 @@ class Parts:
 
     @classmethod
     def parted(cls, rest: Sequence[Floats], judged: Sequence[Floats]) -> "Parts":
-        """Of those to judge with and the others."""
+        """The parts of those to judge with, and of the others."""
         cuts = [len(x) - len(x) // 3 for x in rest]
         return cls(
             tuple(x[:cut] for x, cut in zip(rest, cuts, strict=True)),
