@@ -274,7 +274,7 @@ def test_recordings_are_each_run_from_reset(tmp_path):
     assert found.dense is not None
     assert found.dense.loss == pytest.approx(error)
     np.save(tmp_path / "long.npy", long)
-    np.savez(tmp_path / "short.npz", one=short, two=np.stack([short, short]))
+    np.savez(tmp_path / "short.npz", features=np.stack([short] * 3))
     both = load_calibration([tmp_path / "long.npy", tmp_path / "short.npz"], network)
     assert len(both.frames) == 20 + 3 * 7
     assert (both.frames[20:27] == both.frames[34:41]).all()
@@ -288,7 +288,7 @@ def test_recordings_are_each_run_from_reset(tmp_path):
     with pytest.raises(ValueError, match=r"14 frames in 2 recordings, expected .*T >= 16"):
         Calibration(network, [short, short])
     wide = read_network(saved(recurrent_graph(np.random.default_rng(3), 5, 4), tmp_path))
-    with pytest.raises(ValueError, match=r"short\.npz: calibration: found shape \[7, 3\]"):
+    with pytest.raises(ValueError, match=r"short\.npz, recording 0: calibration: found shape \[7, 3\]"):
         load_calibration(tmp_path / "short.npz", wide)
 
 
