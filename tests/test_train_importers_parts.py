@@ -288,7 +288,9 @@ def test_recordings_are_each_run_from_reset(tmp_path):
     with pytest.raises(ValueError, match=r"14 frames in 2 recordings, expected .*T >= 16"):
         Calibration(network, [short, short])
     wide = read_network(saved(recurrent_graph(np.random.default_rng(3), 5, 4), tmp_path))
-    with pytest.raises(ValueError, match=r"short\.npz, recording 0: calibration: found shape \[7, 3\]"):
+    with pytest.raises(
+        ValueError, match=r"short\.npz, recording 0: calibration: found shape \[7, 3\]"
+    ):
         load_calibration(tmp_path / "short.npz", wide)
 
 
