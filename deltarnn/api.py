@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from golden.errors import refusal
 from golden.features import Features
 from golden.model import Model
 from golden.model_file import load_model, save_model
@@ -90,7 +91,7 @@ class Network:
         """
         found = self.evaluate(data)
         if found.said is None:
-            raise ValueError("readout: found none, expected one: deltarnn.convert(.., readout=..)")
+            raise refusal("readout", "none", "one: deltarnn.convert(.., readout=..)")
         return [found.answers.words(each) for each in found.said]
 
     def evaluate(self, data: Any, wanted: ArrayLike | Sequence[Any] | None = None) -> "Evaluation":

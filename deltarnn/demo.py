@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import as_file, files
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,12 @@ from boards.family.chip import RESOURCES, UP5K
 from boards.family.ice40 import UP5K as UP5K_TARGET
 from boards.flow.synthesis import synthesise
 from deltarnn.console import fitting_lanes
-from golden.fixed import Integers
 from golden.model import Model
 from golden.model_file import load_model
 from golden.parameters import CoreParameters
 from golden.predict.inference import delta_cost, dense_cost, occupancy
+from golden.readings import by_sum
+from golden.recordings import load
 from hw.emit.verilog import emit
 from sim.simulate import simulate
 from sim.simulators import find_simulator
@@ -27,17 +27,9 @@ MODEL, FRAMES = "japanese_vowels.safetensors", "japanese_vowels.frames.npz"
 def held_out() -> tuple[Model, list[np.ndarray], np.ndarray]:
     """The shipped model, its held-out utterances (int8 [T, I] each) and their labels."""
     with as_file(files("models") / MODEL) as model, as_file(files("models") / FRAMES) as frames:
-        loaded = load_model(model)
-        with np.load(frames, allow_pickle=False) as arrays:
-            cuts = arrays["start"]
-            utterances = [arrays["frames"][a:b] for a, b in pairwise(cuts)]
-            return loaded, utterances, arrays["label"]
-
-
-def decisions(outputs: Integers, lengths: list[int]) -> Integers:
-    """The label of each utterance: the greatest result summed over its frames."""
-    starts = np.cumsum([0, *lengths[:-1]])
-    return np.add.reduceat(outputs, starts, axis=0).argmax(axis=1)
+        recordings = load(frames)
+        assert recordings.wanted is not None
+        return load_model(model), list(recordings.sequences), np.array(recordings.wanted)
 
 
 def cells_on_up5k(core: CoreParameters, model: Model) -> dict[str, int] | None:
@@ -67,7 +59,8 @@ def run_demo(
         status.update("counting cells with Yosys")
         cells = cells_later.result()
 
-    right = int((decisions(result.found.outputs, lengths) == labels).sum())
+    each = np.split(result.found.outputs, np.cumsum(lengths)[:-1])
+    right = sum(int(by_sum(outputs) == label) for outputs, label in zip(each, labels, strict=True))
     of_x, of_h = occupancy(network, result.found)
     fetched = int(delta_cost(network, result.found).weight_fetches.sum())
     fetched_dense = int(dense_cost(network, sum(lengths)).weight_fetches.sum())

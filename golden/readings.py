@@ -46,9 +46,9 @@ def wrong(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
 
 
 def wrong_labels(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
-    """Edit distance to what was wanted, over its length."""
+    """Edit distance to what was wanted, over its length; where that is 0, the labels too many."""
     edits = sum(edit_distance(a, b) for a, b in zip(found, wanted, strict=True))
-    return edits / sum(len(b) for b in wanted)
+    return edits / max(1, sum(len(b) for b in wanted))
 
 
 def root_mean_square(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
@@ -170,7 +170,7 @@ class Answers:
     def of(cls, model: Model) -> "Answers":
         """By the model file's keys `readout`, `output_scale` and `labels`.
 
-        Raises ValueError where one of them is none of what docs/numerics.md says.
+        Raises ValueError where one of them is none of what docs/data.md says.
         """
         name, scale = model.extra.get("readout"), model.extra.get("output_scale", 1.0)
         if name is not None and (not isinstance(name, str) or name not in READINGS):
@@ -189,6 +189,5 @@ class Answers:
         assert self.reading is not None
         if self.labels is None or not self.reading.classes:
             return answer.tolist()
-        names = np.array([*self.labels, "-"], dtype=object)
-        found = names[answer]
+        found = np.array(self.labels, dtype=object)[answer]
         return found if isinstance(found, str) else found.tolist()

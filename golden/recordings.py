@@ -156,7 +156,7 @@ def load(path: Path) -> Recordings:
 
 
 def _folder(path: Path) -> Recordings:
-    files = [path] if path.is_file() else sorted(_files(path))
+    files = sorted(_files(path))
     if not files:
         raise refusal(str(path), "no .npy and no .csv file", "recordings")
     parts, names = [load(file) for file in files], {file.parent for file in files}

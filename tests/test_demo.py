@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from deltarnn.demo import decisions, held_out
+from deltarnn.demo import held_out
 from golden.network import DeltaNetwork
 from tests.slow import every
 
@@ -76,11 +76,6 @@ def test_simulate_writes_waves(simulator, suffix, begin, tmp_path):
     deltarnn(*words, "--simulator", simulator)
     assert waves.stat().st_size > 1000
     assert waves.read_bytes().startswith(begin)
-
-
-def test_decisions_sum_over_each_utterance():
-    outputs = np.array([[1, 0], [0, 5], [9, 0], [0, 8]])
-    assert decisions(outputs, [2, 2]).tolist() == [1, 0]
 
 
 def model_path():

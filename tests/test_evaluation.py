@@ -39,6 +39,8 @@ def test_the_shipped_archive_is_as_right_as_it_was_when_trained():
     confusion = np.array(report["confusion"])
     assert confusion.sum() == 74
     assert np.trace(confusion) == 71
+    assert sum(n for *_, n in report["mistakes"]) == 3
+    assert all(wanted != said for wanted, said, _ in report["mistakes"])
     assert report["weight_fetches"] < 0.2
 
 
@@ -72,6 +74,7 @@ def test_strings_are_judged_by_their_edits():
     found = evaluate(model, recordings.wanting(wanted))
     assert found.error == (2 + len(said[1])) / (len(wanted[0]) + len(wanted[2]))
     assert found.confusion is None
+    assert evaluate(model, recordings.wanting([[]] * 3)).error == sum(map(len, said))
 
 
 def test_results_are_in_their_unit():

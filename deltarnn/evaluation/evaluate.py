@@ -98,6 +98,19 @@ class Evaluation:
         np.add.at(counts, (_row(wanted), _row(said)), 1)
         return counts
 
+    @property
+    def mistakes(self) -> list[tuple[str, str, int]]:
+        """What was wanted, what was said instead, and how often: the most frequent first."""
+        counts = self.confusion
+        if counts is None:
+            return []
+        wrong = counts - np.diag(np.diag(counts))
+        places = np.argsort(-wrong, axis=None, kind="stable")[: np.count_nonzero(wrong)]
+        return [
+            (self.answers.words(k), self.answers.words(n), int(wrong[k, n]))
+            for k, n in zip(*np.unravel_index(places, wrong.shape), strict=True)
+        ]
+
     def bound(self, lanes: int) -> float:
         """Cycles a frame that no core of so many lanes goes below."""
         core = CoreParameters(self.model.parameters, lanes)
@@ -171,21 +184,19 @@ def float_results(
 
     Raises ValueError where it is not of the model's size, or the recordings are no features.
     """
-    sizes = [(network.inputs, network.layers[-1].units)]
     parameters = evaluation.model.parameters
-    if sizes[0] != (parameters.inputs, parameters.outputs):
-        found, expected = sizes[0], (parameters.inputs, parameters.outputs)
-        raise refusal(
-            "float network", f"{found[0]} -> {found[1]}", f"{expected[0]} -> {expected[1]}"
-        )
+    found = f"{network.inputs} -> {network.layers[-1].units}"
+    expected = f"{parameters.inputs} -> {parameters.outputs}"
+    if found != expected:
+        raise refusal("float network", found, expected)
     if any(each.dtype.kind != "f" for each in evaluation.recordings.sequences):
         raise refusal("recordings", "frames in LSBs", "features, which a float network takes")
     results = [
         network.run(each) * evaluation.answers.scale for each in evaluation.recordings.sequences
     ]
-    wanted, found = np.concatenate(results), np.concatenate(evaluation.results)
+    wanted, integers = np.concatenate(results), np.concatenate(evaluation.results)
     spread = np.sqrt(np.mean((wanted - wanted.mean(axis=0)) ** 2))
-    return results, float(np.sqrt(np.mean((found - wanted) ** 2)) / spread)
+    return results, float(np.sqrt(np.mean((integers - wanted) ** 2)) / spread)
 
 
 def _fitting(recordings: Recordings, reading: Reading, outputs: int) -> Recordings:
@@ -238,4 +249,5 @@ def report_of(evaluation: Evaluation, lanes: int) -> dict[str, Any]:
         "unit": None if reading is None else reading.unit,
         "error": {"integers": evaluation.error},
         "confusion": None if confusion is None else confusion.tolist(),
+        "mistakes": evaluation.mistakes,
     }

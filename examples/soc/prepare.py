@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from deltarnn.demo import decisions, held_out
+from deltarnn.demo import held_out
 from golden.model import Model
 from golden.network import run_sequences
 from golden.parameters import CoreParameters
+from golden.readings import by_sum
 from hw.emit.verilog import emit
 
 LANES = 4
@@ -54,7 +55,7 @@ def prepare(model: Model, recordings: list[np.ndarray], labels: np.ndarray, fold
     for prefix, network in (("", model), ("EXACT_", _exact(model))):
         traces = run_sequences(network, recordings)
         outputs = np.concatenate([trace.outputs for trace in traces])
-        answers = decisions(outputs, [len(recording) for recording in recordings])
+        answers = np.array([by_sum(trace.outputs) for trace in traces])
         results += [int(result) & (1 << bits) - 1 for result in outputs.flat]
         expected[f"{prefix}RIGHT"] = int((answers == labels).sum())
         expected[f"{prefix}EVENTS"] = int(

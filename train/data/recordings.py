@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from golden.errors import refusal
 from golden.files import written_aside
 from golden.fixed import Q, quantize
+from golden.recordings import load
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64] | tuple[np.ndarray, ...]
@@ -134,13 +135,10 @@ def save_recordings(data: Sequences, path: Path) -> None:
 
 def load_recordings(path: Path) -> Sequences:
     """What ``save_recordings`` wrote."""
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = dict(archive)
-    frames = tuple(np.split(arrays["frames"], arrays["start"][1:-1]))
-    labels = arrays["label"]
-    if "label_start" in arrays:
-        labels = tuple(np.split(labels, arrays["label_start"][1:-1]))
-    return Sequences(frames, labels)
+    found = load(path)
+    assert found.wanted is not None
+    one = all(each.ndim == 0 for each in found.wanted)
+    return Sequences(found.sequences, np.array(found.wanted) if one else found.wanted)
 
 
 def _starts(arrays: tuple[np.ndarray, ...]) -> NDArray[np.int64]:
