@@ -205,7 +205,7 @@ def _rows(report: dict[str, Any]) -> dict[str, str]:
             shown = f"{error:.4g}" if report["unit"] == "RMSE" else f"{error:.2%}"
             rows[f"{report['unit']}, {who}"] = shown
     if report["mistakes"]:
-        most = [f"{wanted} as {said} {n} times" for wanted, said, n in report["mistakes"][:3]]
+        most = [f"{wanted} as {said} ({n})" for wanted, said, n in report["mistakes"][:3]]
         rows["most often taken"] = ", ".join(most)
     if "loss" in report:
         rows["results, from the float network's"] = f"{report['loss']:.2%} of their spread"
