@@ -1,5 +1,5 @@
-# One command each: make demo, make test, make check. Each first sets up what is missing.
-.PHONY: setup demo test check lint clean
+# One command each: make demo, make test, make check, make verify. Each first sets up what is missing.
+.PHONY: setup demo test check verify lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -34,6 +34,10 @@ test: lint
 # All tests; what CI runs.
 check: lint
 	$(PYTEST)
+
+# A share of all evidence, in under an hour: writes docs/evidence.md.
+verify: .venv/ready-test
+	$(BIN)/python -m deltarnn.evidence.verify
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .

@@ -25,6 +25,7 @@ from deltarnn.commands.info import info
 from deltarnn.commands.results import results
 from deltarnn.commands.run import run
 from deltarnn.commands.simulate import simulate
+from deltarnn.commands.soak import soak
 from deltarnn.commands.train import train
 from deltarnn.commands.tune import tune
 from deltarnn.console import (
@@ -63,6 +64,7 @@ for _command in (
     build,
     flash,
     run,
+    soak,
 ):
     cli.add_command(_command)
 

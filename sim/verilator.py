@@ -76,11 +76,13 @@ def compile_program(
     shared: Path,
     *,
     waves: bool = False,
+    optimised: bool = True,
 ) -> None:
     """Builds ``program`` beside its ``sources``: Verilog, and C++ with a main.
 
     What all builds may share lies in ``shared``. With ``waves`` the model can write waveforms, as
-    VCD, for which the C++ has to ask.
+    VCD, for which the C++ has to ask. A program that is not ``optimised`` is built in half the time
+    and runs some ten times slower.
 
     Raises RuntimeError where a step fails; ``log`` says why.
     """
@@ -89,6 +91,8 @@ def compile_program(
     verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, *tracing, "-Mdir", str(folder)]
     verilate += ["--top-module", top, "--prefix", "Vtop", "-o", program, *map(str, sources)]
     make = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
+    if not optimised:
+        make += ["OPT_FAST=-O0", "OPT_SLOW=-O0"]
     root = Path(verilator_environment()["VERILATOR_ROOT"])
     if not is_plain(root):  # make would take it for several names
         link = folder / "verilator"

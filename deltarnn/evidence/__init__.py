@@ -1,0 +1,1 @@
+"""What would have to be wrong before a bit is wrong, a kind of evidence a file."""

@@ -1,0 +1,282 @@
+"""One configuration and what is done with it: all that a soak tries, as plain data."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from golden.errors import refusal
+from golden.fixed import Integers, Q
+from golden.formats import Formats
+from golden.model import WEIGHTS, Model
+from golden.network import DeltaNetwork, Trace
+from golden.parameters import CoreParameters, LayerParameters
+from hw.bus.registers import register_map
+from sim.job import Job
+
+Step = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, a core for it, and a job.
+
+    Attributes
+    ----------
+    kinds, sizes, outputs
+        Of the recurrent layers; I, H, H...; O of a read-out, if there is one.
+    formats
+        m and f of each format.
+    weight_fracs, thetas, shifts
+        Of each layer, the read-out's last: f_w; T_x and T_h; the most that a row is shifted.
+    weights, biases
+        What they are like: names of WEIGHT_STYLES and BIAS_STYLES.
+    lanes, activations, target
+        The core's.
+    gaps, pauses
+        Fractions of cycles in which the streams stand still (sim.job.Job).
+    seed
+        What all random numbers are drawn from.
+    steps
+        What is done, in order: ``("frames", how, length)`` with ``how`` one of FRAME_STYLES;
+        ``("broken", elements)``, a frame of another length; ``("reset",)``; ``("load",)``, which
+        does nothing to a core with its weights inside; ``("threshold", layer, vector, value)``
+        between frames and ``("threshold at once", ...)`` while they are on their way;
+        ``("wait", cycles)``.
+    """
+
+    kinds: tuple[str, ...]
+    sizes: tuple[int, ...]
+    outputs: int | None
+    formats: Mapping[str, tuple[int, int]]
+    weight_fracs: tuple[int, ...]
+    thetas: tuple[tuple[int, int], ...]
+    shifts: tuple[int, ...]
+    weights: str
+    biases: str
+    lanes: int
+    activations: int
+    target: str
+    gaps: float
+    pauses: float
+    seed: int
+    steps: tuple[Step, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def parse(cls, record: Mapping[str, Any]) -> "Case":
+        """A case from what ``as_json`` made of it, through JSON; ValueError where it is none."""
+        try:
+            return cls(**{name: _tuples(value) for name, value in record.items()})
+        except (TypeError, AttributeError):
+            keys = ", ".join(cls.__dataclass_fields__)
+            raise refusal("case", "other keys", f"a JSON object of {keys}") from None
+
+    @property
+    def layers(self) -> int:
+        return len(self.kinds) + (self.outputs is not None)
+
+    @property
+    def on_the_way(self) -> bool:
+        """Whether thresholds change while frames are on their way, so that cycles decide."""
+        return any(step[0] == "threshold at once" for step in self.steps)
+
+    def model(self) -> Model:
+        """Raises ValueError where a model file may not say this."""
+        rng = np.random.default_rng(self.seed)
+        formats = Formats(**{name: Q(*q) for name, q in self.formats.items()})
+        int8, bias = WEIGHT_STYLES[self.weights], BIAS_STYLES[self.biases]
+        layers, weights = [], []
+        for k, kind in enumerate(self.kinds):
+            inputs, units = self.sizes[k : k + 2]
+            layer = LayerParameters(kind, inputs, units, self.weight_fracs[k], *self.thetas[k])
+            rows, sums = layer.gates * units, layer.accumulators * units
+            most = self.shifts[k]
+            shift = rng.integers(0, most + 1, sums).astype(np.int8) if most else None
+            x, h = int8(rng, (rows, inputs)), int8(rng, (rows, units))
+            layers.append(layer)
+            weights.append(WEIGHTS[kind](x, h, bias(rng, sums), shift))
+        if self.outputs is not None:
+            last, frac = self.sizes[-1], self.weight_fracs[-1]
+            layers.append(LayerParameters("linear", last, self.outputs, frac, self.thetas[-1][0]))
+            x = int8(rng, (self.outputs, last))
+            weights.append(WEIGHTS["linear"](x, bias(rng, self.outputs)))
+        return Model.of("case", formats, tuple(layers), tuple(weights))
+
+    def core(self, model: Model) -> CoreParameters:
+        """Raises ValueError where no core may have these numbers."""
+        return CoreParameters(model.parameters, self.lanes, self.activations)
+
+    def played(self, model: Model, weights: bytes | None) -> tuple[Job, Trace]:
+        """The job, and what golden says of it where no threshold changes on the way.
+
+        ``weights`` are those that have to be loaded, if any.
+        """
+        player = _Player(self, model, weights)
+        for step in self.steps:
+            getattr(player, step[0].replace(" ", "_"))(*step[1:])
+        player.job.settle()
+        return player.job, Trace.joined(player.parts)
+
+
+class _Player:
+    """Goes through the steps of a case: what the core is to do, and what golden does meanwhile."""
+
+    def __init__(self, case: Case, model: Model, weights: bytes | None) -> None:
+        self._model, self._weights = model, weights
+        self._rng = np.random.default_rng(case.seed + 1)
+        self._address = {r.name: r.address for r in register_map(model.parameters)}
+        self._network = DeltaNetwork(model)
+        self._late: dict[int, int] = {}  # thresholds of h, which count from the frame after next on
+        self.job = Job(case.gaps, case.pauses, case.seed)
+        self.parts = [self._network.run(np.zeros((0, model.parameters.inputs), np.int64))]
+
+    def frames(self, how: str, length: int) -> None:
+        frames = styled_frames(self._model, how, length, self._rng)
+        self.job.frames(frames)
+        self._golden(frames)
+
+    def broken(self, elements: int) -> None:
+        """Elements too many are dropped; those that are missing stay as they were sent."""
+        given = styled_frames(self._model, "any", 1, self._rng, inputs=elements)
+        self.job.frames(given)
+        whole = self._network.layers[0].encoder_x.memory.copy()
+        n = min(elements, whole.shape[1])
+        whole[:, :n] = given[:, :n]
+        self._golden(whole)
+
+    def reset(self) -> None:
+        self.job.reset()
+        self._network.reset()
+
+    def load(self) -> None:
+        if self._weights is not None:
+            self.job.load(self._weights)
+            self._network.reset()
+
+    def wait(self, cycles: int) -> None:
+        self.job.wait(cycles)
+
+    def threshold(self, layer: int, vector: str, value: int) -> None:
+        self.job.settle().write(self._address[f"THETA_{vector.upper()}_{layer}"], value)
+        if vector == "x":
+            self._network.layers[layer].theta_x = value
+        else:
+            self._late[layer] = value
+
+    def threshold_at_once(self, layer: int, vector: str, value: int) -> None:
+        self.job.write_at_once(self._address[f"THETA_{vector.upper()}_{layer}"], value)
+
+    def _golden(self, frames: Integers) -> None:
+        for part in (frames[:1], frames[1:]):
+            self.parts.append(self._network.run(part))
+            # h is compared when it is made, so a threshold meets the h of the frame behind it.
+            for layer, value in self._late.items() if len(part) else ():
+                self._network.layers[layer].theta_h = value  # type: ignore[union-attr]
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples that they were."""
+    if isinstance(value, dict):
+        return {name: _tuples(item) for name, item in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+# Weights: int8 of a shape, and biases: int32 [n].
+
+
+def _uniform(most: int) -> Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]:
+    def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        return rng.integers(-most, most + 1, shape).clip(-128, 127).astype(np.int8)
+
+    return draw
+
+
+def _few(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return np.where(rng.random(shape) < 0.2, _uniform(128)(rng, shape), 0).astype(np.int8)
+
+
+WEIGHT_STYLES: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {
+    "small": _uniform(20),
+    "any": _uniform(128),
+    "lowest": lambda rng, shape: np.full(shape, -128, np.int8),
+    "ends": lambda rng, shape: rng.choice([-128, 127], shape).astype(np.int8),
+    "few": _few,
+    "zero": lambda rng, shape: np.zeros(shape, np.int8),
+}
+BIAS_STYLES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
+    "small": lambda rng, n: rng.integers(-400, 401, n).astype(np.int32),
+    "zero": lambda rng, n: np.zeros(n, np.int32),
+    "large": lambda rng, n: rng.integers(-(1 << 20), 1 << 20, n).astype(np.int32),
+    "limits": lambda rng, n: rng.choice([-(1 << 31), (1 << 31) - 1], n).astype(np.int32),
+}
+
+
+# Frames that a delta network, or a core of one, may stumble over: int64 [length, inputs].
+
+_Draw = Callable[..., Integers]
+
+
+def _jump(any_: _Draw, rng: np.random.Generator, length: int, theta: int) -> Integers:
+    frames = np.tile(any_(1), (length, 1))
+    frames[int(rng.integers(length)) :] = any_(1)
+    return frames
+
+
+def _one_moves(any_: _Draw, rng: np.random.Generator, length: int, theta: int) -> Integers:
+    frames = np.tile(any_(1), (length, 1))
+    column = int(rng.integers(frames.shape[1]))
+    frames[:, column] = any_(length)[:, column]
+    return frames
+
+
+def _around(any_: _Draw, rng: np.random.Generator, length: int, theta: int) -> Integers:
+    steps = rng.choice([-theta - 1, -theta, 0, theta, theta + 1], any_(length).shape)
+    return np.cumsum(steps, axis=0)
+
+
+def _ends(any_: _Draw, rng: np.random.Generator, length: int, theta: int) -> Integers:
+    return rng.choice([-(1 << 20), 1 << 20], any_(length).shape)
+
+
+def _some(any_: _Draw, rng: np.random.Generator, length: int, theta: int) -> Integers:
+    frames = any_(length)
+    moves = rng.random(frames.shape) < 0.3
+    for t in range(1, length):
+        frames[t] = np.where(moves[t], frames[t], frames[t - 1])
+    return frames
+
+
+def _still(any_: _Draw, rng: np.random.Generator, length: int, theta: int) -> Integers:
+    frames = np.tile(any_(1), (length, 1))
+    frames[: length // 8] = any_(length // 8)
+    return frames
+
+
+FRAME_STYLES = {
+    "any": lambda any_, rng, length, theta: any_(length),
+    "plateau and jump": _jump,
+    "one element moves": _one_moves,
+    "around the threshold": _around,
+    "at the ends": _ends,
+    "some move": _some,
+    "nothing for long": _still,
+}
+
+
+def styled_frames(
+    model: Model, how: str, length: int, rng: np.random.Generator, inputs: int | None = None
+) -> np.ndarray:
+    """Integers [length, inputs] of the activation format, ``how`` being one of FRAME_STYLES."""
+    network = model.parameters
+    activation = network.formats.activation
+    columns = inputs or network.inputs
+
+    def any_(rows: int) -> Integers:
+        return rng.integers(activation.min, activation.max + 1, (rows, columns))
+
+    frames = FRAME_STYLES[how](any_, rng, length, network.layers[0].theta_x)
+    return np.clip(frames, activation.min, activation.max).astype(np.int64)

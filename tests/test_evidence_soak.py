@@ -1,0 +1,219 @@
+"""The soak: cases are whole, what is wrong is found and shrinks, a refusal is no failure."""
+
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import deltarnn.evidence.soak as soak_module
+from deltarnn.command import main
+from deltarnn.evidence.case import FRAME_STYLES, Case, styled_frames
+from deltarnn.evidence.soak import Tally, check, load_case, save_case, soak
+from deltarnn.evidence.space import cases
+from golden.errors import refusal
+from tests.slow import quick
+
+SMALL = Case(
+    kinds=("gru",),
+    sizes=(2, 3),
+    outputs=2,
+    formats={},
+    weight_fracs=(6, 5),
+    thetas=((1, 2), (3, 0)),
+    shifts=(0,),
+    weights="any",
+    biases="small",
+    lanes=2,
+    activations=1,
+    target="generic",
+    gaps=0.3,
+    pauses=0.3,
+    seed=3,
+    steps=(("frames", "any", 6),),
+)
+# Cases of the kinds in which something was wrong once, and one of each kind of step.
+NAMED = {
+    "steps": replace(
+        SMALL,
+        steps=(
+            ("frames", "some move", 9),
+            ("broken", 1),
+            ("broken", 5),
+            ("threshold", 0, "h", 0),
+            ("threshold", 1, "x", 9),
+            ("frames", "any", 5),
+            ("wait", 30),
+            ("reset",),
+            ("frames", "around the threshold", 9),
+        ),
+    ),
+    "two layers, two units a cycle, thresholds that differ": replace(
+        SMALL,
+        kinds=("gru", "gru"),
+        sizes=(3, 5, 6),
+        outputs=None,
+        weight_fracs=(6, 6),
+        thetas=((0, 0), (3, 40)),
+        shifts=(0, 0),
+        lanes=4,
+        activations=2,
+        steps=(("frames", "some move", 24), ("frames", "nothing for long", 24)),
+    ),
+    "both kinds, a read-out narrower than an index": replace(
+        SMALL,
+        kinds=("gru", "lstm"),
+        sizes=(2, 3, 3),
+        formats={"readout": (3, 4), "preactivation": (3, 6)},
+        weight_fracs=(4, 3, 5),
+        thetas=((1, 1), (2, 3), (3, 0)),
+        shifts=(0, 0),
+        steps=(("frames", "any", 12),),
+    ),
+    "loaded weights, thresholds on the way": replace(
+        SMALL,
+        target="up5k",
+        steps=(
+            ("frames", "any", 12),
+            ("threshold at once", 0, "h", 7),
+            ("threshold at once", 1, "x", 0),
+            ("load",),
+            ("frames", "some move", 12),
+        ),
+    ),
+}
+
+
+@given(cases())
+@settings(max_examples=60, deadline=None)
+def test_a_case_goes_through_json_unchanged(case):
+    assert Case.parse(json.loads(json.dumps(case.as_json()))) == case
+
+
+@given(cases())
+@settings(max_examples=40, deadline=None)
+def test_a_case_is_a_model_or_refused_and_its_frames_have_the_format(case):
+    try:
+        model = case.model()
+    except ValueError as error:
+        if ": found " not in str(error):
+            raise
+        return
+    activation = model.parameters.formats.activation
+    for how in FRAME_STYLES:
+        frames = styled_frames(model, how, 9, np.random.default_rng(1))
+        assert frames.shape == (9, case.sizes[0])
+        assert activation.min <= frames.min() <= frames.max() <= activation.max
+
+
+@pytest.mark.parametrize("case", quick(NAMED, ("steps",)))
+def test_a_named_case_equals_golden(case):
+    tally = Tally()
+    check(case, tally)
+    assert (tally.equal, tally.refused) == (1, 0)
+    assert tally.words > 100
+    assert tally.events > 0
+
+
+def test_what_is_refused_is_counted_by_name():
+    tally = Tally()
+    check(replace(SMALL, formats={"gate": (0, 7)}), tally)
+    check(replace(SMALL, lanes=3, activations=2), tally)
+    assert tally.refusals == {"format gate": 1, "activations": 1}
+    assert (tally.equal, tally.tried) == (0, 2)
+
+
+def test_golden_follows_thresholds_resets_and_broken_frames():
+    """What the RTL is held against comes from the steps alone; a whole frame says the same."""
+    model = SMALL.model()
+    job, trace = replace(SMALL, steps=(("broken", 2), ("broken", 2))).played(model, None)
+    assert [len(job.arrays[key]) for key in sorted(job.arrays)] == [1, 1]
+    assert len(trace.outputs) == 2
+    _, short = replace(SMALL, steps=(("frames", "at the ends", 1), ("broken", 1))).played(
+        model, None
+    )
+    assert short.deltas_x[0][1, 1] == 0  # the element that did not come stays as it was
+    _, still = replace(SMALL, steps=(("threshold", 0, "x", 255), ("frames", "any", 3))).played(
+        model, None
+    )
+    assert not still.deltas_x[0].any()
+
+
+def _few_lanes(case: Case, tally: Tally) -> None:
+    if case.lanes > 2:
+        raise RuntimeError("too many lanes")
+    tally.equal += 1
+
+
+def test_a_case_that_fails_shrinks_to_the_smallest_and_is_saved(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(soak_module, "check", _few_lanes)
+    tally = soak(1, 1, 1, lambda _: None)
+    assert tally.failure is not None
+    case, reason = tally.failure
+    assert reason == "RuntimeError: too many lanes"
+    assert (case.lanes, case.sizes, case.outputs, case.gaps) == (3, (1, 1), None, 0)
+    save_case(case, reason, tmp_path / "case.json")
+    assert load_case(tmp_path / "case.json") == case
+    file = str(tmp_path / "again.json")
+    monkeypatch.setattr("sys.argv", ["deltarnn", "soak", "--jobs", "1", "--save", file])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "too many lanes" in capsys.readouterr().err
+    assert load_case(tmp_path / "again.json").lanes == 3
+
+
+def test_the_same_seed_tries_the_same_cases(monkeypatch):
+    def note(case: Case, tally: Tally) -> None:
+        tally.features[json.dumps(case.as_json())] += 1
+        tally.equal += 1
+
+    monkeypatch.setattr(soak_module, "check", note)
+    first, second, other = (soak(s, 1, 2, lambda _: None, 60) for s in (5, 5, 6))
+    assert first.features == second.features != other.features
+    assert len(first.features) > 40
+
+
+def test_a_soak_ends_in_time(monkeypatch):
+    monkeypatch.setattr(soak_module, "check", lambda case, tally: time.sleep(0.01))
+    begin = time.monotonic()
+    soak(1, 1e-5, 2, lambda _: None)
+    assert time.monotonic() - begin < 30
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--hours", "0"], "--hours: found 0.0, expected above 0, at most 1000"),
+        (["--hours", "nan"], "--hours: found nan, expected above 0, at most 1000"),
+        (["--seed", "-1"], "--seed: found -1, expected from 0 to 2^32 - 1"),
+        (["--jobs", "0"], "--jobs: found 0, expected from 1 to 64"),
+        (["--cases", "0"], "--cases: found 0, expected at least 1"),
+        (["--case", "absent"], "absent: found no such file, expected a case that deltarnn soak"),
+        (["--case", "other"], "other: found something else, expected a case that deltarnn soak"),
+        (["--save", "no/x"], "no: found no such folder"),
+    ],
+    ids=" ".join,
+)
+def test_bad_input_is_one_line(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").write_text('{"case": {"lanes": 3}}')
+    monkeypatch.setattr("sys.argv", ["deltarnn", "soak", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said in error, error
+    assert error.count("\n") == 1
+
+
+def test_what_hypothesis_itself_refuses_is_no_case(monkeypatch):
+    def refuses(case: Case, tally: Tally) -> None:
+        raise refusal("a thing", 1, "2")
+
+    monkeypatch.setattr(soak_module, "check", refuses)
+    tally = soak(1, 1, 1, lambda _: None)
+    assert tally.failure is not None
+    assert tally.failure[1] == "ValueError: a thing: found 1, expected 2"
