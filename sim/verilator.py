@@ -77,18 +77,20 @@ def compile_program(
     *,
     waves: bool = False,
     optimised: bool = True,
+    coverage: bool = False,
 ) -> None:
     """Builds ``program`` beside its ``sources``: Verilog, and C++ with a main.
 
     What all builds may share lies in ``shared``. With ``waves`` the model can write waveforms, as
     VCD, for which the C++ has to ask. A program that is not ``optimised`` is built in half the time
-    and runs some ten times slower.
+    and runs some ten times slower. With ``coverage`` it counts how often each signal toggles.
 
     Raises RuntimeError where a step fails; ``log`` says why.
     """
     folder = sources[0].parent
     tracing = ["--trace-vcd", "--timescale", "1ns/1ns"] if waves else []
-    verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, *tracing, "-Mdir", str(folder)]
+    counting = ["--coverage-toggle"] if coverage else []
+    verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, *tracing, *counting, "-Mdir", str(folder)]
     verilate += ["--top-module", top, "--prefix", "Vtop", "-o", program, *map(str, sources)]
     make = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
     if not optimised:
@@ -99,7 +101,8 @@ def compile_program(
         link.symlink_to(root)
         root = link
     environment = {**os.environ, **_variables(root)}
-    runtime = runtime_folder(shared, "-harness-waves" if waves else "-harness")
+    kind = "-harness" + "-waves" * waves + "-coverage" * coverage
+    runtime = runtime_folder(shared, kind)
     with log.open("w") as file:
         for command in with_runtime(verilate, make, folder, runtime):
             done = run(command, log=file, env=environment)

@@ -45,9 +45,11 @@ NAMED = {
             ("threshold", 0, "h", 0),
             ("threshold", 1, "x", 9),
             ("frames", "any", 5),
+            ("counters",),
             ("wait", 30),
             ("reset",),
             ("frames", "around the threshold", 9),
+            ("counters",),
         ),
     ),
     "two layers, two units a cycle, thresholds that differ": replace(
@@ -128,17 +130,18 @@ def test_what_is_refused_is_counted_by_name():
 def test_golden_follows_thresholds_resets_and_broken_frames():
     """What the RTL is held against comes from the steps alone; a whole frame says the same."""
     model = SMALL.model()
-    job, trace = replace(SMALL, steps=(("broken", 2), ("broken", 2))).played(model, None)
-    assert [len(job.arrays[key]) for key in sorted(job.arrays)] == [1, 1]
-    assert len(trace.outputs) == 2
-    _, short = replace(SMALL, steps=(("frames", "at the ends", 1), ("broken", 1))).played(
-        model, None
-    )
+
+    def played(*steps):
+        return replace(SMALL, steps=steps).played(model, None)
+
+    whole = played(("broken", 2), ("broken", 2), ("counters",))
+    assert len(whole.trace.outputs) == 2
+    assert whole.replies[0] == (0, 2)  # frames
+    short = played(("frames", "at the ends", 1), ("broken", 1)).trace
     assert short.deltas_x[0][1, 1] == 0  # the element that did not come stays as it was
-    _, still = replace(SMALL, steps=(("threshold", 0, "x", 255), ("frames", "any", 3))).played(
-        model, None
-    )
-    assert not still.deltas_x[0].any()
+    still = played(("threshold", 0, "x", 999), ("frames", "any", 3), ("counters",))
+    assert not still.trace.deltas_x[0].any()
+    assert still.replies[:3] == [(0, 0), (0, 3), (0, 255)]
 
 
 def _few_lanes(case: Case, tally: Tally) -> None:
@@ -147,22 +150,27 @@ def _few_lanes(case: Case, tally: Tally) -> None:
     tally.equal += 1
 
 
-def test_a_case_that_fails_shrinks_to_the_smallest_and_is_saved(monkeypatch, tmp_path, capsys):
+def test_a_case_that_fails_shrinks_to_the_smallest_and_is_saved(monkeypatch, tmp_path):
     monkeypatch.setattr(soak_module, "check", _few_lanes)
     tally = soak(1, 1, 1, lambda _: None)
     assert tally.failure is not None
     case, reason = tally.failure
     assert reason == "RuntimeError: too many lanes"
-    assert (case.lanes, case.sizes, case.outputs, case.gaps) == (3, (1, 1), None, 0)
+    assert (case.lanes, max(case.sizes), case.outputs, case.gaps) == (3, 1, None, 0)
     save_case(case, reason, tmp_path / "case.json")
     assert load_case(tmp_path / "case.json") == case
-    file = str(tmp_path / "again.json")
-    monkeypatch.setattr("sys.argv", ["deltarnn", "soak", "--jobs", "1", "--save", file])
+
+
+def test_the_command_saves_what_failed(monkeypatch, tmp_path, capsys):
+    tally = Tally(equal=3, failure=(SMALL, "RuntimeError: wrong"))
+    monkeypatch.setattr(soak_module, "soak", lambda *_: tally)
+    file = tmp_path / "case.json"
+    monkeypatch.setattr("sys.argv", ["deltarnn", "soak", "--save", str(file)])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
-    assert "too many lanes" in capsys.readouterr().err
-    assert load_case(tmp_path / "again.json").lanes == 3
+    assert "case.json: RuntimeError: wrong" in capsys.readouterr().err
+    assert load_case(file) == SMALL
 
 
 def test_the_same_seed_tries_the_same_cases(monkeypatch):
@@ -171,9 +179,9 @@ def test_the_same_seed_tries_the_same_cases(monkeypatch):
         tally.equal += 1
 
     monkeypatch.setattr(soak_module, "check", note)
-    first, second, other = (soak(s, 1, 2, lambda _: None, 60) for s in (5, 5, 6))
+    first, second, other = (soak(s, 1, 2, lambda _: None, 40) for s in (5, 5, 6))
     assert first.features == second.features != other.features
-    assert len(first.features) > 40
+    assert len(first.features) > 30
 
 
 def test_a_soak_ends_in_time(monkeypatch):
@@ -191,11 +199,14 @@ def test_a_soak_ends_in_time(monkeypatch):
         (["--seed", "-1"], "--seed: found -1, expected from 0 to 2^32 - 1"),
         (["--jobs", "0"], "--jobs: found 0, expected from 1 to 64"),
         (["--cases", "0"], "--cases: found 0, expected at least 1"),
-        (["--case", "absent"], "absent: found no such file, expected a case that deltarnn soak"),
+        (
+            ["--case", "absent"],
+            "absent: found No such file or directory, expected a case that deltarnn soak",
+        ),
         (["--case", "other"], "other: found something else, expected a case that deltarnn soak"),
-        (["--save", "no/x"], "no: found no such folder"),
+        (["--save", "no/x"], "no: found No such file or directory"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_input_is_one_line(words, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -43,7 +43,7 @@ class Case:
         ``("broken", elements)``, a frame of another length; ``("reset",)``; ``("load",)``, which
         does nothing to a core with its weights inside; ``("threshold", layer, vector, value)``
         between frames and ``("threshold at once", ...)`` while they are on their way;
-        ``("wait", cycles)``.
+        ``("counters",)``, which reads all counters and thresholds; ``("wait", cycles)``.
     """
 
     kinds: tuple[str, ...]
@@ -110,16 +110,23 @@ class Case:
         """Raises ValueError where no core may have these numbers."""
         return CoreParameters(model.parameters, self.lanes, self.activations)
 
-    def played(self, model: Model, weights: bytes | None) -> tuple[Job, Trace]:
-        """The job, and what golden says of it where no threshold changes on the way.
-
-        ``weights`` are those that have to be loaded, if any.
-        """
+    def played(self, model: Model, weights: bytes | None) -> "Played":
+        """The job, and what must come of it. ``weights`` are those to be loaded, if any."""
         player = _Player(self, model, weights)
         for step in self.steps:
             getattr(player, step[0].replace(" ", "_"))(*step[1:])
         player.job.settle()
-        return player.job, Trace.joined(player.parts)
+        return Played(player.job, Trace.joined(player.parts), player.replies)
+
+
+@dataclass(frozen=True)
+class Played:
+    """A case's job, what golden says of it where no threshold changes on the way, and what the
+    registers answer: response and data of each access."""
+
+    job: Job
+    trace: Trace
+    replies: list[tuple[int, int]]
 
 
 class _Player:
@@ -133,6 +140,16 @@ class _Player:
         self._late: dict[int, int] = {}  # thresholds of h, which count from the frame after next on
         self.job = Job(case.gaps, case.pauses, case.seed)
         self.parts = [self._network.run(np.zeros((0, model.parameters.inputs), np.int64))]
+        self.replies: list[tuple[int, int]] = []
+        greatest = (1 << model.parameters.formats.activation.width) - 1
+        layers = enumerate(model.parameters.layers)
+        self._thresholds = {
+            name: min(value, greatest)
+            for k, layer in layers
+            for name, value in ((f"THETA_X_{k}", layer.theta_x), (f"THETA_H_{k}", layer.theta_h))
+            if value is not None
+        }
+        self._greatest = greatest
 
     def frames(self, how: str, length: int) -> None:
         frames = styled_frames(self._model, how, length, self._rng)
@@ -161,7 +178,10 @@ class _Player:
         self.job.wait(cycles)
 
     def threshold(self, layer: int, vector: str, value: int) -> None:
-        self.job.settle().write(self._address[f"THETA_{vector.upper()}_{layer}"], value)
+        name = f"THETA_{vector.upper()}_{layer}"
+        self.job.settle().write(self._address[name], value)
+        self.replies.append((0, 0))
+        self._thresholds[name] = min(value, self._greatest)
         if vector == "x":
             self._network.layers[layer].theta_x = value
         else:
@@ -169,6 +189,19 @@ class _Player:
 
     def threshold_at_once(self, layer: int, vector: str, value: int) -> None:
         self.job.write_at_once(self._address[f"THETA_{vector.upper()}_{layer}"], value)
+        self.replies.append((0, 0))
+
+    def counters(self) -> None:
+        trace = Trace.joined(self.parts)
+        values = {"FRAMES": len(trace.outputs), **self._thresholds}
+        for k in range(len(self._model.parameters.layers)):
+            values[f"EVENTS_X_{k}"] = int(trace.events_x[:, k].sum())
+            if f"EVENTS_H_{k}" in self._address:
+                values[f"EVENTS_H_{k}"] = int(trace.events_h[:, k].sum())
+        self.job.settle()
+        for name, value in values.items():
+            self.job.read(self._address[name])
+            self.replies.append((0, value))
 
     def _golden(self, frames: Integers) -> None:
         for part in (frames[:1], frames[1:]):

@@ -106,7 +106,8 @@ def check(case: Case, tally: Tally) -> None:
         tally.refused += 1
         tally.refusals[_kind(str(refused))] += 1
         return
-    job, expected = case.played(model, emission.weights)
+    played = case.played(model, emission.weights)
+    job = played.job
     players: list[Simulator] = [QUICK]
     while players:
         player = players.pop()
@@ -116,10 +117,13 @@ def check(case: Case, tally: Tally) -> None:
             record = play(simulation, core, job)
         finally:
             shutil.rmtree(simulation.folder)
-        right = replay(core, model, job, record) if case.on_the_way else expected
+        right = replay(core, model, job, record) if case.on_the_way else played.trace
         mismatch = first_mismatch(right, trace_of(record, core))
         if mismatch is not None:
             raise RuntimeError(f"{player.name}: {mismatch}")
+        replies = list(map(tuple, record.replies.tolist()))
+        if replies != played.replies:
+            raise RuntimeError(f"{player.name}: replies {replies}, expected {played.replies}")
         if player is QUICK:
             cycles = int(record.finishes[-1])
             if case.seed % ICARUS_EVERY == 0 and cycles < ICARUS_CYCLES:

@@ -89,5 +89,6 @@ def _steps(
     ]
     if not on_the_way:  # with a threshold that changes in mid-frame nobody knows what was sent
         others.append(st.tuples(st.just("broken"), st.integers(1, 2 * inputs)))
+        others.append(st.just(("counters",)))
     rest = draw(st.lists(frames | frames | st.one_of(others), max_size=8))
     return [draw(frames), *rest]

@@ -22,6 +22,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 # `make verify` does: all together under an hour on two cores.
 SHARES = {
     "soak": 0.05,
+    "coverage": 1,
 }
 
 _HEAD = """\

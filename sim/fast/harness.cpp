@@ -23,6 +23,9 @@
 
 #include "Vtop.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 #if VM_TRACE
 #include "verilated_vcd_c.h"
 #endif
@@ -666,6 +669,9 @@ int main(int, char** arguments) {
         const std::vector<Word> job = read_words(folder + "/job");
         Player(*core, job, folder).play();
         core->final();
+#if VM_COVERAGE
+        context->coveragep()->write((folder + "/coverage.dat").c_str());
+#endif
     } catch (const std::exception& error) {
         std::cerr << error.what() << '\n';
         return 1;

@@ -22,15 +22,16 @@ _FRAMES, _COMMAND, _WRITE, _READ, _SETTLE, _LOAD, _WRITE_AT_ONCE, _WAIT = range(
 class Harness(VerilatorBase):
     """Verilator with sim/fast/harness.cpp around the core.
 
-    One that is not ``optimised`` builds in half the time, for a core that is played once.
+    One that is not ``optimised`` builds in half the time, for a core that is played once. With
+    ``coverage`` a played job leaves coverage.dat in its folder.
     """
 
-    def __init__(self, *, optimised: bool = True) -> None:
-        self._optimised = optimised
+    def __init__(self, *, optimised: bool = True, coverage: bool = False) -> None:
+        self._optimised, self._coverage = optimised, coverage
 
     @property
     def identity(self) -> list[Any]:
-        return [harness_source(), self._optimised]
+        return [harness_source(), self._optimised, self._coverage]
 
     def build(
         self, sources: list[Path], ports: Mapping[str, int], log: Path, shared: Path, *, waves: str
@@ -45,6 +46,7 @@ class Harness(VerilatorBase):
             shared,
             waves=bool(waves),
             optimised=self._optimised,
+            coverage=self._coverage,
         )
 
     def play(
