@@ -52,17 +52,17 @@ NAMED = {
             ("counters",),
         ),
     ),
-    "two layers, two units a cycle, thresholds that differ": replace(
+    "two units a cycle, a layer rests above one in which all fires": replace(
         SMALL,
         kinds=("gru", "gru"),
-        sizes=(3, 5, 6),
+        sizes=(1, 16, 4),
         outputs=None,
-        weight_fracs=(6, 6),
-        thetas=((0, 0), (3, 40)),
+        weight_fracs=(6, 5),
+        thetas=((0, 0), (255, 255)),
         shifts=(0, 0),
-        lanes=4,
+        lanes=8,
         activations=2,
-        steps=(("frames", "some move", 24), ("frames", "nothing for long", 24)),
+        steps=(("frames", "any", 12),),
     ),
     "both kinds, a read-out narrower than an index": replace(
         SMALL,

@@ -9,6 +9,7 @@ import numpy as np
 from golden.errors import refusal
 from golden.fixed import Integers, Q
 from golden.formats import Formats
+from golden.kinds import format_names
 from golden.model import WEIGHTS, Model
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters, LayerParameters
@@ -27,7 +28,8 @@ class Case:
     kinds, sizes, outputs
         Of the recurrent layers; I, H, H...; O of a read-out, if there is one.
     formats
-        m and f of each format.
+        m and f of each format; one that a model file with these kinds does not hold is not looked
+        at.
     weight_fracs, thetas, shifts
         Of each layer, the read-out's last: f_w; T_x and T_h; the most that a row is shifted.
     weights, biases
@@ -87,7 +89,8 @@ class Case:
     def model(self) -> Model:
         """Raises ValueError where a model file may not say this."""
         rng = np.random.default_rng(self.seed)
-        formats = Formats(**{name: Q(*q) for name, q in self.formats.items()})
+        said = set(self.formats).intersection(format_names(self.kinds))
+        formats = Formats(**{name: Q(*self.formats[name]) for name in said})
         int8, bias = WEIGHT_STYLES[self.weights], BIAS_STYLES[self.biases]
         layers, weights = [], []
         for k, kind in enumerate(self.kinds):
