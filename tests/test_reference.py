@@ -1,9 +1,13 @@
 """The C99 file of a model against golden, PyTorch and the page."""
 
 import json
+import re
+import shlex
 import subprocess
+import sys
 from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal, localcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +27,7 @@ from golden.network import DeltaNetwork
 from tests.networks import random_frames, random_model
 from tests.slow import every, quick
 
+ROOT = Path(__file__).parents[1]
 SMALL = random_model((3, 5, 4), 2, kinds=("gru", "lstm"), shifts=2, theta=(2, 1))
 
 
@@ -128,8 +133,8 @@ int main(void)
 
 
 BAD = {
-    "cut off": (b"\1\2\3\4", "found frame 1 cut off, expected frames of 3 codes from -64 to 63"),
-    "out of range": (b"\1\2\100", "found frame 0 cut off or out of range, expected frames"),
+    "cut off": (b"\1\2\3\4", "found frame 1 cut off, expected 3 codes from -64 to 63"),
+    "out of range": (b"\1\2\100", "found frame 0 with a code out of range, expected 3 codes"),
 }
 
 
@@ -207,6 +212,32 @@ def _imported(module, folder):
     torch.save(module.state_dict(), folder / "other.pt")
     network = read_network(folder / "other.pt")
     return quantize_network("other", formats_of(9), network, shift_max=3)
+
+
+def test_the_pages_examples(tmp_path, monkeypatch):
+    """Both run, and its sizes are those of this machine's compiler, or close."""
+    page = (ROOT / "docs" / "reference.md").read_text()
+    (code,) = re.findall(r"```c\n(.*?)```", page, re.DOTALL)
+    (shell,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Path("models").symlink_to(ROOT / "models")
+    command, *others = shell.splitlines()
+    assert CliRunner().invoke(reference, shlex.split(command)[2:]).exit_code == 0
+    script = "\n".join(others).replace("python ", f"{shlex.quote(sys.executable)} ")
+    done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "(1153, 45)\n"
+    Path("main.c").write_text(code.replace("return out", SIZES + "return out"))
+    subprocess.run(["cc", *program.STRICT, "-Os", "main.c", "-o", "main"], check=True)
+    said = subprocess.run("./main", capture_output=True, text=True, check=False)
+    assert said.returncode in (0, 1)
+    assert said.stdout == "688 52\n"
+    for size in said.stdout.split():
+        assert f" {size}" in page
+
+
+SIZES = """extern int printf(const char *, ...);
+    printf("%u %u\\n", (unsigned)sizeof state, (unsigned)sizeof out);
+    """
 
 
 def test_a_name_stays_in_its_comment():

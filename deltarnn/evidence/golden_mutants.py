@@ -1,7 +1,7 @@
 """Mutants of golden/: each has one operator or number changed, and a judge has to notice.
 
-The judges are those of golden_judge: none of them asks golden what is right. Mutants are made by
-cosmic-ray's operators, in a copy of the package.
+The judges are those of golden_judge: none of them asks golden what is right. Mutants are made in a
+copy of the package, by cosmic-ray's operators and, for whole statements, by two more.
 """
 
 import ast
@@ -20,9 +20,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from cosmic_ray.ast import ast_nodes, get_ast
-from cosmic_ray.mutating import mutate_code
-from cosmic_ray.plugins import get_operator, operator_names
 
 import golden
 from deltarnn.evidence.golden_judge import JUDGES, Case, verdict
@@ -78,13 +75,23 @@ class Mutant:
 
 
 def mutants(module: str) -> Iterator[Mutant]:
-    """Every mutant of a module that Python can parse. Annotations compute nothing: left out."""
+    """Every mutant of a module. Annotations compute nothing and are left out."""
     text = (_place() / f"{module}.py").read_text()
+    for operator, line, source in (*_of_cosmic_ray(text), *_of_statements(text)):
+        yield Mutant(module, operator, line, *_changed(text, source), source)
+
+
+def _of_cosmic_ray(text: str) -> Iterator[tuple[str, int, str]]:
+    """All operators of cosmic-ray but those that want to be told names of variables."""
+    from cosmic_ray.ast import ast_nodes, get_ast
+    from cosmic_ray.mutating import mutate_code
+    from cosmic_ray.plugins import get_operator, operator_names
+
     plain = _annotations(text)
     tree = get_ast(text)
     for name in sorted(operator_names()):
         operator_class = get_operator(name)
-        if operator_class.arguments():  # those that ask for names of variables
+        if operator_class.arguments():
             continue
         operator = operator_class()
         places = [p for node in ast_nodes(tree) for p in operator.mutation_positions(node)]
@@ -92,8 +99,30 @@ def mutants(module: str) -> Iterator[Mutant]:
             if not any(first <= start < last for first, last in plain):
                 source = mutate_code(text, operator, occurrence)
                 assert source is not None
-                before, after = _changed(text, source)
-                yield Mutant(module, name.partition("/")[2], start[0], before, after, source)
+                yield name.partition("/")[2], start[0], source
+
+
+def _of_statements(text: str) -> Iterator[tuple[str, int, str]]:
+    """What cosmic-ray leaves alone: statements left out, and what += does."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.Raise) or (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        ):
+            yield "LeaveOutStatement", node.lineno, _with(text, node, "pass")
+        if isinstance(node, ast.AugAssign):
+            statement = ast.get_source_segment(text, node) or ""
+            for other in ("-=", "="):
+                changed = statement.replace("+=", other, 1)
+                yield "ReplaceAugmentedAssignment", node.lineno, _with(text, node, changed)
+
+
+def _with(text: str, node: ast.stmt, other: str) -> str:
+    """``text`` with a statement replaced."""
+    statement = ast.get_source_segment(text, node)
+    assert statement is not None
+    before = "".join(text.splitlines(keepends=True)[: node.lineno - 1])
+    start = len(before) + node.col_offset
+    return text[:start] + other + text[start + len(statement) :]
 
 
 Span = tuple[tuple[int, int], tuple[int, int]]
@@ -114,21 +143,21 @@ def _annotations(text: str) -> list[Span]:
 def _changed(text: str, source: str) -> tuple[str, str]:
     """The first line that differs, without its indent, as it was and as it is."""
     before, after = text.splitlines(), source.splitlines()
-    if len(before) != len(after):  # a decorator is gone
-        n = next(n for n, line in enumerate(before) if after[n : n + 1] != [line])
+    n = next(n for n, line in enumerate(before) if after[n : n + 1] != [line])
+    if before[n + 1 :] == after[n:]:
         return before[n].strip(), ""
-    return next((a.strip(), b.strip()) for a, b in zip(before, after, strict=True) if a != b)
+    return before[n].strip(), after[n].strip()
 
 
 @cache
-def cases() -> tuple[Case, ...]:
+def cases(count: int = CASES) -> tuple[Case, ...]:
     """Networks of every kind, and what C makes of frames for them.
 
     Half of them have every threshold at 0: there the network without deltas is judged as well.
     """
     found: list[Case] = []
     seed = 0
-    while len(found) < CASES:
+    while len(found) < count:
         rng = np.random.default_rng([SEED, seed])
         model = any_model(rng)
         model = _without_thresholds(model) if len(found) % 2 else model

@@ -49,9 +49,8 @@ int main(void)
             }
             if (got != 1) {
                 fprintf(stderr,
-                        "standard input: found frame %lu %s, expected frames of %lu codes from %ld "
-                        "to %ld\n",
-                        frame, got == 0 ? "cut off" : "cut off or out of range",
+                        "standard input: found frame %lu %s, expected %lu codes from %ld to %ld\n",
+                        frame, feof(stdin) ? "cut off" : "with a code out of range",
                         (unsigned long)DELTARNN_INPUTS, -(1L << DELTARNN_ACTIVATION_BITS),
                         (1L << DELTARNN_ACTIVATION_BITS) - 1);
                 return 2;
