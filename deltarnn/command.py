@@ -22,6 +22,7 @@ from deltarnn.commands.generate import generate
 from deltarnn.commands.golden import golden
 from deltarnn.commands.import_ import import_
 from deltarnn.commands.info import info
+from deltarnn.commands.reference import reference
 from deltarnn.commands.results import results
 from deltarnn.commands.run import run
 from deltarnn.commands.simulate import simulate
@@ -54,6 +55,7 @@ for _command in (
     golden,
     eval_,
     generate,
+    reference,
     simulate,
     demo,
     bench,
