@@ -23,6 +23,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 SHARES = {
     "soak": 0.05,
     "coverage": 1,
+    "reference": 0.1,
 }
 
 _HEAD = """\
