@@ -124,6 +124,16 @@ READINGS = {
 }
 
 
+def readout_for(wanted: Sequence[np.ndarray], lengths: Sequence[int]) -> str:
+    """The readout that gives what is wanted of recordings of these lengths: classes, or numbers."""
+    if any(each.dtype.kind != "i" for each in wanted):
+        return "value"
+    if not any(each.ndim for each in wanted):
+        return "sum"
+    per_frame = all(each.shape == (n,) for each, n in zip(wanted, lengths, strict=True))
+    return "frame" if per_frame else "ctc"
+
+
 def require_names(labels: Sequence[str], outputs: int, readout: str | None) -> None:
     """Refuses labels that are not a name for each class; the blank of a string needs none."""
     classes = outputs - (readout == "ctc")
