@@ -64,6 +64,7 @@ def test_a_part_of_a_larger_graph_computes_what_it_did(kind, tmp_path):
         (("below", "below"), "'below' named twice"),
         (("below", "within"), "found nodes of several graphs"),
         (("within",), "found reverse, expected one direction"),
+        (("above", "below"), "order 'above', 'below', expected that of the network: 'below', 'ab"),
     ):
         with pytest.raises(ValueError, match=naming):
             read_file(path, names)
@@ -240,6 +241,22 @@ def test_modules_of_a_larger_state_dict_are_named_and_listed(tmp_path):
         read_network(path, ("x",))
     with pytest.raises(ValueError, match="bidirectional, expected one direction: train it with bi"):
         read_network(path, ("both",))
+
+
+def test_a_read_out_is_named_last(tmp_path):
+    module = torch.nn.ModuleDict(
+        {"head": torch.nn.Linear(5, 2), "b": torch.nn.GRU(4, 5), "a": torch.nn.GRU(3, 4)}
+    )
+    path = tmp_path / "m.pt"
+    torch.save(module.state_dict(), path)
+    assert [layer.units for layer in read_network(path, ("a", "b", "head")).layers] == [4, 5, 2]
+    for names, naming in (
+        (("head", "b"), "order 'head', 'b', expected that of the network: 'b', 'head'"),
+        (("a", "head", "b"), "expected that of the network: 'a', 'b', 'head'"),
+        (("b", "a"), "layer 1: found 3 inputs, expected 5, as below it"),
+    ):
+        with pytest.raises(ValueError, match=naming):
+            read_network(path, names)
 
 
 def test_one_of_several_state_dicts_is_named_by_its_key(tmp_path):

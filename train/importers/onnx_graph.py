@@ -17,7 +17,7 @@ from train.data.recordings import Floats
 from train.importers.affine import Affine, fold
 from train.importers.onnx_data import take_beside
 from train.importers.onnx_judge import check_equal, evaluated_alone
-from train.importers.parts import Given, Part, Reading, problem_of, require_known
+from train.importers.parts import Given, Part, Reading, problem_of, require_known, require_order
 from train.importers.suspicion import (
     LAYERS,
     VALUES,
@@ -385,6 +385,7 @@ def _named(model: onnx.ModelProto, given: Given) -> _Found:
     if not cells or len(linear) > 1:
         found = "no GRU or LSTM among the nodes" if not cells else "several linear nodes"
         raise refusal(source, found, "recurrent nodes and one read-out at most")
+    require_order(given.nodes, [_label(node) for node in chosen], source)
     flow = _Flow(model, scope, source)
     return _found(flow, scope, cells, cells[0].input[0], [], nodes, (linear or [False])[0])
 
