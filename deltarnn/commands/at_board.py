@@ -1,0 +1,110 @@
+"""A model at a board, real or simulated, as `run` and `eval` have it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deltarnn.commands.common import default_folder
+from deltarnn.console import extra, progress
+from golden.errors import refusal
+from golden.model import Model
+from golden.parameters import CoreParameters
+
+if TYPE_CHECKING:
+    from boards.board import Board
+    from boards.host.session import Host
+    from boards.link.protocol import Link
+
+SIMULATION = 60.0  # seconds of patience with a simulated board, which is slower than a board
+
+
+def require_one(port: str | None, simulated: bool) -> None:
+    """Refuses both of a port and a simulation, and neither."""
+    if (port is None) == (not simulated):
+        raise refusal("port", "both" if port else "neither", "--port TTY or --simulated-board")
+
+
+@dataclass(frozen=True)
+class AtBoard:
+    """A model's bitstream at a board.
+
+    Attributes
+    ----------
+    core, link
+        As they were built, or would be with the board's lanes.
+    port
+        None: a simulated one.
+    """
+
+    model: Model
+    board: "Board"
+    core: CoreParameters
+    link: "Link"
+    port: str | None
+    baud: int
+
+    @classmethod
+    def of(
+        cls, file: Path, model: Model, name: str, port: str | None, baud: int | None = None
+    ) -> "AtBoard":
+        """``model`` of ``file`` at the board ``name``.
+
+        Raises ValueError where there is no such board, or the model does not fit.
+        """
+        from boards.board import find_board
+        from boards.family.targets import find_target
+        from boards.flow.build import built_lanes, require_room
+        from boards.link.protocol import Link
+
+        board = find_board(name)
+        require_room(model, board)
+        lanes = built_lanes(model, board, default_folder(file, name)) or board.lanes
+        core = CoreParameters(model.parameters, lanes)
+        link = Link.of(core, model, find_target(board.target).target.loads)
+        return cls(model, board, core, link, port, baud or board.baud)
+
+    @property
+    def title(self) -> str:
+        return self.port or f"a simulated {self.board.title}, {self.core.lanes} lanes"
+
+    @contextmanager
+    def session(self) -> Iterator["Host"]:
+        """The board, ready for the first frame."""
+        from boards.host.session import PATIENCE, Host
+        from boards.host.stream import prepare
+
+        patience = SIMULATION if self.port is None else PATIENCE
+        with (
+            simulated(self.core, self.model, self.board, self.port) as terminal,
+            Host(terminal, self.link, self.baud, patience) as host,
+        ):
+            prepare(host, self.model)
+            yield host
+
+
+@contextmanager
+def simulated(
+    core: CoreParameters, model: Model, board: "Board", port: str | None
+) -> Iterator[str]:
+    """``port``, or the terminal of a simulated board where there is none."""
+    if port is not None:
+        yield port
+        return
+    with extra("sim"):
+        from sim.fast.board import build_board, running
+    from boards.family.targets import find_target
+    from boards.flow.design import TOP, design
+    from hw.emit.verilog import emit
+
+    choice = find_target(board.target)
+    with progress.status("generating") as status:
+        emission = emit(core, model, choice.target)
+        made = design(core, model, emission, board.clocks[0], board.baud, board.flash)
+        status.update(f"building a simulated {board.title}")
+        models = choice.cells.models()
+        texts = made.verilog() | ({"models.v": models} if models else {})
+        program = build_board(texts, TOP)
+    with running(program, made.shell.divisor, made.flash, board.flash or 0) as terminal:
+        yield terminal
