@@ -142,8 +142,8 @@ def test_run_simulates_the_lanes_that_were_built(built, monkeypatch, tmp_path):
         manifest = {"lanes": built, "core": {"model": {"sha256": sha256}}}
         (folder / "icebreaker.json").write_text(json.dumps(manifest))
 
-    def simulated(core, *_):
-        raise RuntimeError(f"{core.lanes} lanes")
+    def simulated(made, _):
+        raise RuntimeError(f"{made.emission.manifest['lanes']} lanes")
 
     monkeypatch.setattr("deltarnn.commands.at_board.simulated", simulated)
     words = ["run", "m.safetensors", "frames.npy", "--simulated-board"]

@@ -153,12 +153,13 @@ def test_results_come_as_floats(tmp_path):
         (["--board", "icebreaker"], "port: found neither, expected --port TTY or --simulated-bo"),
         (["--board", "none", "--simulated-board"], "board: found 'none', expected"),
         (["--board", "icebreaker", "--simulated-board"], "found 65536, expected at most 65528"),
+        (["--board", "upduino-v3", "--simulated-board"], "lanes in SPRAM: found 306 kB, expected"),
         (["--board", "ice40-hx8k-b-evn", "--simulated-board"], "of weights on ice40-hx8k-b-evn: "),
     ],
 )
 def test_a_board_is_one_that_there_is_and_holds_the_model(words, message, tmp_path):
-    wide = "65528" in message
-    save_model(random_model((65536, 1) if wide else (90, 130), 3), tmp_path / "m.safetensors")
+    sizes = (65536, 1) if "65528" in message else (90, 280)
+    save_model(random_model(sizes, 3), tmp_path / "m.safetensors")
     done = CliRunner().invoke(cli, ["eval", str(tmp_path / "m.safetensors"), "none.npy", *words])
     assert message in str(done.exception)
     assert "\n" not in str(done.exception)

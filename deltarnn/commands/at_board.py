@@ -1,7 +1,7 @@
 """A model at a board, real or simulated, as `run` and `eval` have it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from golden.parameters import CoreParameters
 
 if TYPE_CHECKING:
     from boards.board import Board
+    from boards.flow.design import Design
     from boards.host.session import Host
     from boards.link.protocol import Link
 
@@ -35,7 +36,9 @@ class AtBoard:
     core, link
         As they were built, or would be with the board's lanes.
     port
-        None: a simulated one.
+        Where the board is; None where it is simulated.
+    design
+        What is simulated then.
     """
 
     model: Model
@@ -44,6 +47,7 @@ class AtBoard:
     link: "Link"
     port: str | None
     baud: int
+    design: "Design | None"
 
     @classmethod
     def of(
@@ -56,14 +60,22 @@ class AtBoard:
         from boards.board import find_board
         from boards.family.targets import find_target
         from boards.flow.build import built_lanes, require_room
+        from boards.flow.design import design
         from boards.link.protocol import Link
+        from hw.emit.verilog import emit
 
         board = find_board(name)
         require_room(model, board)
         lanes = built_lanes(model, board, default_folder(file, name)) or board.lanes
         core = CoreParameters(model.parameters, lanes)
-        link = Link.of(core, model, find_target(board.target).target.loads)
-        return cls(model, board, core, link, port, baud or board.baud)
+        target = find_target(board.target).target
+        link = Link.of(core, model, target.loads)
+        made = None
+        if port is None:
+            with progress.status("generating"):
+                emission = emit(core, model, target)
+                made = design(core, model, emission, board.clocks[0], board.baud, board.flash)
+        return cls(model, board, core, link, port, baud or board.baud, made)
 
     @property
     def title(self) -> str:
@@ -77,33 +89,24 @@ class AtBoard:
 
         patience = SIMULATION if self.port is None else PATIENCE
         with (
-            simulated(self.core, self.model, self.board, self.port) as terminal,
-            Host(terminal, self.link, self.baud, patience) as host,
-        ):
-            prepare(host, self.model)
-            yield host
+            nullcontext(self.port) if self.design is None else simulated(self.design, self.board)
+        ) as terminal:
+            assert terminal is not None
+            with Host(terminal, self.link, self.baud, patience) as host:
+                prepare(host, self.model)
+                yield host
 
 
 @contextmanager
-def simulated(
-    core: CoreParameters, model: Model, board: "Board", port: str | None
-) -> Iterator[str]:
-    """``port``, or the terminal of a simulated board where there is none."""
-    if port is not None:
-        yield port
-        return
+def simulated(made: "Design", board: "Board") -> Iterator[str]:
+    """The terminal of a simulated board with that design."""
     with extra("sim"):
         from sim.fast.board import build_board, running
     from boards.family.targets import find_target
-    from boards.flow.design import TOP, design
-    from hw.emit.verilog import emit
+    from boards.flow.design import TOP
 
-    choice = find_target(board.target)
-    with progress.status("generating") as status:
-        emission = emit(core, model, choice.target)
-        made = design(core, model, emission, board.clocks[0], board.baud, board.flash)
-        status.update(f"building a simulated {board.title}")
-        models = choice.cells.models()
+    with progress.status(f"building a simulated {board.title}"):
+        models = find_target(board.target).cells.models()
         texts = made.verilog() | ({"models.v": models} if models else {})
         program = build_board(texts, TOP)
     with running(program, made.shell.divisor, made.flash, board.flash or 0) as terminal:
