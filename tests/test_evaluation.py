@@ -127,6 +127,33 @@ def test_thresholds_rise_within_what_they_may_cost(tmp_path):
     assert b"<svg" in picture.read_bytes()
 
 
+@pytest.mark.parametrize("name", READINGS)
+def test_probabilities_are_softmax_of_what_the_answer_is_the_largest_of(name, tmp_path):
+    model, sequences = of_readings(name)
+    save_model(model, tmp_path / "m.safetensors")
+    start = np.cumsum([0, *map(len, sequences)])
+    np.savez(tmp_path / "d.npz", frames=np.concatenate(sequences).astype(np.int8), start=start)
+    run(tmp_path / "m.safetensors", tmp_path / "d.npz", "-o", tmp_path / "o.npz")
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert ("probability" in arrays) == (name in ("sum", "last", "frame"))
+        if "probability" not in arrays:
+            return
+        found, answers, results = (arrays[k] for k in ("probability", "answers", "results"))
+    parts = np.split(results, start[1:-1])
+    if name == "frame":
+        logits = results
+    else:
+        logits = [part.mean(axis=0) if name == "sum" else part[-1] for part in parts]
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert (found.argmax(axis=1) == answers).all()
+
+
+def test_a_probability_of_large_results_is_one():
+    results = np.array([[1e4, -1e4, 0.0], [0.0, 0.0, -1e300]])
+    assert READINGS["frame"].probability(results).tolist() == [[1, 0, 0], [0.5, 0.5, 0]]
+
+
 def test_results_come_as_floats(tmp_path):
     model, sequences = of_readings("last")
     save_model(model, tmp_path / "m.safetensors")

@@ -221,7 +221,9 @@ def _simulated(found: "Evaluation", lanes: int, simulator: str) -> "Result":
 
 
 def _arrays(found: "Evaluation") -> dict[str, np.ndarray]:
-    """`results` [T, O], [N, T, O], or where lengths differ [sum T, O]; `lengths` and `answers`."""
+    """`results` [T, O], [N, T, O], or where lengths differ [sum T, O]; `lengths`, and of classes
+    `answers` [n] with their `probability` [n, O].
+    """
     lengths = np.array(found.recordings.lengths)
     if len(lengths) == 1:
         results = found.results[0]
@@ -233,6 +235,8 @@ def _arrays(found: "Evaluation") -> dict[str, np.ndarray]:
     reading = found.answers.reading
     if found.said is not None and reading is not None and reading.countable:
         arrays["answers"] = np.concatenate([np.ravel(each) for each in found.said])
+        assert found.probability is not None
+        arrays["probability"] = np.concatenate([np.atleast_2d(p) for p in found.probability])
     return arrays
 
 

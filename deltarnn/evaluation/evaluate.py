@@ -68,6 +68,16 @@ class Evaluation:
         return None if reading is None else [reading.answer(each) for each in self.results]
 
     @property
+    def probability(self) -> list[np.ndarray] | None:
+        """For each recording float64 [classes], or [T, classes] where each frame has a class; None
+        where answers are no single classes.
+        """
+        reading = self.answers.reading
+        if reading is None or reading.logits is None:
+            return None
+        return [reading.probability(each) for each in self.results]
+
+    @property
     def error(self) -> float | None:
         """In the reading's unit; None where nothing is wanted."""
         return self.error_of(self.results)
