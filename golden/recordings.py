@@ -10,16 +10,14 @@ One file is one recording or many (docs/data.md):
     folder  such files, .npy and .csv, in the order of their names; a folder in it is a label
 """
 
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from golden.arrays import load_array
+from golden.arrays import load_array, load_arrays
 from golden.errors import refusal
 from golden.features import Features
 from golden.files import unreadable
@@ -240,10 +238,12 @@ def _npy(path: Path) -> Recordings:
 
 
 def _npz(path: Path) -> Recordings:
-    arrays = _arrays(path)
+    arrays = load_arrays(path, _NPZ, BYTES_MAX, (ARRAYS, KEPT))
     source, expected = "features", "[N, T, I], or [sum T, I] with lengths"
     if "frames" in arrays:
         source = "frames"
+        if "start" not in arrays:
+            raise refusal(str(path), f"arrays {', '.join(arrays)}", "an array start beside frames")
     elif arrays[source].dtype.kind in "iu":
         arrays[source] = arrays[source].astype(np.float64)  # by its name it holds no frames
     name = f"{path}, {source}"
@@ -276,7 +276,8 @@ def _said(path: Path, arrays: dict[str, np.ndarray], key: str, lengths: list[int
         return _wanted(name, wanted, lengths)
     ends, count = np.cumsum(cuts), len(lengths)
     rows = len(wanted) if wanted.ndim else 0
-    if len(ends) != count or ends[-1] != rows or cuts.min() < 0:
+    within = 0 <= cuts.min() <= cuts.max() <= rows  # their sum may overflow
+    if len(ends) != count or ends[-1] != rows or not within:
         found, expected = f"{len(ends)}, {ends[-1]} in all", f"{count}, {rows} in all"
         raise refusal(f"{name}' lengths", found, expected)
     return tuple(_answers(name, each) for each in np.split(wanted, ends[:-1]))
@@ -353,50 +354,6 @@ def _answers(name: str, wanted: np.ndarray) -> np.ndarray:
 
 def _csv(path: Path) -> Recordings:
     return Recordings(**vars(read_rows(path)))
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an archive, of one of the two forms that it may have; none is pickled."""
-    with _unbroken(str(path), "a broken archive", _NPZ), zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-    unpacked = sum(each.file_size for each in members)
-    if unpacked > BYTES_MAX:
-        raise refusal(str(path), f"{unpacked:,} bytes unpacked", f"at most {BYTES_MAX:,}")
-    # Other methods may ask for gigabytes before they give a byte.
-    if any(
-        each.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for each in members
-    ):
-        raise refusal(str(path), "an unusual compression", "arrays stored or deflated")
-    names = [each.filename.removesuffix(".npy") for each in members]
-    known = KEPT if "frames" in names else ARRAYS
-    for n, name in enumerate(names):
-        if name not in known or name in names[:n]:
-            found = f"an array {name[:40]!r}{' twice' * (name in known)}"
-            raise refusal(str(path), found, f"no others than {', '.join(known)}")
-    needed = known[:2] if known is KEPT else known[:1]
-    for name in needed:
-        if name not in names:
-            found = f"arrays {', '.join(names) or 'none'}"
-            raise refusal(str(path), found, f"an array {name} (docs/data.md)")
-    arrays = {}
-    for name in names:
-        where = f"{path}, {name}"
-        with _unbroken(where, "a broken array, or one of objects", "numbers or texts"):
-            with np.load(path, allow_pickle=False) as archive:
-                arrays[name] = archive[name]
-            if not isinstance(arrays[name], np.ndarray):  # bytes that are no array come as they are
-                raise TypeError
-    return arrays
-
-
-@contextmanager
-def _unbroken(name: str, found: str, expected: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise refusal(name, error.strerror or str(error), expected) from None
-    except Exception:  # a broken archive raises nearly anything
-        raise refusal(name, found, expected) from None
 
 
 def _numbers(name: str, array: np.ndarray, expected: str) -> np.ndarray:

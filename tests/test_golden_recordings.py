@@ -141,7 +141,7 @@ BAD = {
     "an unknown array": (save(features=ROW, x=ROW), "an array 'x', expected no others than"),
     "no array features": (save(labels=LABELS), "arrays labels, expected an array features"),
     "no start": (save(frames=FRAMES_PADDED), "arrays frames, expected an array start"),
-    "arrays of both forms": (save(frames=ROW, features=ROW), "an array 'features', expected no"),
+    "arrays of both forms": (save(frames=ROW, features=ROW), "an array 'frames', expected no"),
     "NaN": (save(features=np.full((5, 3), np.nan)), "features [0, 0]: found nan"),
     "infinity": (
         save(features=np.where(PADDED[1, 6, 2] == PADDED, -np.inf, PADDED)),
