@@ -90,6 +90,9 @@ class Reading:
         Whether answers are classes, which labels may name.
     per_frame
         Whether there is an answer in every frame.
+    logits
+        Results [T, O] of one sequence to the logits [.., O] that the class is the largest of; None
+        where the answer is no such class.
     """
 
     what: str
@@ -98,11 +101,19 @@ class Reading:
     error: Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], float]
     classes: bool
     per_frame: bool
+    logits: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def probability(self, results: np.ndarray) -> Floats:
+        """float64 [.., O], softmax of the logits: [O] of a sequence, or [T, O] of its frames."""
+        assert self.logits is not None
+        logits = self.logits(results)
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return powers / powers.sum(axis=-1, keepdims=True)
 
     @property
     def countable(self) -> bool:
         """Whether each answer is one of the classes, and can be counted as such."""
-        return self.classes and self.error is wrong
+        return self.logits is not None
 
     def shapes(self, frames: int, outputs: int) -> list[tuple[int, ...]]:
         """What may be wanted of a sequence of so many frames; empty: anything."""
@@ -113,15 +124,39 @@ class Reading:
 
 READINGS = {
     "sum": Reading(
-        "the class with the largest sum", "recordings wrong", by_sum, wrong, True, False
+        "the class with the largest sum",
+        "recordings wrong",
+        by_sum,
+        wrong,
+        True,
+        False,
+        lambda results: results.mean(axis=0),  # as training takes it: length says nothing
     ),
     "last": Reading(
-        "the class with the largest last result", "recordings wrong", by_last, wrong, True, False
+        "the class with the largest last result",
+        "recordings wrong",
+        by_last,
+        wrong,
+        True,
+        False,
+        lambda results: results[-1],
     ),
-    "frame": Reading("a class in every frame", "frames wrong", by_frame, wrong, True, True),
+    "frame": Reading(
+        "a class in every frame", "frames wrong", by_frame, wrong, True, True, np.asarray
+    ),
     "ctc": Reading("a string of labels", "labels wrong", transcript, wrong_labels, True, False),
     "value": Reading("numbers in every frame", "RMSE", np.asarray, root_mean_square, False, True),
 }
+
+
+def readout_for(wanted: Sequence[np.ndarray], lengths: Sequence[int]) -> str:
+    """The readout that gives what is wanted of recordings of these lengths: classes, or numbers."""
+    if any(each.dtype.kind != "i" for each in wanted):
+        return "value"
+    if not any(each.ndim for each in wanted):
+        return "sum"
+    per_frame = all(each.shape == (n,) for each, n in zip(wanted, lengths, strict=True))
+    return "frame" if per_frame else "ctc"
 
 
 def require_names(labels: Sequence[str], outputs: int, readout: str | None) -> None:

@@ -3,14 +3,13 @@
 One file is one recording or many (docs/data.md):
 
     .npy    [T, I], or [N, T, I]
-    .npz    `features` [N, T, I], or all in a row [sum T, I], with `lengths` [N]; `labels` or
-            `targets`, one a recording or one a frame. Or what `deltarnn train` keeps: `frames`,
-            `start`, `label`.
+    .npz    the arrays ARRAYS: `features` [N, T, I], or all in a row [sum T, I], with `lengths`
+            [N]; `labels` or `targets`, one a recording or one a frame. Or what `deltarnn train`
+            keeps, KEPT.
     .csv    a row a frame; columns `recording` and `label` or `target` are no features (rows.py)
     folder  such files, .npy and .csv, in the order of their names; a folder in it is a label
 """
 
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,14 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from golden.arrays import load_array
+from golden.arrays import load_array, load_arrays
 from golden.errors import refusal
 from golden.features import Features
 from golden.files import unreadable
 from golden.model import Model
+from golden.readings import Reading
 from golden.rows import read_rows
 
 BYTES_MAX = 1 << 30  # of a file of recordings: hours of speech
+ARRAYS = ("features", "lengths", "labels", "targets", "label_lengths", "label_names", "split")
+KEPT = ("frames", "start", "label", "label_start")
+PARTS = ("train", "validation", "test")  # 0, 1 and 2 of `split`
 
 Wanted = tuple[np.ndarray, ...]
 _FRAMES = (np.dtype(np.int8), np.dtype(np.int16))  # these are in activation LSBs already
@@ -46,12 +49,15 @@ class Recordings:
         may be texts: names, or numbers. None where the data does not say.
     label_names
         What the data itself calls classes that are numbers.
+    split : int64 per recording
+        Which of PARTS each belongs to; None where the data does not say.
     """
 
     names: tuple[str, ...]
     sequences: tuple[np.ndarray, ...]
     wanted: Wanted | None = None
     label_names: tuple[str, ...] | None = None
+    split: np.ndarray | None = None
 
     @classmethod
     def of(cls, data: "Path | str | np.ndarray | Sequence[np.ndarray]") -> "Recordings":
@@ -111,13 +117,8 @@ class Recordings:
         if wanted is None:
             return self
         if own is not None and labels is not None:
-            for name, each in zip(self.names, wanted, strict=True):
-                if each.size and not 0 <= each.min() <= each.max() < len(own):
-                    outside = each.min() if each.min() < 0 else each.max()
-                    expected = f"0..{len(own) - 1}, as label_names"
-                    raise refusal(f"{name}, labels", f"class {outside}", expected)
             wanted = tuple(np.array(own)[each] for each in wanted)
-        texts = [str(t) for each in wanted if each.dtype.kind == "U" for t in np.ravel(each)]
+        texts = _texts(wanted)
         if not texts:
             return self
         known = {label: n for n, label in enumerate(labels or ())}
@@ -133,6 +134,44 @@ class Recordings:
             numbers = [known[str(t)] for t in np.ravel(each)]
             made.append(np.array(numbers, np.int64).reshape(each.shape))
         return replace(self, wanted=tuple(made))
+
+    def named(self) -> "Recordings":
+        """With classes as numbers, and texts that are names as ``label_names``, in their order."""
+        texts = _texts(self.wanted or ())
+        if all(text.isdecimal() for text in texts):
+            return self.classes(None)
+        names = tuple(sorted(set(texts)))
+        return replace(self.classes(names), label_names=names)
+
+    def fitting(self, reading: Reading, outputs: int) -> "Recordings":
+        """With what is wanted as the reading gives it; refuses what is of another kind.
+
+        A class of a recording is that of all its frames, and the other way round.
+        """
+        assert self.wanted is not None
+        made = []
+        for name, each, length in zip(self.names, self.wanted, self.lengths, strict=True):
+            classes = each.dtype.kind == "i"
+            if reading.countable and classes:
+                if reading.per_frame and each.ndim == 0:
+                    each = np.full(length, each)
+                elif not reading.per_frame and each.shape == (length,) and (each == each[0]).all():
+                    each = each[0]
+            shapes = reading.shapes(length, outputs)
+            fits = each.shape in shapes if shapes else each.ndim == 1
+            if reading.classes != classes or not fits:
+                found = f"{'classes' if classes else 'numbers'} {list(each.shape)}"
+                expected = " or ".join(str(list(shape)) for shape in shapes) or "[n]"
+                raise refusal(f"{name}, wanted", found, f"{reading.what} {expected}".strip())
+            outside = _outside(each, outputs) if classes else None
+            if outside is not None:
+                raise refusal(f"{name}, wanted", f"class {outside}", f"0..{outputs - 1}")
+            made.append(each)
+        return replace(self, wanted=tuple(made))
+
+
+def _texts(wanted: Wanted) -> list[str]:
+    return [str(t) for each in wanted if each.dtype.kind == "U" for t in np.ravel(each)]
 
 
 def load(path: Path) -> Recordings:
@@ -199,106 +238,122 @@ def _npy(path: Path) -> Recordings:
 
 
 def _npz(path: Path) -> Recordings:
-    arrays = _arrays(path)
-    if "frames" in arrays and "start" in arrays:  # as train keeps them
-        lengths = np.diff(_integers(f"{path}, start", arrays["start"]))
-        source, wanted, said = "frames", arrays.get("label"), []
-        starts = arrays.get("label_start")
-        cuts = None if starts is None else np.diff(_integers(f"{path}, label_start", starts))
-    elif "features" in arrays:
-        given = arrays.get("lengths")
-        lengths = None if given is None else _integers(f"{path}, lengths", given)
-        said = [key for key in ("labels", "targets") if key in arrays]
-        if len(said) > 1:
-            raise refusal(str(path), "labels and targets", "one of them")
-        source, wanted = "features", arrays[said[0]] if said else None
-        cuts = arrays.get("label_lengths")
-    else:
-        found = ", ".join(sorted(arrays)) or "nothing"
-        raise refusal(str(path), f"arrays {found}", "an array features (docs/data.md)")
-    expected = "[N, T, I], or [sum T, I] with lengths"
-    array = arrays[source]
-    if source == "features" and array.dtype.kind in "iu":
-        array = array.astype(np.float64)  # by its name it holds no frames
-    array = _numbers(f"{path}, {source}", array, expected)
-    made = _cut(f"{path}, {source}", array, lengths, expected)
-    made = replace(made, names=tuple(f"{path}, recording {n}" for n in range(len(made.names))))
-    if wanted is None:
-        return made
-    key = f"{path}, {'label' if source == 'frames' else said[0]}"
-    if source == "features" and said == ["labels"] and wanted.dtype.kind == "f":
-        raise refusal(key, f"dtype {wanted.dtype}", "classes or their names; numbers are targets")
-    if cuts is not None:
-        ends = np.cumsum(_integers(f"{key}' lengths", cuts))
-        if len(ends) != len(made.names) or ends[-1] != len(wanted) or cuts.min() < 0:
-            expected = f"{len(made.names)}, {len(wanted)} in all"
-            raise refusal(f"{key}' lengths", f"{len(ends)}, {ends[-1]} in all", expected)
-        strings = np.split(_answers(key, wanted), ends[:-1])
-        return replace(made, wanted=tuple(strings), label_names=_label_names(path, arrays))
-    wanted = _wanted(key, wanted, made.lengths)
-    return replace(made, wanted=wanted, label_names=_label_names(path, arrays))
+    arrays = load_arrays(path, _NPZ, BYTES_MAX, (ARRAYS, KEPT))
+    source, expected = "features", "[N, T, I], or [sum T, I] with lengths"
+    if "frames" in arrays:
+        source = "frames"
+        if "start" not in arrays:
+            raise refusal(str(path), f"arrays {', '.join(arrays)}", "an array start beside frames")
+    elif arrays[source].dtype.kind in "iu":
+        arrays[source] = arrays[source].astype(np.float64)  # by its name it holds no frames
+    name = f"{path}, {source}"
+    lengths = _counts(path, arrays, "lengths", "start")
+    made = _cut(name, _numbers(name, arrays[source], expected), lengths, expected)
+    count = len(made.names)
+    names = tuple(f"{path}, recording {n}" for n in range(count))
+    made = replace(made, names=names, split=_split(path, arrays, count))
+    said = [key for key in ("labels", "label", "targets") if key in arrays]
+    if len(said) > 1:
+        raise refusal(str(path), " and ".join(said), "one of them")
+    wanted, label_names = None, None
+    if said:
+        wanted = _said(path, arrays, said[0], made.lengths)
+        label_names = _label_names(path, arrays, wanted)
+    elif "label_names" in arrays:
+        raise refusal(f"{path}, label_names", "some without labels", "labels beside them")
+    return replace(made, wanted=wanted, label_names=label_names)
 
 
-def _label_names(path: Path, arrays: dict[str, np.ndarray]) -> tuple[str, ...] | None:
+def _said(path: Path, arrays: dict[str, np.ndarray], key: str, lengths: list[int]) -> Wanted:
+    """What the array ``key`` wants of each recording."""
+    name, wanted = f"{path}, {key}", arrays[key]
+    if key == "labels" and wanted.dtype.kind == "f":
+        raise refusal(name, f"dtype {wanted.dtype}", "classes or their names; numbers are targets")
+    if key == "targets" and wanted.dtype.kind in "iu":
+        wanted = wanted.astype(np.float64)  # by its name it holds no classes
+    cuts = _counts(path, arrays, "label_lengths", "label_start")
+    if cuts is None:
+        return _wanted(name, wanted, lengths)
+    ends, count = np.cumsum(cuts), len(lengths)
+    rows = len(wanted) if wanted.ndim else 0
+    within = 0 <= cuts.min() <= cuts.max() <= rows  # their sum may overflow
+    if len(ends) != count or ends[-1] != rows or not within:
+        found, expected = f"{len(ends)}, {ends[-1]} in all", f"{count}, {rows} in all"
+        raise refusal(f"{name}' lengths", found, expected)
+    return tuple(_answers(name, each) for each in np.split(wanted, ends[:-1]))
+
+
+def _label_names(
+    path: Path, arrays: dict[str, np.ndarray], wanted: Wanted
+) -> tuple[str, ...] | None:
     names = arrays.get("label_names")
     if names is None:
         return None
-    labels = arrays.get("labels")
-    if (
-        names.ndim != 1
-        or names.dtype.kind != "U"
-        or labels is None
-        or labels.dtype.kind not in "iu"
-    ):
-        found = f"{names.dtype} {list(names.shape)}"
-        raise refusal(
-            f"{path}, label_names", found, "texts [classes], beside labels that are numbers"
-        )
-    return tuple(map(str, names))
+    name = f"{path}, label_names"
+    if any(each.dtype.kind != "i" for each in wanted):
+        raise refusal(name, "some beside names or numbers", "labels that are integers")
+    if names.ndim != 1 or names.dtype.kind != "U" or not names.size:
+        raise refusal(name, f"{names.dtype} {list(names.shape)}", "texts [classes]")
+    texts = tuple(map(str, names))
+    twice = next((text for n, text in enumerate(texts) if text in texts[:n]), None)
+    if twice is not None:
+        raise refusal(name, f"{twice[:40]!r} twice", "names that differ")
+    for n, each in enumerate(wanted):
+        outside = _outside(each, len(texts))
+        if outside is not None:
+            where, expected = f"{path}, recording {n}, labels", f"0..{len(texts) - 1}"
+            raise refusal(where, f"class {outside}", f"{expected}, as label_names")
+    return texts
+
+
+def _outside(classes: np.ndarray, count: int) -> int | None:
+    """The first that is none of so many classes."""
+    wrong = classes[(classes < 0) | (classes >= count)]
+    return int(wrong[0]) if wrong.size else None
+
+
+def _split(path: Path, arrays: dict[str, np.ndarray], count: int) -> np.ndarray | None:
+    if "split" not in arrays:
+        return None
+    name, split = f"{path}, split", _integers(f"{path}, split", arrays["split"])
+    if len(split) != count:
+        raise refusal(name, f"{len(split)}", f"{count}, one a recording")
+    parts = ", ".join(f"{k} ({part})" for k, part in enumerate(PARTS))
+    for value in (int(split.min()), int(split.max())):
+        if not 0 <= value < len(PARTS):
+            raise refusal(name, f"{value}", parts)
+    return split
 
 
 def _wanted(name: str, wanted: np.ndarray, lengths: list[int]) -> Wanted:
     """What is wanted of each recording: one thing, or one a frame, however they lie."""
-    count, wanted = len(lengths), _answers(name, wanted)
+    count = len(lengths)
     if wanted.ndim > 1 and len(wanted) == count and wanted.shape[1] >= max(lengths):
-        return tuple(each[:length] for each, length in zip(wanted, lengths, strict=True))
-    if wanted.ndim == 1 and len(wanted) == count:
-        return tuple(np.asarray(each) for each in wanted)
-    if wanted.ndim and len(wanted) == sum(lengths):
-        return tuple(np.split(wanted, np.cumsum(lengths)[:-1]))
-    expected = f"[{count}], one a recording, or [{sum(lengths)}], one a frame"
-    raise refusal(name, list(wanted.shape), expected)
+        parts = [each[:length] for each, length in zip(wanted, lengths, strict=True)]
+    elif wanted.ndim == 1 and len(wanted) == count:
+        parts = [np.asarray(each) for each in wanted]
+    elif wanted.ndim and len(wanted) == sum(lengths):
+        parts = np.split(wanted, np.cumsum(lengths)[:-1])
+    else:
+        expected = f"[{count}], one a recording, or [{sum(lengths)}], one a frame"
+        raise refusal(name, list(wanted.shape), expected)
+    return tuple(_answers(f"{name}, recording {n}", each) for n, each in enumerate(parts))
 
 
 def _answers(name: str, wanted: np.ndarray) -> np.ndarray:
-    """Classes as int64, names, or finite numbers."""
+    """Classes as int64, names, or finite numbers as float64."""
     if wanted.dtype.kind == "f" and not wanted.size:
         return wanted.astype(np.int64)  # an empty string of classes
     if wanted.dtype.kind not in "iufU":
         found = f"dtype {wanted.dtype} {list(wanted.shape)}"
         raise refusal(name, found, "classes, names or numbers")
-    if wanted.dtype.kind == "f" and not np.isfinite(wanted).all():
-        raise refusal(name, "some that are not finite", "numbers")
-    return wanted.astype(np.int64) if wanted.dtype.kind in "iu" else wanted
+    if wanted.dtype.kind == "U":
+        return wanted
+    return wanted.astype(np.int64) if wanted.dtype.kind in "iu" else _finite(name, wanted)
 
 
 def _csv(path: Path) -> Recordings:
     return Recordings(**vars(read_rows(path)))
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an archive that are numbers or texts, none of them pickled."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(each.file_size for each in archive.infolist())
-        if unpacked > BYTES_MAX:
-            raise refusal(str(path), f"{unpacked:,} bytes unpacked", f"at most {BYTES_MAX:,}")
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except Exception as error:  # a broken archive raises nearly anything
-        if isinstance(error, ValueError) and str(error).startswith(str(path)):
-            raise
-        raise refusal(str(path), "a broken archive, or one of objects", _NPZ) from None
 
 
 def _numbers(name: str, array: np.ndarray, expected: str) -> np.ndarray:
@@ -307,11 +362,24 @@ def _numbers(name: str, array: np.ndarray, expected: str) -> np.ndarray:
         return array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind != "f":
         raise refusal(name, f"dtype {array.dtype}", expected)
-    values = np.asarray(array, np.float64)
+    with np.errstate(over="ignore"):  # wider floats may hold more
+        return np.asarray(array, np.float64)
+
+
+def _finite(name: str, values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        values = np.asarray(values, np.float64)
     if not np.isfinite(values).all():
         where = [int(n) for n in np.argwhere(~np.isfinite(values))[0]]
         raise refusal(f"{name} {where}", f"{values[tuple(where)]}", "finite numbers")
     return values
+
+
+def _counts(path: Path, arrays: dict[str, np.ndarray], key: str, starts: str) -> np.ndarray | None:
+    """How many each recording has, as ``key`` says or the ``starts`` of all."""
+    if key in arrays:
+        return _integers(f"{path}, {key}", arrays[key])
+    return np.diff(_integers(f"{path}, {starts}", arrays[starts])) if starts in arrays else None
 
 
 def _integers(name: str, array: np.ndarray) -> np.ndarray:
@@ -341,6 +409,9 @@ def _cut(name: str, array: np.ndarray, lengths: np.ndarray | None, expected: str
     names = (
         [name] if len(sequences) == 1 else [f"{name}, recording {n}" for n in range(len(sequences))]
     )
+    if array.dtype.kind == "f":  # only now: what pads them need not be
+        for each, sequence in zip(names, sequences, strict=True):
+            _finite(each, sequence)
     return Recordings(tuple(names), tuple(sequences))
 
 
@@ -351,3 +422,4 @@ _READERS: dict[str, tuple[Callable[[Path], Recordings], str]] = {
     ".npz": (_npz, _NPZ),
     ".csv": (_csv, "a table with a row a frame"),
 }
+SUFFIXES = tuple(_READERS)

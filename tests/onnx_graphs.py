@@ -75,6 +75,34 @@ def recurrent_graph(
     return model
 
 
+def streaming_graph(rng, inputs, units, outputs, layers=1, kind="GRU"):
+    """One frame, with the layers' states joined to ``h`` (and ``c``) in and ``h_out`` out."""
+    model = recurrent_graph(rng, inputs, units, outputs, layers, kinds=(kind,))
+    graph = model.graph
+    dims = graph.input[0].type.tensor_type.shape.dim
+    dims[0].dim_value = 1
+    state = [layers, 1, units]
+    for n, name in enumerate("hc"[: 1 + (kind == "LSTM")]):
+        graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, state))
+        graph.output.append(helper.make_tensor_value_info(f"{name}_out", TensorProto.FLOAT, state))
+        for k, node in enumerate(node for node in list(graph.node) if node.op_type == kind):
+            bounds = [numpy_helper.from_array(np.array([at]), f"{name}{at}") for at in (k, k + 1)]
+            graph.initializer.extend(b for b in bounds if b.name not in _names(graph))
+            cut = helper.make_node("Slice", [name, *(b.name for b in bounds)], [f"{name}_in{k}"])
+            graph.node.insert(0, cut)
+            node.input.extend([""] * (5 + n - len(node.input)))
+            node.input.append(f"{name}_in{k}")
+            node.output.append(f"{name}_end{k}")
+        ends = [f"{name}_end{k}" for k in range(layers)]
+        graph.node.append(helper.make_node("Concat", ends, [f"{name}_out"], f"{name}_out", axis=0))
+    onnx.checker.check_model(model)
+    return model
+
+
+def _names(graph):
+    return {tensor.name for tensor in graph.initializer}
+
+
 def normalised_graph(rng, inputs, units, outputs, operators):
     """A GRU and a MatMul, with ``operators`` that normalise before each of them."""
     model = recurrent_graph(rng, inputs, units, outputs)

@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 
 import boards.flow.build
-import deltarnn.commands.run
 from boards.board import BOARDS, find_board
 from boards.family.pll import Ecp5Pll, Ice40Pll
 from boards.flow.build import Built, build, built_lanes, misfit, netlist
@@ -143,10 +142,10 @@ def test_run_simulates_the_lanes_that_were_built(built, monkeypatch, tmp_path):
         manifest = {"lanes": built, "core": {"model": {"sha256": sha256}}}
         (folder / "icebreaker.json").write_text(json.dumps(manifest))
 
-    def simulated(core, *_):
-        raise RuntimeError(f"{core.lanes} lanes")
+    def simulated(made, _):
+        raise RuntimeError(f"{made.emission.manifest['lanes']} lanes")
 
-    monkeypatch.setattr(deltarnn.commands.run, "_simulated", simulated)
+    monkeypatch.setattr("deltarnn.commands.at_board.simulated", simulated)
     words = ["run", "m.safetensors", "frames.npy", "--simulated-board"]
     done = CliRunner().invoke(cli, words)
     assert str(done.exception) == f"{built or BOARDS['icebreaker'].lanes} lanes"

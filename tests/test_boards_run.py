@@ -464,6 +464,22 @@ def test_run_at_a_simulated_board(tmp_path):
     assert "found no frame" in done.stderr
 
 
+def test_eval_at_a_simulated_board(tmp_path):
+    """Every recording from reset, and as right as golden is."""
+    model, _ = shipped(tmp_path, 1)
+    _, utterances, labels = held_out()
+    start = np.cumsum([0, *map(len, utterances[:5])])
+    frames = np.concatenate(utterances[:5])
+    np.savez(tmp_path / "few.npz", frames=frames, start=start, label=labels[:5])
+    words = ("eval", model, tmp_path / "few.npz", "--board", "icebreaker", "--simulated-board")
+    report = json.loads(deltarnn(*words, "--json").stdout)
+    found = report["board"]
+    assert (found["board"], found["port"], found["lanes"]) == ("icebreaker", None, 8)
+    assert (found["equal"], found["mismatch"]) == (True, None)
+    assert report["error"]["board"] == report["error"]["integers"]
+    assert report["cycles_bound"] < found["cycles_per_frame"] < report["cycles_dense"]
+
+
 @pytest.mark.parametrize("words", [("-",), ("-", "--json")])
 def test_run_ends_where_nobody_reads_its_results(words, tmp_path):
     model, frames = shipped(tmp_path, 3)

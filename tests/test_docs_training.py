@@ -9,7 +9,8 @@ pytest.importorskip("torch")
 pytest.importorskip("aeon")
 
 from golden.model_file import load_model
-from train.tasks.own import ARRAYS, own_task
+from golden.recordings import ARRAYS
+from train.tasks.own import own_task
 
 PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text()
 

@@ -127,6 +127,33 @@ def test_thresholds_rise_within_what_they_may_cost(tmp_path):
     assert b"<svg" in picture.read_bytes()
 
 
+@pytest.mark.parametrize("name", READINGS)
+def test_probabilities_are_softmax_of_what_the_answer_is_the_largest_of(name, tmp_path):
+    model, sequences = of_readings(name)
+    save_model(model, tmp_path / "m.safetensors")
+    start = np.cumsum([0, *map(len, sequences)])
+    np.savez(tmp_path / "d.npz", frames=np.concatenate(sequences).astype(np.int8), start=start)
+    run(tmp_path / "m.safetensors", tmp_path / "d.npz", "-o", tmp_path / "o.npz")
+    with np.load(tmp_path / "o.npz") as arrays:
+        assert ("probability" in arrays) == (name in ("sum", "last", "frame"))
+        if "probability" not in arrays:
+            return
+        found, answers, results = (arrays[k] for k in ("probability", "answers", "results"))
+    parts = np.split(results, start[1:-1])
+    if name == "frame":
+        logits = results
+    else:
+        logits = [part.mean(axis=0) if name == "sum" else part[-1] for part in parts]
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert (found.argmax(axis=1) == answers).all()
+
+
+def test_a_probability_of_large_results_is_one():
+    results = np.array([[1e4, -1e4, 0.0], [0.0, 0.0, -1e300]])
+    assert READINGS["frame"].probability(results).tolist() == [[1, 0, 0], [0.5, 0.5, 0]]
+
+
 def test_results_come_as_floats(tmp_path):
     model, sequences = of_readings("last")
     save_model(model, tmp_path / "m.safetensors")
@@ -143,3 +170,23 @@ def test_results_come_as_floats(tmp_path):
         tmp_path / "m.safetensors", tmp_path / "many.npy", "--labels", tmp_path / "labels.npy"
     )
     assert report["error"]["integers"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--simulated-board"], "--board: found none beside --simulated-board, expected which"),
+        (["--port", "/dev/null"], "--board: found none beside --port, expected which one it is"),
+        (["--board", "icebreaker"], "port: found neither, expected --port TTY or --simulated-bo"),
+        (["--board", "none", "--simulated-board"], "board: found 'none', expected"),
+        (["--board", "icebreaker", "--simulated-board"], "found 65536, expected at most 65528"),
+        (["--board", "upduino-v3", "--simulated-board"], "lanes in SPRAM: found 306 kB, expected"),
+        (["--board", "ice40-hx8k-b-evn", "--simulated-board"], "of weights on ice40-hx8k-b-evn: "),
+    ],
+)
+def test_a_board_is_one_that_there_is_and_holds_the_model(words, message, tmp_path):
+    sizes = (65536, 1) if "65528" in message else (90, 280)
+    save_model(random_model(sizes, 3), tmp_path / "m.safetensors")
+    done = CliRunner().invoke(cli, ["eval", str(tmp_path / "m.safetensors"), "none.npy", *words])
+    assert message in str(done.exception)
+    assert "\n" not in str(done.exception)

@@ -1,6 +1,7 @@
 """A user's data: every form of it gives the same recordings, and bad ones are refused by name."""
 
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -28,13 +29,14 @@ for k, labels in enumerate(BY_FRAME):
 @pytest.mark.parametrize("wanted", [None, "labels", "by frame", "targets"])
 @pytest.mark.parametrize("ragged", [False, True])
 def test_an_archive_is_padded_or_ragged(tmp_path, ragged, wanted):
-    arrays = {"features": ROW if ragged else PADDED, "lengths": np.array(LENGTHS)}
+    padded = np.where(np.arange(7)[:, None] < np.array(LENGTHS)[:, None, None], PADDED, np.nan)
+    arrays = {"features": ROW if ragged else padded, "lengths": np.array(LENGTHS)}
     if wanted == "labels":
         arrays["labels"] = LABELS
     elif wanted == "by frame":
         arrays["labels"] = np.concatenate(BY_FRAME) if ragged else FRAMES_PADDED
     elif wanted == "targets":
-        arrays["targets"] = (ROW if ragged else PADDED)[..., :2]
+        arrays["targets"] = (ROW if ragged else padded)[..., :2]
     np.savez(tmp_path / "d.npz", **arrays)
     found = load(tmp_path / "d.npz")
     assert [len(each) for each in found.sequences] == list(LENGTHS)
@@ -89,9 +91,6 @@ def test_label_names_are_the_model_s_or_numbers_stay(tmp_path):
     found = load(tmp_path / "d.npz")
     assert [int(each) for each in found.classes(None).wanted] == list(LABELS)
     assert [int(each) for each in found.classes(("left", "down", "up")).wanted] == [1, 2, 0]
-    np.savez(tmp_path / "d.npz", features=PADDED, labels=LABELS + 1, label_names=names)
-    with pytest.raises(ValueError, match=r"recording 2, labels: found class 3, expected 0\.\.2"):
-        load(tmp_path / "d.npz").classes(("left", "down", "up"))
 
 
 def test_strings_of_classes_lie_one_behind_the_other(tmp_path):
@@ -139,14 +138,41 @@ def save(**arrays):
 
 
 BAD = {
-    "no array features": (save(x=ROW), "arrays x, expected an array features"),
+    "an unknown array": (save(features=ROW, x=ROW), "an array 'x', expected no others than"),
+    "no array features": (save(labels=LABELS), "arrays labels, expected an array features"),
+    "no start": (save(frames=FRAMES_PADDED), "arrays frames, expected an array start"),
+    "arrays of both forms": (save(frames=ROW, features=ROW), "an array 'frames', expected no"),
     "NaN": (save(features=np.full((5, 3), np.nan)), "features [0, 0]: found nan"),
+    "infinity": (
+        save(features=np.where(PADDED[1, 6, 2] == PADDED, -np.inf, PADDED)),
+        "features, recording 1 [6, 2]: found -inf",
+    ),
+    "targets that are not finite": (
+        save(features=PADDED, targets=np.where(PADDED[1, 6, 2] == PADDED, np.nan, PADDED)),
+        "targets, recording 1 [6, 2]: found nan",
+    ),
     "texts": (save(features=np.full((5, 3), "a")), "features: found dtype <U1"),
     "wide frames": (
         save(frames=np.ones((5, 3), int), start=np.array([0, 5])),
         "frames: found dtype int64",
     ),
-    "objects": (save(features=np.array([[None]])), "a broken archive, or one of objects"),
+    "objects": (
+        save(features=np.array([[None]])),
+        "features: found a broken array, or one of objects, expected numbers or texts",
+    ),
+    "no archive": (lambda path: path.write_bytes(b"text"), "found a broken archive, expected"),
+    "bytes": (
+        lambda path: zipfile.ZipFile(path, "w").writestr("features.npy", "text"),
+        "features: found a broken array",
+    ),
+    "an array twice": (
+        lambda path: [zipfile.ZipFile(path, "a").writestr("lengths", "text") for _ in "ab"],
+        "found an array 'lengths' twice",
+    ),
+    "an unusual compression": (
+        lambda path: zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA).writestr("features.npy", "text"),
+        "found an unusual compression, expected arrays stored or deflated",
+    ),
     "lengths": (save(features=ROW, lengths=np.array([4, 7, 3])), "lengths from 3, 14 in all"),
     "a length of 0": (save(features=ROW, lengths=np.array([0, 13])), "lengths from 0"),
     "beyond": (save(features=PADDED, lengths=np.array([4, 8, 2])), "3 lengths from 2 to 8"),
@@ -156,6 +182,30 @@ BAD = {
     "names": (
         save(features=PADDED, labels=LABELS, label_names=np.array([1, 2])),
         "label_names: found int64 [2], expected texts [classes]",
+    ),
+    "a name twice": (
+        save(features=PADDED, labels=LABELS, label_names=np.array(["a", "b", "a"])),
+        "label_names: found 'a' twice, expected names that differ",
+    ),
+    "names of names": (
+        save(features=PADDED, labels=np.array(["a", "b", "a"]), label_names=np.array(["a", "b"])),
+        "label_names: found some beside names or numbers, expected labels that are integers",
+    ),
+    "names alone": (
+        save(features=PADDED, label_names=np.array(["a", "b"])),
+        "label_names: found some without labels",
+    ),
+    "a class without a name": (
+        save(features=PADDED, labels=LABELS, label_names=np.array(["a", "b"])),
+        "recording 2, labels: found class 2, expected 0..1, as label_names",
+    ),
+    "a split of others": (
+        save(features=PADDED, split=np.array([0, 1])),
+        "split: found 2, expected 3, one a recording",
+    ),
+    "a split into four": (
+        save(features=PADDED, split=np.array([0, 1, 3])),
+        "split: found 3, expected 0 (train), 1 (validation), 2 (test)",
     ),
     "numbers as labels": (
         save(features=PADDED, labels=LABELS * 1.0),
@@ -172,6 +222,7 @@ BAD = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_archive_is_refused(tmp_path, case):
     write, message = BAD[case]
@@ -213,6 +264,14 @@ def refused_as(path):
     except ValueError as error:
         return str(error)
     return None
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "d.npz", features=np.zeros((50, 40)))
+    for limit, found in ((100, " bytes, expected an .npz"), (3000, " bytes unpacked, expected")):
+        monkeypatch.setattr("golden.recordings.BYTES_MAX", limit)
+        with pytest.raises(ValueError, match=found):
+            load(tmp_path / "d.npz")
 
 
 def test_damaged_archives_get_one_line(tmp_path):

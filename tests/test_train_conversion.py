@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from click.testing import CliRunner
+from safetensors.numpy import load_file, save_file
 
+from deltarnn.command import cli
 from golden.fixed import Q, quantize
 from golden.model_file import load_model
 from golden.network import DeltaNetwork
@@ -310,6 +312,29 @@ def test_the_command_shows_what_it_made(folder):
     assert "gru 3 -> 12" in done.stdout
     assert "theta_x 3, theta_h 2" in done.stdout
     assert "input scale" in done.stdout
+
+
+def imported(folder, gain, *more):
+    """What `import` says of the network whose first layer's weights are multiplied by ``gain``."""
+    state = load_file(folder / "state.safetensors")
+    state["gru.weight_ih_l0"] *= gain
+    save_file(state, folder / "changed.safetensors")
+    words = ["import", folder / "changed.safetensors", "-o", folder / "m.safetensors", *more]
+    return CliRunner(env={"COLUMNS": "400"}).invoke(cli, [str(word) for word in words])
+
+
+@pytest.mark.parametrize("gain", [1e4, 1e-4, 1.0])
+def test_without_calibration_it_says_what_would_help(folder, gain):
+    """Where no default format holds the weights; and where the error is not known."""
+    done = imported(folder, gain)
+    said = done.stdout if gain == 1 else str(done.exception)
+    assert ("layer 0: " in said) == (gain != 1)
+    assert "--calibration RECORDING" in said
+    assert "\n" not in str(done.exception)
+    np.save(folder / "scaled.npy", recording() / gain)
+    done = imported(folder, gain, "--calibration", folder / "scaled.npy")
+    assert done.exit_code == 0
+    assert "--calibration" not in done.stdout
 
 
 @pytest.mark.parametrize(

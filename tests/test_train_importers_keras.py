@@ -259,6 +259,8 @@ def test_layers_are_named_and_listed(tmp_path):
     assert (found.fed, found.left[:1]) == ("embed", ("Bidirectional",))
     with pytest.raises(ValueError, match="no node 'x', expected one of 'below', 'above', 'both'"):
         read_file(path, ("x",))
+    with pytest.raises(ValueError, match=r"order 'above', 'below', expected that of the network"):
+        read_file(path, ("above", "below"))
 
 
 def changed(path, change):

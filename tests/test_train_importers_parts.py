@@ -15,7 +15,13 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from golden.fixed import quantize  # noqa: E402
 from golden.model_file import load_model  # noqa: E402
 from golden.network import DeltaNetwork  # noqa: E402
-from tests.onnx_graphs import beside, larger_graph, normalised_graph, recurrent_graph  # noqa: E402
+from tests.onnx_graphs import (  # noqa: E402
+    beside,
+    larger_graph,
+    normalised_graph,
+    recurrent_graph,
+    streaming_graph,
+)
 from tests.test_command import deltarnn  # noqa: E402
 from train.importers import parts_in, read_file, read_network  # noqa: E402
 from train.importers.conversion import Calibration, convert, load_calibration  # noqa: E402
@@ -64,6 +70,7 @@ def test_a_part_of_a_larger_graph_computes_what_it_did(kind, tmp_path):
         (("below", "below"), "'below' named twice"),
         (("below", "within"), "found nodes of several graphs"),
         (("within",), "found reverse, expected one direction"),
+        (("above", "below"), "order 'above', 'below', expected that of the network: 'below', 'ab"),
     ):
         with pytest.raises(ValueError, match=naming):
             read_file(path, names)
@@ -124,6 +131,58 @@ def test_a_state_that_the_graph_makes_of_its_frames_is_refused(tmp_path):
         model.graph.initializer.append(numpy_helper.from_array(np.array(value), name))
     model.graph.node[1].input.extend(["", "first"])
     with pytest.raises(ValueError, match="found an initial state that the graph computes"):
+        read_file(saved(model, tmp_path))
+
+
+def put_behind(model, name, *operators):
+    """Operators between what makes ``name`` and the output of that name."""
+    for k, (operator, more) in enumerate(operators):
+        (maker,) = [n for n in model.graph.node if name in n.output]
+        maker.output[list(maker.output).index(name)] = f"{name}{k}"
+        model.graph.node.append(helper.make_node(operator, [f"{name}{k}", *more], [name]))
+
+
+@pytest.mark.parametrize(("kind", "layers"), [("GRU", 1), ("LSTM", 2)])
+def test_a_graph_of_one_frame_is_judged_over_many_with_its_states_fed_back(kind, layers, tmp_path):
+    model = streaming_graph(np.random.default_rng(1), 3, 4, 2, layers, kind)
+    found = read_file(saved(model, tmp_path))
+    assert found.states == ("c", "h")[kind == "GRU" :]
+    assert found.left == ()
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    names = [value.name for value in session.get_outputs()]
+    states = {v.name: np.zeros(v.shape, np.float32) for v in session.get_inputs()[1:]}
+    results = []
+    for frame in FRAMES.astype(np.float32):
+        made = session.run(None, {"frames": frame[None, None]} | states)
+        values = dict(zip(names, made, strict=True))
+        states = {name: values[f"{name}_out"] for name in states}
+        results.append(values["logits"].ravel())
+    assert np.abs(found.network.run(FRAMES) - results).max() < 1e-5
+    # In the order of their names, or not: what is fed back is what fits.
+    outputs = [*model.graph.output][::-1]
+    del model.graph.output[:]
+    model.graph.output.extend(outputs)
+    assert read_file(saved(model, tmp_path)).states == found.states
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param([("Mul", ["half"])], id="leaks"),
+        pytest.param([("Gather", ["turned"])], id="moves apart"),
+        pytest.param([("Tanh", [])], id="bends"),
+    ],
+)
+def test_a_graph_that_changes_its_state_between_frames_is_refused(change, tmp_path):
+    """Its first frame, from states of 0, is the network's."""
+    model = streaming_graph(np.random.default_rng(1), 3, 4, 2)
+    for name, value in (("half", np.float32(0.5)), ("turned", np.array([3, 2, 1, 0]))):
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    put_behind(model, "h_out", *change)
+    for node in model.graph.node:
+        if node.op_type == "Gather":
+            node.attribute.append(helper.make_attribute("axis", 2))
+    with pytest.raises(ValueError, match="results, with 'h_out' fed back as 'h', that differ by"):
         read_file(saved(model, tmp_path))
 
 
@@ -240,6 +299,22 @@ def test_modules_of_a_larger_state_dict_are_named_and_listed(tmp_path):
         read_network(path, ("x",))
     with pytest.raises(ValueError, match="bidirectional, expected one direction: train it with bi"):
         read_network(path, ("both",))
+
+
+def test_a_read_out_is_named_last(tmp_path):
+    module = torch.nn.ModuleDict(
+        {"head": torch.nn.Linear(5, 2), "b": torch.nn.GRU(4, 5), "a": torch.nn.GRU(3, 4)}
+    )
+    path = tmp_path / "m.pt"
+    torch.save(module.state_dict(), path)
+    assert [layer.units for layer in read_network(path, ("a", "b", "head")).layers] == [4, 5, 2]
+    for names, naming in (
+        (("head", "b"), "order 'head', 'b', expected that of the network: 'b', 'head'"),
+        (("a", "head", "b"), "expected that of the network: 'a', 'b', 'head'"),
+        (("b", "a"), "layer 1: found 3 inputs, expected 5, as below it"),
+    ):
+        with pytest.raises(ValueError, match=naming):
+            read_network(path, names)
 
 
 def test_one_of_several_state_dicts_is_named_by_its_key(tmp_path):

@@ -1,6 +1,7 @@
-"""One's own recordings: what an .npz may hold, what is refused, and training on it."""
+"""One's own recordings: what train takes, what it refuses, and training on it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,13 +12,15 @@ pytest.importorskip("aeon")
 from click.testing import CliRunner  # noqa: E402
 
 from deltarnn.commands.train import train as train_command  # noqa: E402
+from deltarnn.evaluation.evaluate import evaluate  # noqa: E402
 from golden.model_file import load_model  # noqa: E402
+from golden.recordings import Recordings, load  # noqa: E402
+from tests.networks import random_model  # noqa: E402
 from train.course.goals import FrameClasses, OneClass, Value  # noqa: E402
 from train.course.pipeline import train_task  # noqa: E402
 from train.course.score import score  # noqa: E402
 from train.data.recordings import load_recordings  # noqa: E402
 from train.tasks import find_task, resized  # noqa: E402
-from train.tasks import own as own_module  # noqa: E402
 from train.tasks.own import own_task  # noqa: E402
 
 N, T, I = 20, 6, 3  # noqa: E741
@@ -105,64 +108,103 @@ def broken(array, where, value):
     return array
 
 
-OF_FRAMES = np.zeros((N, T), dtype=int)
+def strings(count):
+    """Strings of two classes, a few a recording."""
+    return {"labels": np.arange(2 * count) % 2, "label_lengths": np.full(count, 2)}
+
+
+# What train takes is what eval takes: the same arrays, with the readout that they ask for.
+BOTH = {
+    "a class": ("sum", good()),
+    "one behind the other": ("sum", good(features=features(LENGTHS.sum(), I))),
+    "names": ("sum", good(labels=np.array(["yes", "no"])[CLASSES])),
+    "digits": ("sum", good(labels=CLASSES.astype(str))),
+    "label_names": ("sum", good(label_names=np.array(["no", "yes"]))),
+    "a split": ("sum", good(split=np.arange(N) % 5 % 3)),
+    "whole numbers": ("sum", good(features=np.rint(9 * features(N, T, I)).astype(np.int16))),
+    "in frames": ("frame", good(labels=np.arange(N * T).reshape(N, T) % 2)),
+    "in frames, joined": ("frame", good(labels=np.arange(LENGTHS.sum()) % 2)),
+    "names in frames": (
+        "frame",
+        good(labels=np.full((N, T), "ab", "U1") + np.arange(T).astype(str)),
+    ),
+    "strings": ("ctc", good(lengths=None, **strings(N))),
+    "targets": ("value", good(labels=None, targets=features(N, T, 2))),
+    "one target": ("value", good(labels=None, targets=features(N, T))),
+    "whole targets": (
+        "value",
+        good(labels=None, targets=np.arange(N * T).reshape(N, T, 1) % 3 - 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BOTH)
+def test_train_and_eval_take_the_same(case, tmp_path):
+    readout, arrays = BOTH[case]
+    path = saved(tmp_path, arrays)
+    task = find_task(str(path))
+    data = task.load()
+    assert task.goal.readout == readout
+    model = random_model((I, 4), data.outputs)
+    model.extra["readout"] = readout
+    found = evaluate(replace(model, labels=data.labels), load(path))
+    assert sum(len(part) for part in parts(data)) == len(found.frames)
+    assert found.error is not None
+
+
+def table(folder, label):
+    rows = [
+        f"{n},{x},{label(n, x)}" for n in range(N) for x in np.round(features(T, 1)[:, 0] + n, 3)
+    ]
+    (folder / "my.csv").write_text("\n".join(["recording,a,label", *rows]))
+    return folder / "my.csv"
+
+
+def test_tables_and_folders_are_tasks_too(tmp_path):
+    data = find_task(str(table(tmp_path, lambda _, x: "up" if x > 9 else "down"))).load()
+    assert (data.name, data.labels) == ("my", ("down", "up"))
+    assert {len(y) for y in data.train.labels} == {T}
+    for n, x in enumerate(features(N, T, I)):
+        (tmp_path / "f" / "ab"[n % 2]).mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "f" / "ab"[n % 2] / f"{n}.npy", x)
+    data = find_task(str(tmp_path / "f")).load()
+    assert (data.name, data.labels, data.outputs) == ("f", ("a", "b"), 2)
+    np.save(tmp_path / "f" / "a" / "more.npy", features(T, I + 1))
+    with pytest.raises(
+        ValueError, match=r"more\.npy: found 4 features, expected 3, as in the first"
+    ):
+        find_task(str(tmp_path / "f"))
+
+
 REFUSED = {
     "array 'weights', expected no others than features, len": good(weights=np.zeros(3)),
-    "arrays 'labels', expected features among them": {"labels": CLASSES},
-    "labels: found no array of numbers or texts, expected one that": good(labels=np.array([{}])),
-    "neither of labels and targets, expected one": good(labels=None),
-    "both of labels and targets, expected one": good(targets=features(N, T, 1)),
-    "features: found bool [20, 6, 3], expected numbers": good(features=np.ones((N, T, I), bool)),
-    "features: found float64 [20, 6] without lengths, expected": good(
-        features=features(N, T), lengths=None
-    ),
-    "features: found float64 [20, 6, 0], expected": good(features=features(N, T, 0)),
-    "features: found float64 [20], expected numbers [N, T, I], or [frames, I] with": good(
-        features=features(N)
-    ),
-    "features: found nan in sequence 7, frame 1, column 2, expected finite": good(
-        features=broken(features(N, T, I), (7, 1, 2), np.nan)
-    ),
-    "features: found -inf in sequence 0": good(
-        features=broken(features(N, T, I), (0, 0, 0), -np.inf)
-    ),
-    "features: found 2 sequences, expected at least 3": {
+    "recording 0: found int8 frames in LSBs of a model, expected features": {
+        "frames": np.ones((9, I), np.int8),
+        "start": np.array([0, 3, 9]),
+    },
+    "neither labels nor targets, expected one": good(labels=None),
+    "found 2 recordings, expected at least 3": {
         "features": features(2, T, I),
         "labels": np.array([0, 1]),
     },
     "feature 1: found 4 in every frame, expected one that changes": good(
         features=broken(features(N, T, I), (..., 1), 4.0)
     ),
-    "feature 2: found a mean of ": good(features=features(N, T, I) + [0, 0, 50.0]),
     "feature 0: found a standard deviation of 1.04e+10": good(features=1e10 * features(N, T, I)),
-    "lengths: found float64 [20], expected integers": good(lengths=LENGTHS / 1),
-    "lengths: found int64 [19], expected int [20]": good(lengths=LENGTHS[1:]),
-    "lengths: found 0, expected from 1 to 6": good(lengths=broken(LENGTHS, 3, 0)),
-    "lengths: found 7, expected from 1 to 6": good(lengths=broken(LENGTHS, 3, 7)),
-    "lengths: found a sum of 66, expected 70, the": good(features=features(70, I)),
-    "labels: found float64 [20], expected integers": good(labels=CLASSES / 1),
-    "labels: found int64 [20, 5], expected int [20] or [20, 6]": good(labels=OF_FRAMES[:, 1:]),
     "labels: found -1, expected classes from 0": good(labels=broken(CLASSES, 3, -1)),
     "labels: found 3, but no 2, expected classes without": good(labels=broken(CLASSES, 3, 3)),
-    "labels: found 1, expected 0 to 0, as label_names": good(label_names=np.array(["a"])),
-    "labels: found class 0 alone, expected two": good(labels=0 * CLASSES),
-    "labels: found 1 of class '2', expected 3 sequences": good(labels=broken(CLASSES, 3, 2)),
+    "labels: found class '0' alone, expected two": good(labels=0 * CLASSES),
+    "labels: found 1 of class '2', expected 3 recordings": good(labels=broken(CLASSES, 3, 2)),
     "labels: found none of class '2' to train with": good(
         labels=broken(CLASSES, 3, 2), split=broken(np.arange(N) % 3, 3, 1)
     ),
-    "label_names: found int64 [2], expected texts": good(label_names=np.arange(2)),
-    "label_names: found 'a' twice, expected names": good(label_names=np.array(["a", "a"])),
-    "label_names: found some beside targets": good(
-        labels=None, targets=features(N, T, 1), label_names=np.array(["a"])
+    "labels: found 2 classes in 1 frames, expected at least 2": good(**strings(N)),
+    "labels: found a class 'blank', expected another name": good(
+        lengths=None, label_names=np.array(["a", "blank"]), **strings(N)
     ),
-    "split: found int64 [3], expected int [20]": good(split=np.arange(3)),
-    "split: found 3, expected 0 (train), 1": good(split=np.arange(N) % 4),
-    "split: found no 1, expected some sequences for val": good(split=2 * CLASSES),
-    "targets: found float64 [20, 6], expected numbers [20, 6, O]": good(
-        labels=None, targets=features(N, T)
-    ),
-    "targets: found nan in sequence 2, frame 0, column 1": good(
-        labels=None, targets=broken(features(N, T, 2), (2, 0, 1), np.nan)
+    "split: found no 1, expected some recordings for val": good(split=2 * CLASSES),
+    "wanted: found numbers [], expected numbers in every frame": good(
+        labels=None, targets=features(N)
     ),
     "target 0: found 1 in every frame": good(labels=None, targets=np.ones((N, T, 1))),
     "target 1: found a mean of ": good(labels=None, targets=features(N, T, 2) + [0, 9.0]),
@@ -177,20 +219,6 @@ def test_what_is_no_task_is_refused(message, tmp_path):
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 300 + len(str(tmp_path))
-
-
-def test_a_file_that_is_no_archive_or_too_large_is_refused(tmp_path, monkeypatch):
-    path = saved(tmp_path, good())
-    np.savez_compressed(path, features=np.zeros((N, T, 40)), labels=CLASSES)
-    for limit, found in ((100, " bytes, expected an .npz"), (3000, " bytes unpacked, expected")):
-        monkeypatch.setattr(own_module, "FILE_BYTES", limit)
-        with pytest.raises(ValueError, match=found):
-            own_task(path)
-    path.write_bytes(b"no archive")
-    with pytest.raises(ValueError, match=r"my\.npz: found a broken archive"):
-        own_task(path)
-    with pytest.raises(ValueError, match=r"absent\.npz: found No such file"):
-        own_task(tmp_path / "absent.npz")
 
 
 @pytest.mark.parametrize("output", ["my.npz", "m.safetensors"])
@@ -214,6 +242,7 @@ WANTED = {
     "class": {"labels": CLASSES},
     "frames": {"labels": (walks()[..., 0] > 0).astype(int)},
     "values": {"targets": walks()[..., :2]},
+    "strings": strings(N),
 }
 
 
@@ -225,12 +254,30 @@ def test_a_model_is_trained_on_them(tmp_path, wanted):
     assert json.loads(json.dumps(report)) == report
     model = load_model(tmp_path / "m.safetensors")
     kinds = [(layer.kind, layer.units) for layer in model.parameters.layers]
-    assert kinds == [("lstm", 4), ("linear", 2)]
+    assert kinds == [("lstm", 4), ("linear", task.load().outputs)]
     assert model.extra["readout"] == task.goal.readout
     assert model.extra.get("output_scale") == task.goal.output_scale
     held_out = load_recordings(tmp_path / "m.frames.npz")
     assert score(model, held_out, task.goal).error == report["held_out"]["delta"]
     assert report["training"]["recipe"]["tune"]["epochs"] == 2
+
+
+def test_features_far_off_centre_are_trained_on_and_judged_as_they_are(tmp_path):
+    """`eval` on the raw floats of the test part says what training said of it."""
+    raw = 1000 + 0.1 * walks() * [1, 1, 10] + [0, -1000, 0] + CLASSES[:, None, None]
+    split, output = np.arange(N) % 5 % 3, tmp_path / "m.safetensors"
+    path = saved(tmp_path, {"features": raw, "labels": CLASSES, "split": split})
+    report = train_task(resized(find_task(str(path)), 2, units=4), "sparse", output, 0, False)
+    model = load_model(output)
+    assert [round(each, -2) for each in model.extra["input_offset"]] == [1000, 0, 1000]
+    assert model.extra["input_offset"][1] == 0
+    found = evaluate(model, Recordings.of(raw[split == 2]).wanting(CLASSES[split == 2]))
+    assert found.error == report["scores"]["delta"]
+    assert found.events_x == report["scores"]["occupancy_x"]
+    held_out = load_recordings(tmp_path / "m.frames.npz").frames
+    for frames, kept in zip(found.frames, held_out, strict=True):
+        np.testing.assert_array_equal(frames, kept)
+    assert found.saturated < 0.05
 
 
 def test_another_run_s_checkpoint_is_refused(tmp_path, monkeypatch):

@@ -133,7 +133,7 @@ def build(
         if not (math.isfinite(clock) and 1 <= clock <= CLOCK_MAX):
             raise refusal("clock", f"{clock:g} MHz", f"1 to {CLOCK_MAX} MHz")
         board.pll(board.clk, board.source, clock)  # refuses what it cannot make
-    _require_room(model, board)
+    require_room(model, board)
     require_writable_folder(folder, _names(board))
     make_folder(folder)
     halves = [board.lanes >> n for n in range(board.lanes.bit_length())]
@@ -157,7 +157,7 @@ def _names(board: Board) -> list[str]:
     return [f"{board.name}.{suffix}" for suffix in suffixes]
 
 
-def _require_room(model: Model, board: Board) -> None:
+def require_room(model: Model, board: Board) -> None:
     """Refuses a model that no packet or no memory holds, before anything else is tried."""
     core, loads = CoreParameters(model.parameters, 1), find_target(board.target).target.loads
     Link.of(core, model, loads)

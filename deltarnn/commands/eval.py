@@ -2,6 +2,7 @@
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 import numpy as np
 from rich.progress import Progress
 
+from deltarnn.commands.at_board import AtBoard, require_one
 from deltarnn.commands.common import write_npz
 from deltarnn.console import (
     JSON,
@@ -18,6 +20,7 @@ from deltarnn.console import (
     OutputPath,
     extra,
     fitting_lanes,
+    names_in,
     print_json,
     progress,
     require_writable,
@@ -53,6 +56,14 @@ if TYPE_CHECKING:
     metavar="NETWORK",
     help="The float network that MODEL was imported from, to be judged beside it.",
 )
+@click.option(
+    "--board",
+    metavar="NAME",
+    help="Also sends the recordings through this board, and compares every bit.",
+    shell_complete=names_in("boards.board", "BOARDS"),
+)
+@click.option("--port", help="Serial port that it is at.")
+@click.option("--simulated-board", is_flag=True, help="Simulate it in place of that.")
 @click.option("--rtl", is_flag=True, help="Also runs the RTL: cycles, and every bit compared.")
 @LANES
 @SIMULATOR
@@ -72,6 +83,9 @@ def eval_(
     data: Path,
     labels: Path | None,
     network: Path | None,
+    board: str | None,
+    port: str | None,
+    simulated_board: bool,
     rtl: bool,
     lanes: int,
     simulator: str,
@@ -98,7 +112,17 @@ def eval_(
         raise refusal("--write-model", "no --accuracy-drop", "one, which chooses thresholds")
     if picture is not None and picture.suffix not in (".png", ".svg"):
         raise refusal("--picture", f"suffix {picture.suffix!r}", ".png or .svg")
-    loaded, recordings = load_model(model), load(data)
+    if board is None and (port is not None or simulated_board):
+        found = "--port" if port is not None else "--simulated-board"
+        raise refusal("--board", f"none beside {found}", "which one it is")
+    if board is not None:
+        require_one(port, simulated_board)
+    loaded = load_model(model)
+    place = None
+    if board is not None:
+        with extra("boards"):
+            place = AtBoard.of(model, loaded, board, port)
+    recordings = load(data)
     if labels is not None:
         wanted = load_array(labels, "a .npy array of classes, names or numbers", None)
         recordings = recordings.wanting(wanted, str(labels))
@@ -119,6 +143,7 @@ def eval_(
                 lambda then: bar.update(task, description=said(then)),
             )
             loaded = with_thresholds(loaded, path[-1].thresholds)
+            place = place and replace(place, model=loaded)
         task = bar.add_task("golden", total=len(recordings.names))
         found = evaluate(loaded, recordings, lambda done: bar.update(task, completed=done))
     report = report_of(found, lanes)
@@ -131,6 +156,8 @@ def eval_(
     result = _simulated(found, lanes, simulator) if rtl else None
     if result is not None:
         report["rtl"] = result.report()
+    if place is not None:
+        _add_board(report, found, place)
     if output is not None:
         write_npz(output, _arrays(found))
     if picture is not None:
@@ -143,9 +170,33 @@ def eval_(
         print_json(report)
     else:
         table(_rows(report), f"eval {loaded.name}")
-    if result is not None and result.mismatch is not None:
-        say(f"RTL and golden model differ: {result.mismatch}")
+    who = {"rtl": "RTL", "board": "board"}
+    differ = {who[key]: report[key]["mismatch"] for key in who if key in report}
+    for name, mismatch in differ.items():
+        if mismatch is not None:
+            say(f"{name} and golden model differ: {mismatch}")
+    if any(differ.values()):
         sys.exit(1)
+
+
+def _add_board(report: dict[str, Any], found: "Evaluation", place: AtBoard) -> None:
+    from deltarnn.evaluation.at_board import answered
+
+    with (
+        place.session() as host,
+        Progress(console=progress, transient=True, disable=not progress.is_terminal) as bar,
+    ):
+        task = bar.add_task(place.title, total=len(found.frames))
+        at_board = answered(host, place.link, found, lambda n: bar.update(task, completed=n))
+    report["error"]["board"] = found.error_of(at_board.results)
+    report["board"] = {
+        "board": place.board.name,
+        "port": place.port,
+        "lanes": place.core.lanes,
+        "equal": not at_board.mismatch,
+        "mismatch": at_board.mismatch or None,
+        "cycles_per_frame": at_board.cycles,
+    }
 
 
 def _add_float(report: dict[str, Any], found: "Evaluation", network: Path) -> None:
@@ -170,7 +221,9 @@ def _simulated(found: "Evaluation", lanes: int, simulator: str) -> "Result":
 
 
 def _arrays(found: "Evaluation") -> dict[str, np.ndarray]:
-    """`results` [T, O], [N, T, O], or where lengths differ [sum T, O]; `lengths` and `answers`."""
+    """`results` [T, O], [N, T, O], or where lengths differ [sum T, O]; `lengths`, and of classes
+    `answers` [n] with their `probability` [n, O].
+    """
     lengths = np.array(found.recordings.lengths)
     if len(lengths) == 1:
         results = found.results[0]
@@ -182,6 +235,8 @@ def _arrays(found: "Evaluation") -> dict[str, np.ndarray]:
     reading = found.answers.reading
     if found.said is not None and reading is not None and reading.countable:
         arrays["answers"] = np.concatenate([np.ravel(each) for each in found.said])
+        assert found.probability is not None
+        arrays["probability"] = np.concatenate([np.atleast_2d(p) for p in found.probability])
     return arrays
 
 
@@ -200,6 +255,12 @@ def _rows(report: dict[str, Any]) -> dict[str, str]:
         rtl = report["rtl"]
         same = "equal in every bit" if rtl["equal"] else rtl["mismatch"]
         rows["RTL"] = f"{same}, {rtl['cycles_per_frame']:.1f} cycles a frame"
+    if "board" in report:
+        board = report["board"]
+        same = "equal in every bit" if board["equal"] else board["mismatch"]
+        where = f"at {board['port']}" if board["port"] else "simulated"
+        cycles = f"{board['cycles_per_frame']:.1f} cycles a frame with {board['lanes']} lanes"
+        rows[f"{board['board']}, {where}"] = f"{same}, {cycles}"
     for who, error in report["error"].items():
         if error is not None:
             shown = f"{error:.4g}" if report["unit"] == "RMSE" else f"{error:.2%}"

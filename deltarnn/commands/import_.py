@@ -111,7 +111,10 @@ def import_(
         try:
             found = convert(output.stem, network, frames, theta, budget, status.update)
         except ValueError as error:
-            raise ValueError(f"{source_of(file)}: {error}") from None
+            # A scale makes a first layer's weights smaller or larger, and no others.
+            scales = frames is None and str(error).startswith("layer 0")
+            hint = "; --calibration RECORDING finds an input scale" if scales else ""
+            raise ValueError(f"{source_of(file)}: {error}{hint}") from None
         status.update("judging")
         verdict = None if frames is None else judge(found, frames)
         int8 = None if frames is None else _int8(network, frames)
@@ -190,7 +193,13 @@ def _made(found: "Converted", verdict: "Verdict | None") -> dict[str, str]:
                 f"{fidelity.macs:.1%} of the MACs, "
                 f"fired {fidelity.occupancy_x:.1%} of x, {fidelity.occupancy_h:.1%} of h"
             )
-    if verdict is not None:
+    if verdict is None:
+        q = network.formats.activation
+        rows["verdict"] = (
+            f"unknown; inputs beyond {q.min / q.scale:g} to {q.max / q.scale:g} are cut off: "
+            "--calibration RECORDING finds formats and scales, and measures the error"
+        )
+    else:
         rows["error after each layer"] = ", ".join(f"{loss:.2%}" for loss in verdict.layers)
         rows["verdict"] = verdict.text
     return rows

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import numpy as np
@@ -15,7 +15,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deltarnn.commands.common import default_folder, recording_arrays
+from deltarnn.commands.at_board import AtBoard, require_one
+from deltarnn.commands.common import recording_arrays
 from deltarnn.console import (
     JSON,
     MODEL,
@@ -33,14 +34,9 @@ from golden.files import require_distinct, written_aside
 from golden.fixed import Integers
 from golden.model import Model
 from golden.model_file import load_model
-from golden.parameters import CoreParameters
 from golden.readings import Answers
 from golden.recordings import load
 
-if TYPE_CHECKING:
-    from boards.board import Board
-
-SIMULATION = 60.0  # seconds of patience with a simulated board, which is slower than a board
 SHORT_LINE, ELEMENT = 1024, 32  # bytes of a line of input: as many in any case, and for a number
 READER_GONE = 141  # the exit status of what SIGPIPE ends
 
@@ -95,16 +91,11 @@ def run(
     A line is a frame, in activation LSBs; the line `reset` begins another recording.
     """
     with extra("boards"):
-        from boards.board import find_board
-        from boards.family.targets import find_target
-        from boards.flow.build import built_lanes
-        from boards.host.session import PATIENCE, Host, require_baud
-        from boards.host.stream import pieces, prepare
+        from boards.host.session import require_baud
+        from boards.host.stream import pieces
         from boards.host.stream import run as stream
-        from boards.link.protocol import Link
 
-    if (port is None) == (not simulated_board):
-        raise refusal("port", "both" if port else "neither", "--port TTY or --simulated-board")
+    require_one(port, simulated_board)
     require_distinct({"-o": output}, {"MODEL": model, "FRAMES": frames})
     if baud is not None:
         require_baud(baud)
@@ -116,27 +107,18 @@ def run(
     if live and sys.stdin is None:
         raise refusal("standard input", "it closed", "lines of numbers")
     require_writable(output)
-    loaded, chosen = load_model(model), find_board(board)
-    lanes = built_lanes(loaded, chosen, default_folder(model, board)) or chosen.lanes
-    core = CoreParameters(loaded.parameters, lanes)
-    link = Link.of(core, loaded, find_target(chosen.target).target.loads)
+    loaded = load_model(model)
+    place = AtBoard.of(model, loaded, board, port, baud)
     recordings = [] if live else load(frames).frames(loaded)
     lengths = [len(each) for each in recordings]
-    source = _lines(loaded, floats, lengths) if live else pieces(recordings, link.frames)
+    source = _lines(loaded, floats, lengths) if live else pieces(recordings, place.link.frames)
     columns = sum(layer.inputs for layer in loaded.parameters.layers)
     columns += sum(layer.units for layer in loaded.parameters.recurrent)
     answers = Answers.of(loaded)
-    title = f"{loaded.name} at {port or f'a simulated {chosen.title}, {lanes} lanes'}"
-    done = _Done(title, columns, check, output is not None)
-    patience = SIMULATION if simulated_board else PATIENCE
-    with (
-        _simulated(core, loaded, chosen, port) as terminal,
-        Host(terminal, link, baud or chosen.baud, patience) as host,
-        Live(console=progress, transient=True) as shown,
-    ):
-        prepare(host, loaded)
+    done = _Done(f"{loaded.name} at {place.title}", columns, check, output is not None)
+    with place.session() as host, Live(console=progress, transient=True) as shown:
         done.begin()
-        for piece in stream(host, link, loaded, source, check):
+        for piece in stream(host, place.link, loaded, source, check):
             done.add(piece.outputs, piece.events, piece.cycles, piece.wrong)
             shown.update(done.table())
             if live and not as_json:
@@ -218,32 +200,6 @@ class _Done:
         if self.check:
             rows.add_row("golden", "differs" if self.wrong else "equal in every bit")
         return rows
-
-
-@contextmanager
-def _simulated(
-    core: CoreParameters, model: Model, board: "Board", port: str | None
-) -> Iterator[str]:
-    """``port``, or the terminal of a simulated board where there is none."""
-    if port is not None:
-        yield port
-        return
-    with extra("sim"):
-        from sim.fast.board import build_board, running
-    from boards.family.targets import find_target
-    from boards.flow.design import TOP, design
-    from hw.emit.verilog import emit
-
-    choice = find_target(board.target)
-    with progress.status("generating") as status:
-        emission = emit(core, model, choice.target)
-        made = design(core, model, emission, board.clocks[0], board.baud, board.flash)
-        status.update(f"building a simulated {board.title}")
-        models = choice.cells.models()
-        texts = made.verilog() | ({"models.v": models} if models else {})
-        program = build_board(texts, TOP)
-    with running(program, made.shell.divisor, made.flash, board.flash or 0) as terminal:
-        yield terminal
 
 
 def _lines(model: Model, floats: bool, lengths: list[int]) -> Iterator[Integers | None]:

@@ -55,9 +55,9 @@ def train(
 ) -> None:
     """Trains the network of TASK and writes its model file.
 
-    TASK is one of those that deltarnn has, or your own recordings in an .npz (docs/training.md).
-    Without sizes a task takes its own; for recordings, that is one GRU layer of 32 units. An
-    interrupted run goes on where it was when the same is asked for again.
+    TASK is one of those that deltarnn has, or your own recordings: .npz, .csv or a folder
+    (docs/training.md). Without sizes a task takes its own; for recordings, that is one GRU layer
+    of 32 units. An interrupted run goes on where it was when the same is asked for again.
     """
     with extra("train"):
         tell_recordings(data)

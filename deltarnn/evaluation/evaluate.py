@@ -1,7 +1,7 @@
 """What a model makes of recordings: its answers, how right they are, and what they cost."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from golden.model import Model
 from golden.network import Trace, run_sequences
 from golden.parameters import CoreParameters
 from golden.predict.inference import delta_cost, occupancy
-from golden.readings import Answers, Reading
+from golden.readings import Answers
 from golden.recordings import Recordings, Wanted
 
 if TYPE_CHECKING:
@@ -66,6 +66,16 @@ class Evaluation:
         """The answer to each recording, where the model says how results are read."""
         reading = self.answers.reading
         return None if reading is None else [reading.answer(each) for each in self.results]
+
+    @property
+    def probability(self) -> list[np.ndarray] | None:
+        """For each recording float64 [classes], or [T, classes] where each frame has a class; None
+        where answers are no single classes.
+        """
+        reading = self.answers.reading
+        if reading is None or reading.logits is None:
+            return None
+        return [reading.probability(each) for each in self.results]
 
     @property
     def error(self) -> float | None:
@@ -139,7 +149,7 @@ def evaluate(
         if reading is None:
             expected = "one, to judge answers by: import --readout, or train"
             raise refusal(f"{model.name}, key 'readout'", "none", expected)
-        recordings = _fitting(recordings, reading, model.parameters.outputs)
+        recordings = recordings.fitting(reading, model.parameters.outputs)
     network, outputs, events, fetched, fired = model.parameters, [], [], 0, np.zeros(2)
     for trace in traces(model, frames):
         outputs.append(trace.outputs)
@@ -197,35 +207,6 @@ def float_results(
     wanted, integers = np.concatenate(results), np.concatenate(evaluation.results)
     spread = np.sqrt(np.mean((wanted - wanted.mean(axis=0)) ** 2))
     return results, float(np.sqrt(np.mean((integers - wanted) ** 2)) / spread)
-
-
-def _fitting(recordings: Recordings, reading: Reading, outputs: int) -> Recordings:
-    """With what is wanted as the reading gives it; refuses what is of another kind.
-
-    A class of a recording is that of all its frames, and the other way round.
-    """
-    assert recordings.wanted is not None
-    made = []
-    for name, each, length in zip(
-        recordings.names, recordings.wanted, recordings.lengths, strict=True
-    ):
-        classes = each.dtype.kind == "i"
-        if reading.countable and classes:
-            if reading.per_frame and each.ndim == 0:
-                each = np.full(length, each)
-            elif not reading.per_frame and each.shape == (length,) and (each == each[0]).all():
-                each = each[0]
-        shapes = reading.shapes(length, outputs)
-        fits = each.shape in shapes if shapes else each.ndim == 1
-        if reading.classes != classes or not fits:
-            found = f"{'classes' if classes else 'numbers'} {list(each.shape)}"
-            expected = " or ".join(str(list(shape)) for shape in shapes) or "[n]"
-            raise refusal(f"{name}, wanted", found, f"{reading.what} {expected}".strip())
-        if classes and each.size and not 0 <= each.min() <= each.max() < outputs:
-            outside = each.min() if each.min() < 0 else each.max()
-            raise refusal(f"{name}, wanted", f"class {outside}", f"0..{outputs - 1}")
-        made.append(each)
-    return replace(recordings, wanted=tuple(made))
 
 
 def _row(values: Wanted | Sequence[np.ndarray]) -> np.ndarray:

@@ -61,6 +61,8 @@ def write(
             "delta": score(model, held_out, goal).error,
         },
     }
+    if data.offset is not None:
+        extra["input_offset"] = data.offset.tolist()
     if goal.output_scale is not None:
         extra["output_scale"] = goal.output_scale
     save_recordings(held_out, frames_path(output))

@@ -100,6 +100,8 @@ class Dataset:
     """Recordings of one task, with what must be said of their origin.
 
     ``train`` teaches the weights, ``validation`` decides all else, ``test`` only judges.
+    ``offset`` float64 [I] was subtracted from the features already, for the model's `input_offset`;
+    None: nothing.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Dataset:
     train: Sequences
     validation: Sequences
     test: Sequences
+    offset: Floats | None = None
 
     @property
     def outputs(self) -> int:

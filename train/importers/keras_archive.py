@@ -17,7 +17,7 @@ import numpy as np
 from golden.errors import refusal
 from train.data.recordings import Floats
 from train.importers.affine import Affine, fold
-from train.importers.parts import Given, Part, Reading, problem_of, require_known
+from train.importers.parts import Given, Part, Reading, problem_of, require_known, require_order
 from train.importers.suspicion import (
     LAYERS,
     VALUES,
@@ -72,6 +72,7 @@ def read(given: Given) -> Reading:
         known = [_named(layer) for layer in layers if layer["class_name"] in takes]
         recurrent = [_named(layer) for layer in layers if layer["class_name"] in _LISTED]
         require_known(given.nodes, known, given.source, recurrent)
+        require_order(given.nodes, [name for name in known if name in given.nodes], given.source)
     else:
         _require_row(config, layers, given.source)
     with stored as weights:

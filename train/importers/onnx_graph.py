@@ -16,8 +16,8 @@ from golden.errors import refusal
 from train.data.recordings import Floats
 from train.importers.affine import Affine, fold
 from train.importers.onnx_data import take_beside
-from train.importers.onnx_judge import check_equal, evaluated_alone
-from train.importers.parts import Given, Part, Reading, problem_of, require_known
+from train.importers.onnx_judge import Stream, check_equal, evaluated_alone
+from train.importers.parts import Given, Part, Reading, problem_of, require_known, require_order
 from train.importers.suspicion import (
     LAYERS,
     VALUES,
@@ -110,7 +110,8 @@ def read(given: Given) -> Reading:
     found = _named(model, given) if given.nodes else _whole(model, given.source)
     if not given.nodes:  # after the walk, which says more of what it refuses
         _valid(lambda: onnx.checker.check_model(model, full_check=True), given.source)
-    check_equal(found.judged, found.results, found.reading.network, given.source, found.spread)
+    network = found.reading.network
+    check_equal(found.judged, found.results, network, given.source, found.spread, found.stream)
     return found.reading
 
 
@@ -324,12 +325,15 @@ def _name(node: onnx.NodeProto, source: str) -> str:
 
 @dataclass(frozen=True)
 class _Found:
-    """A network, and the graph and those values of it that must be the network's results."""
+    """A network, and the graph and those values of it that must be the network's results: with
+    states at 0, and where it takes and gives out states with these fed back.
+    """
 
     reading: Reading
     judged: onnx.ModelProto
     results: list[str]
     spread: Floats
+    stream: Stream | None
 
 
 def _whole(model: onnx.ModelProto, source: str) -> _Found:
@@ -385,6 +389,7 @@ def _named(model: onnx.ModelProto, given: Given) -> _Found:
     if not cells or len(linear) > 1:
         found = "no GRU or LSTM among the nodes" if not cells else "several linear nodes"
         raise refusal(source, found, "recurrent nodes and one read-out at most")
+    require_order(given.nodes, [_label(node) for node in chosen], source)
     flow = _Flow(model, scope, source)
     return _found(flow, scope, cells, cells[0].input[0], [], nodes, (linear or [False])[0])
 
@@ -446,7 +451,10 @@ def _found(
     left = tuple(_spoken(node, flow) for node in behind.left)
     fed = shown(frames, 200) if cut else None
     reading = Reading(network, left, fed, tuple(shown(name) for name in sorted(states)))
-    return _Found(reading, flow.extracted(results, frames, network.inputs), results, spread)
+    judged = flow.extracted(results, frames, network.inputs)
+    given_out = behind.given_out([value.name for value in scope.graph.output], only_states=cut)
+    stream = flow.stream(results, frames, network.inputs, states, given_out)
+    return _Found(reading, judged, results, spread, stream)
 
 
 def _spoken(node: onnx.NodeProto, flow: "_Flow") -> str:
@@ -505,6 +513,7 @@ class _Behind:
                 self.left.append(node)
                 self._taken |= taken
         self._branches = self.linear is not None and bool(self._taken & before)
+        self._states, self._behind = states, behind
 
     def _moved(self, node: onnx.NodeProto, first: str) -> bool:
         if node.op_type not in _MOVES:
@@ -564,6 +573,13 @@ class _Behind:
             expected = "one that is the last layer's"
             raise refusal(self._flow.source, f"outputs {listed(outputs)}", expected)
         return found or sorted(self._reached)[:1]
+
+    def given_out(self, outputs: list[str], *, only_states: bool) -> list[str]:
+        """What may be states that go out, in order: anything of the layers but their results, or
+        no more than the layers' own states, moved and joined.
+        """
+        of = self._states if only_states else self._behind
+        return [name for name in outputs if name in of and name not in self._reached]
 
 
 class _Flow:
@@ -712,8 +728,25 @@ class _Flow:
             raise refusal(name, found, "an input as it comes, or the state at 0, as after a reset")
         return {origin}
 
-    def extracted(self, results: list[str], frames: str, inputs: int) -> onnx.ModelProto:
-        """The graph that makes ``results`` of ``frames``, with all states at 0."""
+    def stream(
+        self, results: list[str], frames: str, inputs: int, states: set[str], given_out: list[str]
+    ) -> Stream | None:
+        """The graph with its ``states`` as inputs; None where it takes or gives out too few, or
+        gives out what is no operator of ONNX, which is left to the host.
+        """
+        taken = [value.name for value in self._model.graph.input if value.name in states]
+        if not taken or len(given_out) < len(taken):
+            return None
+        try:
+            made = self.extracted([*results, *given_out], frames, inputs, taken)
+        except ValueError:
+            return None
+        return Stream(made, taken, given_out)
+
+    def extracted(
+        self, results: list[str], frames: str, inputs: int, states: Sequence[str] = ()
+    ) -> onnx.ModelProto:
+        """The graph that makes ``results`` of ``frames``, with all states at 0 but ``states``."""
         needed, nodes, tensors = set(results), [], []
         for node in reversed(self._scope.nodes):
             made = [name for name in node.output if name in needed and name != frames]
@@ -724,8 +757,9 @@ class _Flow:
             copy.CopyFrom(node)
             if node.op_type in _CELLS:
                 for n in _CELLS[node.op_type].states:
-                    known = n < len(copy.input) and copy.input[n] in self._zeros
-                    if n < len(copy.input) and not (known and frames in self.inputs):
+                    name = copy.input[n] if n < len(copy.input) else ""
+                    known = name in self._zeros and frames in self.inputs
+                    if name and not known and self._origin.get(name) not in states:
                         copy.input[n] = ""
             needed.update(name for name in copy.input if name)
             nodes.append(copy)
@@ -741,8 +775,9 @@ class _Flow:
         # A part's frames may be declared without a shape.
         if not given.type.tensor_type.HasField("shape") and frames not in self.inputs:
             given = free
+        inputs_of = [given, *(value for value in self._model.graph.input if value.name in states)]
         outputs = [onnx.ValueInfoProto(name=name) for name in results]
-        cut = onnx.helper.make_graph(nodes[::-1], "cut", [given], outputs, tensors)
+        cut = onnx.helper.make_graph(nodes[::-1], "cut", inputs_of, outputs, tensors)
         return onnx.helper.make_model(
             cut, opset_imports=self._model.opset_import, ir_version=self._model.ir_version
         )

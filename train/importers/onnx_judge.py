@@ -5,7 +5,8 @@ A graph may ask for any amount of memory or time; it gets what is bounded here.
 
 import math
 from collections.abc import Sequence
-from itertools import product, zip_longest
+from dataclasses import dataclass
+from itertools import islice, permutations, product, zip_longest
 from typing import Any
 
 import numpy as np
@@ -23,17 +24,44 @@ _FRAMES, _TOLERANCE = 7, 1e-4
 # together: beyond, a short sequence must do.
 _FIXED = 512
 _RANK = 8
+_STREAMED = 20  # frames, one by one, of a graph that takes and gives out states
+_WAYS = 24  # to feed states back
 _FLOATS = {getattr(onnx.TensorProto, name) for name in ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")}
 _BUDGET = 2 * VALUES  # values that one run may make
 
 
+@dataclass(frozen=True)
+class Stream:
+    """A graph that keeps its states outside: whoever runs it feeds them back frame by frame.
+
+    Attributes
+    ----------
+    model
+        Its inputs are the frames and the states.
+    states
+        Those inputs.
+    outputs
+        What may be the states that it gives out, as many or more.
+    """
+
+    model: onnx.ModelProto
+    states: list[str]
+    outputs: list[str]
+
+
 def check_equal(
-    model: onnx.ModelProto, results: list[str], network: FloatNetwork, source: str, spread: Floats
+    model: onnx.ModelProto,
+    results: list[str],
+    network: FloatNetwork,
+    source: str,
+    spread: Floats,
+    stream: Stream | None = None,
 ) -> None:
     """Refuses a graph that computes something else: what moves values may have moved them apart.
 
     ``results`` are the values of the graph that must be the network's results, and ``spread`` [I]
-    or [1] is by how much each feature may well move.
+    or [1] is by how much each feature may well move. A graph that takes one frame only is judged
+    over many where it is a ``stream``.
     """
     known = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in known]
@@ -63,28 +91,86 @@ def check_equal(
             shape = [1] * len(sizes)
             shape[time] = _FRAMES
         shape[-1] = network.inputs
-        frames = rng.normal(size=(shape[time], network.inputs))
+        dtype = np.float64 if tensor.elem_type == onnx.TensorProto.DOUBLE else np.float32
         moved = [1] * len(shape)
-        moved[time], moved[-1] = frames.shape
-        if network.offset is not None or (spread != 1).any():
-            frames = frames * spread + (0.0 if network.offset is None else network.offset)
-            if tensor.elem_type != onnx.TensorProto.DOUBLE:  # what is far from 0 is coarse in it
-                frames = frames.astype(np.float32).astype(np.float64)
-        fed = np.broadcast_to(frames.reshape(moved), shape).astype(
-            np.float64 if tensor.elem_type == onnx.TensorProto.DOUBLE else np.float32
-        )
+        moved[time], moved[-1] = shape[time], shape[-1]
+        frames = _frames(rng, shape[time], network, spread, dtype)
+        fed = np.broadcast_to(frames.reshape(moved), shape).astype(dtype)
         try:
-            values = _evaluated(model, {inputs[0].name: fed})
+            values = _Run(model).values({inputs[0].name: fed})
             expected = network.run(frames)
             differences = [_difference(values[name], expected) for name in results]
+            reason = "results"
+            if stream is not None and math.prod(shape[:-1]) == 1 and max(differences) <= _TOLERANCE:
+                frames = _frames(rng, _STREAMED, network, spread, dtype)
+                fed = frames.reshape(_STREAMED, *shape).astype(dtype)
+                given = [{inputs[0].name: each} for each in fed]
+                differences = [_streamed(stream, given, network.run(frames), results, network)]
+                fed_back = f"{listed(stream.outputs, 2)} fed back as {listed(stream.states, 2)}"
+                reason = f"results, with {fed_back},"
         except Exception as error:  # each operator has errors of its own
             reason = one_line(str(error), 100) or type(error).__name__
             continue
         # Written so that NaN is no match.
         if all(each <= _TOLERANCE for each in differences):
             return
-        reason = f"results that differ by {max(differences):.2g}"
+        reason += f" that differ by {max(differences):.2g}"
     raise refusal(source, reason, "a graph that is recurrent layers and a read-out, frame by frame")
+
+
+def _frames(
+    rng: np.random.Generator, length: int, network: FloatNetwork, spread: Floats, dtype: type
+) -> Floats:
+    """Random ones [T, I] that the network may well get."""
+    frames = rng.normal(size=(length, network.inputs))
+    if network.offset is not None or (spread != 1).any():
+        frames = frames * spread + (0.0 if network.offset is None else network.offset)
+        frames = frames.astype(dtype).astype(np.float64)  # what is far from 0 is coarse in float32
+    return frames
+
+
+def _streamed(
+    stream: Stream,
+    given: Sequence[dict[str, np.ndarray]],
+    expected: Floats,
+    results: list[str],
+    network: FloatNetwork,
+) -> float:
+    """The greatest difference over frames that are given one by one, of the way to feed states back
+    that has the least; 0 where nothing that goes out has a state's size.
+    """
+    run, units = _Run(stream.model), network.layers[0].units
+    zeros = {
+        value.name: np.zeros(
+            [*(max(d.dim_value, 1) for d in dims[:-1]), dims[-1].dim_value or units],
+            onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type),
+        )
+        for value in stream.model.graph.input
+        if value.name in stream.states and (dims := value.type.tensor_type.shape.dim)
+    }
+    first = run.values(given[0] | zeros)
+    ways = (
+        way
+        for way in permutations(stream.outputs, len(zeros))
+        if all(np.size(first[a]) == zero.size for a, zero in zip(way, zeros.values(), strict=True))
+    )
+    found = []
+    for way in islice(ways, _WAYS):
+        states, difference = zeros, 0.0
+        for frame, wanted in zip(given, expected, strict=True):
+            values = run.values(frame | states)
+            here = max(_difference(values[name], wanted[None]) for name in results)
+            difference = here if np.isnan(here) else max(difference, here)
+            if not difference <= _TOLERANCE:
+                break
+            states = {
+                name: np.asarray(values[out]).reshape(zero.shape).astype(zero.dtype)
+                for out, (name, zero) in zip(way, zeros.items(), strict=True)
+            }
+        else:
+            return difference
+        found.append(difference)
+    return min(found, default=0.0)
 
 
 def _lengths_in(model: onnx.ModelProto) -> list[int]:
@@ -115,19 +201,23 @@ def _difference(found: Any, expected: np.ndarray) -> float:
     return difference / max(1.0, float(np.abs(expected).max()))
 
 
-def _evaluated(model: onnx.ModelProto, given: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Every value of the graph, made node by node while they are few enough."""
-    evaluator = ReferenceEvaluator(model)
-    inits: dict[str, Any] = evaluator.rt_inits_  # type: ignore[assignment]
-    values: dict[str, Any] = {"": None, **inits, **given}
-    left = _BUDGET
-    for node in evaluator.rt_nodes_:
-        inputs = [values[name] for name in node.input]
-        left -= _size(node.onnx_node, inputs)
-        if left < 0:
-            raise ValueError(f"over {_BUDGET:,} values on the way")
-        values.update(zip(node.output, node.run(*inputs), strict=False))
-    return values
+class _Run:
+    """A graph that makes so many values at most, however often it is run."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._evaluator, self._left = ReferenceEvaluator(model), _BUDGET
+
+    def values(self, given: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Every value of the graph, made node by node while they are few enough."""
+        inits: dict[str, Any] = self._evaluator.rt_inits_  # type: ignore[assignment]
+        values: dict[str, Any] = {"": None, **inits, **given}
+        for node in self._evaluator.rt_nodes_:
+            inputs = [values[name] for name in node.input]
+            self._left -= _size(node.onnx_node, inputs)
+            if self._left < 0:
+                raise ValueError(f"over {_BUDGET:,} values on the way")
+            values.update(zip(node.output, node.run(*inputs), strict=False))
+        return values
 
 
 def evaluated_alone(

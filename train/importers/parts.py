@@ -103,3 +103,10 @@ def require_known(
             found = "several nodes" if node in known else "no node"
             there = dict.fromkeys(known if listing is None else listing)
             raise refusal(source, f"{found} {quoted(node)}", f"one of {listed(there, 4)}")
+
+
+def require_order(nodes: Sequence[str], order: Sequence[str], source: str) -> None:
+    """Refuses names in another order than the network's, which is from the frames on."""
+    if list(nodes) != list(order):
+        found, expected = (listed(names, 4) for names in (nodes, order))
+        raise refusal(source, f"nodes in the order {found}", f"that of the network: {expected}")

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, deserialize
 
 from golden.errors import refusal
 from train.data.recordings import Floats
-from train.importers.parts import Given, Part, Reading, problem_of
+from train.importers.parts import Given, Part, Reading, problem_of, require_order
 from train.importers.suspicion import (
     LAYERS,
     VALUES,
@@ -78,11 +78,12 @@ def _entries(given: Given) -> dict[str, Mapping[str, Any]]:
 def chosen(tensors: Mapping[str, _T], given: Given) -> dict[str, _T]:
     """The tensors of the modules that were named, in the order of their names; all where none were.
 
-    Raises ValueError where a name is no module's.
+    Raises ValueError where a name is no module's, or a read-out is named before a recurrent module.
     """
     if not given.nodes:
         return dict(tensors)
     found: dict[str, _T] = {}
+    read_outs = []
     for n, node in enumerate(given.nodes):
         within = {key: t for key, t in tensors.items() if key.startswith(f"{node.rstrip('.')}.")}
         if not within or node in given.nodes[:n]:
@@ -90,6 +91,10 @@ def chosen(tensors: Mapping[str, _T], given: Given) -> dict[str, _T]:
             expected = f"one of {listed((name for name in modules if name), 4)}, each once"
             raise refusal(given.source, f"no module {quoted(node)}", expected)
         found |= within
+        if not any(module_of(key) is not None for key in within):
+            read_outs.append(node)
+    order = [*(node for node in given.nodes if node not in read_outs), *read_outs]
+    require_order(given.nodes, order, given.source)
     return found
 
 

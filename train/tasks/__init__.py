@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import refusal
+from golden.recordings import SUFFIXES
 from train.course.recipe import Task
 
 TASKS = (
@@ -21,7 +22,7 @@ TASKS = (
 
 
 def find_task(name: str) -> Task:
-    """The task of that name, or that of the recordings in an .npz.
+    """The task of that name, or that of the recordings in a file or folder.
 
     Raises
     ------
@@ -30,10 +31,12 @@ def find_task(name: str) -> Task:
     ModuleNotFoundError
         Where a package that it needs is not installed.
     """
-    if name.endswith(".npz"):
-        return import_module("train.tasks.own").own_task(Path(name))
+    path = Path(name)
+    if name not in TASKS and (path.suffix in SUFFIXES or path.is_dir()):
+        return import_module("train.tasks.own").own_task(path)
     if name not in TASKS:
-        raise refusal("task", repr(name), f"{' or '.join(TASKS)} or an .npz of recordings")
+        expected = f"{' or '.join(TASKS)}, or recordings: {', '.join(SUFFIXES)} or a folder"
+        raise refusal("task", repr(name), expected)
     task: Task = import_module(f"train.tasks.{name}").TASK
     return task
 
