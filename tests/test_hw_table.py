@@ -1,0 +1,66 @@
+from dataclasses import replace
+
+import pytest
+from amaranth.hdl import Module, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from boards.family.ecp5 import ECP5
+from boards.family.ice40 import UP5K
+from golden.fixed import Q
+from golden.tables import sigmoid_table, tanh_table
+from hw.target import GENERIC
+from hw.unit.table import FOLDING, Table
+from tests.bench import run_bench
+
+TINY = replace(GENERIC, block_shapes=((4, 12), (8, 6)))
+
+
+class Reader(wiring.Component):
+    """A table with a port for its preactivation and one for the value."""
+
+    def __init__(self, table: Table, pre: Q) -> None:
+        self._table = table
+        super().__init__({"index": In(signed(pre.width)), "value": Out(signed(40))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.value.eq(self._table.look_up(m, "rom", self.index))
+        return m
+
+
+def read_all(table: Table, pre: Q) -> list[int]:
+    """What comes out for every preactivation, one a cycle."""
+    dut, found = Reader(table, pre), []
+
+    async def bench(ctx):
+        for cycle in range((1 << pre.width) + table.latency):
+            if cycle < 1 << pre.width:
+                ctx.set(dut.index, pre.min + cycle)
+            if cycle >= table.latency:
+                found.append(ctx.get(dut.value))
+            await ctx.tick()
+
+    run_bench(dut, bench)
+    return found
+
+
+@pytest.mark.parametrize("of", [sigmoid_table, tanh_table])
+@pytest.mark.parametrize(
+    ("pre", "gate", "target"),
+    [
+        (Q(3, 6), Q(1, 10), UP5K),  # what an import chooses
+        (Q(1, 8), Q(1, 11), UP5K),  # the lowest value is far from its neighbour
+        (Q(3, 9), Q(1, 12), ECP5),
+        (Q(3, 1), Q(2, 4), TINY),
+        (Q(0, 5), Q(1, 8), TINY),
+        (Q(5, 0), Q(1, 1), TINY),  # the function has come to its end all but at once
+    ],
+    ids=str,
+)
+def test_a_folded_table_has_every_value_of_the_whole_one(of, pre, gate, target):
+    values = of(pre, gate)
+    table = Table(values, gate.scale, target)
+    assert table.folded
+    assert table.latency == target.read_latency + FOLDING
+    assert read_all(table, pre) == values.tolist()
