@@ -7,11 +7,15 @@ from amaranth.lib.wiring import In, Out
 
 from boards.family.ecp5 import ECP5
 from boards.family.ice40 import UP5K
+from boards.family.targets import TARGETS
 from golden.fixed import Q
+from golden.parameters import CoreParameters
 from golden.tables import sigmoid_table, tanh_table
+from hw.emit.verilog import emit
 from hw.target import GENERIC
 from hw.unit.table import FOLDING, Table
 from tests.bench import run_bench
+from tests.networks import random_model
 
 TINY = replace(GENERIC, block_shapes=((4, 12), (8, 6)))
 
@@ -64,3 +68,46 @@ def test_a_folded_table_has_every_value_of_the_whole_one(of, pre, gate, target):
     assert table.folded
     assert table.latency == target.read_latency + FOLDING
     assert read_all(table, pre) == values.tolist()
+
+
+@pytest.mark.parametrize("of", [sigmoid_table, tanh_table])
+@pytest.mark.parametrize(
+    ("pre", "gate", "target", "blocks"),
+    [
+        (Q(3, 4), Q(1, 6), UP5K, 1),
+        (Q(3, 6), Q(1, 10), ECP5, 1),
+        (Q(3, 6), Q(1, 10), GENERIC, 0),
+    ],
+    ids=str,
+)
+def test_what_would_gain_nothing_stays_whole(of, pre, gate, target, blocks):
+    table = Table(of(pre, gate), gate.scale, target)
+    assert (table.folded, table.blocks, table.latency) == (False, blocks, target.read_latency)
+
+
+def test_a_table_that_is_not_its_own_mirror_stays_whole():
+    pre, gate = Q(3, 6), Q(1, 10)
+    values = sigmoid_table(pre, gate).copy()
+    values[100] += 1
+    table = Table(values, gate.scale, UP5K)
+    assert not table.folded
+    assert read_all(table, pre) == values.tolist()
+
+
+@pytest.mark.parametrize(
+    ("bits", "gate", "whole", "folded"),
+    [(9, 6, 1, 1), (9, 10, 2, 1), (10, 6, 2, 1), (10, 10, 3, 1), (11, 10, 6, 2), (12, 11, 12, 4)],
+)
+def test_what_tables_take_of_an_up5k(bits, gate, whole, folded):
+    values = sigmoid_table(Q(3, bits - 4), Q(1, gate))
+    assert UP5K.blocks(len(values), gate + 1) == whole
+    assert Table(values, 1 << gate, UP5K).blocks == folded
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_verilog_of_default_formats_knows_nothing_of_it(name, kind):
+    model = random_model((2, 3), 2, kinds=(kind,))
+    core, target = CoreParameters(model.parameters, 2), TARGETS[name].target
+    whole = emit(core, model, replace(target, block_shapes=()))
+    assert emit(core, model, target).verilog == whole.verilog
