@@ -5,18 +5,30 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from boards.family import chip
+from boards.family.cells import Cells
 from boards.family.ecp5 import ECP5
 from boards.family.ice40 import UP5K
 from boards.family.targets import TARGETS
+from boards.tool import YOSYS
 from golden.fixed import Q
+from golden.formats import Formats
+from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
 from golden.tables import sigmoid_table, tanh_table
-from hw.emit.verilog import emit
+from hw.emit.verilog import TOP, emit
 from hw.target import GENERIC
+from hw.unit.lstm import LSTMCell
 from hw.unit.table import FOLDING, Table
+from sim.build import build
+from sim.compare import first_mismatch
+from sim.run import Job, play, trace_of
+from sim.simulators import SIMULATORS
 from tests.bench import run_bench
-from tests.networks import random_model
+from tests.networks import random_frames, random_model
+from tests.test_boards_netlist import YOSYS_MODELS
 
+FINE = Formats(activation=Q(3, 7), state=Q(1, 14), gate=Q(1, 10), preactivation=Q(3, 6))
 TINY = replace(GENERIC, block_shapes=((4, 12), (8, 6)))
 
 
@@ -104,10 +116,29 @@ def test_what_tables_take_of_an_up5k(bits, gate, whole, folded):
     assert Table(values, 1 << gate, UP5K).blocks == folded
 
 
-@pytest.mark.parametrize("kind", ["gru", "lstm"])
-@pytest.mark.parametrize("name", TARGETS)
-def test_the_verilog_of_default_formats_knows_nothing_of_it(name, kind):
-    model = random_model((2, 3), 2, kinds=(kind,))
+@pytest.mark.parametrize(("name", "formats"), [("up5k", Formats()), ("ecp5", FINE)])
+def test_the_verilog_of_tables_of_one_block_knows_nothing_of_it(name, formats):
+    model = random_model((2, 3, 2), kinds=("gru", "lstm"), formats=formats)
     core, target = CoreParameters(model.parameters, 2), TARGETS[name].target
     whole = emit(core, model, replace(target, block_shapes=()))
     assert emit(core, model, target).verilog == whole.verilog
+
+
+@pytest.mark.slow
+def test_a_core_with_folded_tables_maps_to_cells_that_equal_golden(tmp_path):
+    """Yosys' netlist for an UP5K, the contents of its block RAMs included."""
+    assert LSTMCell(FINE, UP5K).sigmoid.folded
+    assert LSTMCell(FINE, UP5K).tanh.folded
+    model = random_model((2, 3), kinds=("lstm",), formats=FINE, theta=(0, 0))
+    core = CoreParameters(model.parameters, 1)
+    emission = emit(core, model, UP5K)
+    (tmp_path / "core.v").write_text(emission.verilog)
+    script = f"read_verilog core.v\n{chip.UP5K.synthesis} -top {TOP}\nwrite_verilog mapped.v\n"
+    (tmp_path / "script.ys").write_text(script)
+    YOSYS.run(["-s", "script.ys"], tmp_path, 600)
+    mapped = replace(emission, verilog=(tmp_path / "mapped.v").read_text())
+    models = Cells({"ice40/cells_sim.v": YOSYS_MODELS}).models()
+    simulation = build(mapped, SIMULATORS["icarus"], models=models)
+    frames = random_frames(model, 8, moving=1)
+    record = play(simulation, core, Job().frames(frames))
+    assert first_mismatch(DeltaNetwork(model).run(frames), trace_of(record, core)) is None
