@@ -35,6 +35,9 @@ class Target:
         None: one stage, however many lanes; it must be so where the store may wait or be loaded.
     serializer : type
         What a block's units leave through (hw.primitive.serializer.Serializer).
+    block_shapes : tuple of (int, int)
+        Words, and bits of each, that a block RAM may be read as. None where they may be any: then
+        no table is folded to save block RAM (hw.unit.table).
 
     Raises
     ------
@@ -49,6 +52,7 @@ class Target:
     read_latency: int = 1
     stage_lanes: int | None = None
     serializer: type[Serializer] = ShiftSerializer
+    block_shapes: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         where = f"of target {self.name}"
@@ -77,6 +81,11 @@ class Target:
     def reopen(self) -> int:
         """Cycles after which a closed row of accumulators may be opened again."""
         return 2 + self.read_latency
+
+    def blocks(self, words: int, bits: int) -> int:
+        """Block RAMs that a memory takes; 0 where their shapes are not known."""
+        each = (-(-words // deep) * -(-bits // wide) for deep, wide in self.block_shapes)
+        return min(each, default=0)
 
     def stages(self, core: CoreParameters) -> list[range]:
         """The lanes of each stage; whole groups of those that are activated together."""

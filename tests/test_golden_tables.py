@@ -82,3 +82,44 @@ def test_a_table_is_shared_and_cannot_be_changed():
     assert table is sigmoid_table(Q(3, 4), Q(1, 6))
     with pytest.raises(ValueError, match="read-only"):
         table[0] = 1
+
+
+def sigmoid_otherwise(x: np.ndarray) -> np.ndarray:
+    return 0.5 + 0.5 * np.tanh(0.5 * x)
+
+
+def tanh_otherwise(x: np.ndarray) -> np.ndarray:
+    return -np.expm1(-2 * x) / (1 + np.exp(-2 * x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("table", "fn", "otherwise"),
+    [(sigmoid_table, sigmoid, sigmoid_otherwise), (tanh_table, tanh, tanh_otherwise)],
+)
+def test_every_format_has_the_exact_values_and_their_mirror(table, fn, otherwise):
+    """sigmoid(-n) = 1 - sigmoid(n) and tanh(-n) = -tanh(n) in LSBs: one half says all.
+
+    At x = 0 both are exact but for the tie of sigmoid(0) without a fraction bit; elsewhere they are
+    transcendental, so no value lies on a tie. What floats cannot tell from one is computed with 60
+    digits. A preactivation of f fraction bits is a middle part of the widest one of f; integer bits
+    of a gate change nothing.
+    """
+    for pre in (Q(15 - f, f) for f in range(16)):
+        x = np.arange(1, pre.max + 2) / pre.scale
+        real = otherwise(x)
+        for gate in (Q(1, f) for f in range(31)):
+            scaled = real * gate.scale
+            expected = np.floor(scaled + 0.5).astype(np.int64)
+            off = 2.0 ** (gate.f - 49)  # eight times what a float of 1.0 is off by
+            for n in np.flatnonzero(np.abs(scaled - np.floor(scaled) - 0.5) < off):
+                with localcontext() as context:
+                    context.prec = 60
+                    exact = Fraction(fn(Decimal(x[n]))) * gate.scale
+                expected[n] = math.floor(exact + Fraction(1, 2))
+            entries = table.__wrapped__(pre, gate)  # too many to be kept
+            middle = 1 << (pre.width - 1)
+            whole, zero = (gate.scale, (gate.scale + 1) // 2) if fn is sigmoid else (0, 0)
+            assert (entries[middle + 1 :] == expected[:-1]).all(), (pre, gate)
+            assert (entries[middle - 1 :: -1] == whole - expected).all(), (pre, gate)
+            assert entries[middle] == zero

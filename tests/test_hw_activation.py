@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from golden.parameters import CoreParameters
 from hw.primitive.multiply_add import RegisteredMultiplyAdd, SplitMultiplyAdd
 from hw.target import GENERIC, Target
 from hw.unit.activation import ActivationUnit
+from hw.unit.table import FOLDING
 from hw.walk.layout import CoreLayout
 from tests.bench import run_bench
 from tests.networks import random_model
@@ -26,8 +29,10 @@ FORMATS = {
     "a cell finer than two gates": Formats(gate=Q(1, 4), cell=Q(2, 13)),
     "a narrow cell": Formats(cell=Q(0, 5), activation=Q(0, 7), gate=Q(1, 3)),
 }
+FINE = Formats(activation=Q(3, 7), state=Q(1, 14), gate=Q(1, 10), preactivation=Q(3, 6))
 SLOW = Target(read_latency=2, lane=SlowLane, multiply_add=SplitMultiplyAdd())
 REGISTERED = Target(multiply_add=RegisteredMultiplyAdd())
+FOLDED = replace(GENERIC, block_shapes=((256, 16), (512, 8)))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +45,9 @@ REGISTERED = Target(multiply_add=RegisteredMultiplyAdd())
             (FORMATS["Q3.4"], 4, GENERIC),
             (FORMATS["state Q1.14"], 4, SLOW),
             (FORMATS["state Q1.14"], 2, REGISTERED),
+            (FINE, 2, FOLDED),
+            (FINE, 1, replace(SLOW, block_shapes=FOLDED.block_shapes)),
+            (Formats(gate=Q(1, 7), preactivation=Q(3, 5)), 1, FOLDED),
         ],
     ),
     ids=[
@@ -48,6 +56,9 @@ REGISTERED = Target(multiply_add=RegisteredMultiplyAdd())
         "Q3.4, 4",
         "state Q1.14, 4, slow",
         "state Q1.14, 2, registered",
+        "folded, 2",
+        "folded, 1, slow",
+        "only the tanh folded, 1",
     ],
 )
 @pytest.mark.parametrize("kinds", [("gru",), ("lstm",), ("gru", "lstm")], ids="-".join)
@@ -174,3 +185,11 @@ def test_a_core_has_the_cells_of_its_own_layers_only(kinds, tables):
     network = random_model((3, 4, 5), 2, kinds=kinds).parameters
     module = ActivationUnit(CoreParameters(network, 2)).elaborate(None)
     assert set(module._named_submodules) == {"state"} | tables
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_folded_tables_take_their_cycles_twice_in_a_unit(kind):
+    network = random_model((3, 4), kinds=(kind,), formats=FINE).parameters
+    core = CoreParameters(network, 2)
+    whole, folded = (ActivationUnit(core, target) for target in (GENERIC, FOLDED))
+    assert folded.latency == whole.latency + 2 * FOLDING

@@ -53,3 +53,10 @@ def test_what_goes_together_is_not():
     assert not Target("t", read_latency=2, lane=SlowLane).loads
     assert Target("t", weights=LoadedWeights).loads
     assert Target("t", **STAGES).stage_lanes == 2
+
+
+def test_a_memory_takes_the_shape_of_which_it_needs_fewest():
+    target = Target("t", block_shapes=((256, 16), (512, 8), (1024, 4)))
+    words = [(1, 1), (256, 16), (256, 17), (257, 8), (512, 16), (1024, 12), (1025, 4)]
+    assert [target.blocks(*size) for size in words] == [1, 1, 2, 1, 2, 3, 2]
+    assert Target("t").blocks(1 << 16, 40) == 0

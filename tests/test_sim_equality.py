@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from boards.family.ice40 import UP5K
 from boards.family.targets import TARGETS, Choice
 from golden.fixed import Q
 from golden.formats import Formats
@@ -39,6 +40,7 @@ class Configuration:
     activations: int = 1
     kinds: tuple[str, ...] = ("gru",)
     shifts: int = 0
+    block_shapes: tuple[tuple[int, int], ...] = ()  # of a target that says nothing of them
 
 
 Q2_5 = Formats(activation=Q(2, 5), state=Q(2, 5))
@@ -100,6 +102,9 @@ CONFIGURATIONS = {
     ),
     "LSTM below GRU": Configuration((4, 9, 5), 3, 4, (1, 2), activations=2, kinds=("lstm", "gru")),
     "GRU below LSTM": Configuration((4, 6, 9), None, 8, (1, 1), kinds=("gru", "lstm")),
+    "folded tables": Configuration(
+        (3, 5, 4), 2, 2, (1, 2), kinds=("gru", "lstm"), formats=FINE, block_shapes=UP5K.block_shapes
+    ),
 }
 
 QUICK = (
@@ -129,7 +134,10 @@ def equals_golden(configuration: Configuration, simulator: Simulator, choice: Ch
         shifts=c.shifts,
     )
     core = CoreParameters(model.parameters, c.lanes, c.activations)
-    emission = emit(core, model, choice.target)
+    target = choice.target
+    if c.block_shapes and not target.block_shapes:
+        target = replace(target, block_shapes=c.block_shapes)
+    emission = emit(core, model, target)
     simulation = build(emission, simulator, models=choice.cells.models())
     events = 0
     slow = simulator is SIMULATORS["icarus"]

@@ -190,4 +190,12 @@ ECP5 = Target(
     multiply_add=MultMultiplyAdd(),
     stage_lanes=4,
     serializer=MuxSerializer,
+    block_shapes=(
+        (1 << 9, 36),
+        (1 << 10, 18),
+        (1 << 11, 9),
+        (1 << 12, 4),
+        (1 << 13, 2),
+        (1 << 14, 1),
+    ),
 )

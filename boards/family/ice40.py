@@ -150,5 +150,11 @@ class Mac16Lane(Lane):
         return m
 
 
-UP5K = Target(name="up5k", weights=SpramWeights, lane=Mac16Lane, multiply_add=SplitMultiplyAdd())
+UP5K = Target(
+    name="up5k",
+    weights=SpramWeights,
+    lane=Mac16Lane,
+    multiply_add=SplitMultiplyAdd(),
+    block_shapes=((1 << 8, 16), (1 << 9, 8), (1 << 10, 4), (1 << 11, 2)),
+)
 assert WEIGHT.width == 8  # two of them fill an SPRAM's word

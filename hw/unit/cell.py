@@ -1,18 +1,19 @@
 """What a kind of recurrent layer does with a unit's accumulators, as a pipeline in gates."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 
-from amaranth.hdl import Module, Shape, Value, signed, unsigned
-from amaranth.lib import memory
-from amaranth.utils import bits_for
+from amaranth.hdl import Module, Shape, Value
 
-from golden.fixed import Integers
+from golden.fixed import Integers, Q
 from golden.formats import Formats
+from golden.tables import sigmoid_table, tanh_table
 from hw.pipeline import delayed
 from hw.target import Target
+from hw.unit.table import Table
 
 
 @dataclass(frozen=True)
@@ -65,18 +66,27 @@ class Cell(ABC):
         specification, and, ``latency - ahead`` cycles later, of what was kept of it.
         """
 
-    def table(self, m: Module, name: str, values: Integers, index: Value) -> Value:
-        """values[index], by the two's-complement preactivation, ``read_latency`` cycles later."""
-        middle = len(values) // 2
-        init = [int(v) for v in [*values[middle:], *values[:middle]]]
-        sign = min(init) < 0  # a sigmoid has none
-        width = max(bits_for(v, require_sign_bit=sign) for v in init)
-        shape = signed(width) if sign else unsigned(width)
-        rom = memory.Memory(shape=shape, depth=len(init), init=init)
-        m.submodules[name] = rom
-        port = rom.read_port()
-        m.d.comb += [port.en.eq(1), port.addr.eq(index)]
-        return delayed(m, port.data, self.target.read_latency - 1, f"{name}_read")
+    @cached_property
+    def sigmoid(self) -> Table:
+        return self._table(sigmoid_table)
+
+    @cached_property
+    def tanh(self) -> Table:
+        return self._table(tanh_table)
+
+    def _table(self, of: Callable[[Q, Q], Integers]) -> Table:
+        f = self.formats
+        return Table(of(f.preactivation, f.gate), f.gate.scale, self.target)
+
+    @property
+    def looks_up(self) -> int:
+        """Cycles from the index to the value of either table."""
+        return max(self.sigmoid.latency, self.tanh.latency)
+
+    def look_up(self, m: Module, name: str, table: Table, index: Value) -> Value:
+        """What ``table`` has at a preactivation, ``looks_up`` cycles later."""
+        value = table.look_up(m, name, index)
+        return delayed(m, value, self.looks_up - table.latency, f"{name}_wait")
 
 
 def cell_of(kind: str) -> type[Cell]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Module, Shape, Value, signed
 
-from golden.tables import sigmoid_table, tanh_table
 from hw.fixed import half, rshift, sat, shift
 from hw.pipeline import delayed
 from hw.unit import cell
@@ -20,7 +19,7 @@ class GRUCell(cell.Cell):
 
     @property
     def latency(self) -> int:
-        return 2 * (self.target.read_latency + self.target.multiply_add.latency) + 2
+        return 2 * (self.looks_up + self.target.multiply_add.latency) + 2
 
     @property
     def ahead(self) -> int:
@@ -31,19 +30,17 @@ class GRUCell(cell.Cell):
         return signed(self.formats.state.width)
 
     def unit(self, m: Module, name: str, gates: Sequence[Value], before: Value) -> Made:
-        f, read, multiply_add = self.formats, self.target.read_latency, self.target.multiply_add
+        f, looks_up, multiply_add = self.formats, self.looks_up, self.target.multiply_add
         index_r, index_u, m_xc, m_hc = gates
         before = before[: f.state.width].as_signed()
 
         def after(value: Value, cycles: int, what: str) -> Value:
             return delayed(m, value, cycles, f"{name}_{what}")
 
-        sigmoid, tanh = (fn(f.preactivation, f.gate) for fn in (sigmoid_table, tanh_table))
-
         # Look up r and u.
-        r = self.table(m, f"{name}_sigmoid_r", sigmoid, index_r)
-        u = self.table(m, f"{name}_sigmoid_u", sigmoid, index_u)
-        m_xc, m_hc = after(m_xc, read, "m_xc"), after(m_hc, read, "m_hc")
+        r = self.look_up(m, f"{name}_sigmoid_r", self.sigmoid, index_r)
+        u = self.look_up(m, f"{name}_sigmoid_u", self.sigmoid, index_u)
+        m_xc, m_hc = after(m_xc, looks_up, "m_xc"), after(m_hc, looks_up, "m_hc")
 
         # r * R(M_hc). The rounding of the candidate goes in here, beside the shifted R(M_xc).
         addend = (m_xc << f.gate.f) + half(f.candidate_shift)
@@ -51,14 +48,14 @@ class GRUCell(cell.Cell):
 
         # Look up c, while h comes.
         index = sat(shift(candidate, f.candidate_shift), f.preactivation)
-        c = self.table(m, f"{name}_tanh", tanh, index)
+        c = self.look_up(m, f"{name}_tanh", self.tanh, index)
 
         # h' - c', in the finer of the two formats.
         c = c << (f.blend_frac - f.gate.f)
         difference = after((before << (f.blend_frac - f.state.f)) - c, 1, "difference")
 
         # u * (h' - c'), and the rounding of h.
-        u = after(u, 1 + read + multiply_add.latency, "u")
+        u = after(u, 1 + looks_up + multiply_add.latency, "u")
         addend = (after(c, 1, "c") << f.gate.f) + half(f.update_shift)
         blend = multiply_add(m, u, difference, addend, f"{name}_update")
         h = after(sat(shift(blend, f.update_shift), f.state), 1, "h")

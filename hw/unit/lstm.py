@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Cat, Module, Shape, Value, unsigned
 
-from golden.tables import sigmoid_table, tanh_table
 from hw.fixed import half, rshift, sat, shift
 from hw.pipeline import delayed
 from hw.unit import cell
@@ -21,18 +20,18 @@ class LSTMCell(cell.Cell):
 
     @property
     def latency(self) -> int:
-        return 2 * self.target.read_latency + 3 * self.target.multiply_add.latency + 2
+        return 2 * self.looks_up + 3 * self.target.multiply_add.latency + 2
 
     @property
     def ahead(self) -> int:
-        return self.target.read_latency + 2 * self.target.multiply_add.latency + 2
+        return self.looks_up + 2 * self.target.multiply_add.latency + 2
 
     @property
     def kept(self) -> Shape:
         return unsigned(self.formats.cell.width + self.formats.activation.width)
 
     def unit(self, m: Module, name: str, gates: Sequence[Value], before: Value) -> Made:
-        f, read, multiply_add = self.formats, self.target.read_latency, self.target.multiply_add
+        f, looks_up, multiply_add = self.formats, self.looks_up, self.target.multiply_add
         multiplies = multiply_add.latency
         c_before = before[: f.cell.width].as_signed()
         a_before = before[f.cell.width :][: f.activation.width].as_signed()
@@ -40,12 +39,12 @@ class LSTMCell(cell.Cell):
         def after(value: Value, cycles: int, what: str) -> Value:
             return delayed(m, value, cycles, f"{name}_{what}")
 
-        sigmoid, tanh = (fn(f.preactivation, f.gate) for fn in (sigmoid_table, tanh_table))
-
         # Look up all gates.
-        tables = zip("ifgo", (sigmoid, sigmoid, tanh, sigmoid), gates, strict=True)
+        tables = zip(
+            "ifgo", (self.sigmoid, self.sigmoid, self.tanh, self.sigmoid), gates, strict=True
+        )
         i, forget, g, o = (
-            self.table(m, f"{name}_{gate}", values, index) for gate, values, index in tables
+            self.look_up(m, f"{name}_{gate}", table, index) for gate, table, index in tables
         )
 
         # i * g, while c comes. The rounding of c goes in here, and its bits below i * g behind it.
@@ -61,13 +60,13 @@ class LSTMCell(cell.Cell):
 
         # Look up tanh(c), and o * tanh(c) with the rounding of a.
         index = sat(rshift(c, f.cell_index_shift), f.preactivation)
-        y = self.table(m, f"{name}_tanh", tanh, index)
-        o = after(o, 2 * multiplies + 1 + read, "o")
+        y = self.look_up(m, f"{name}_tanh", self.tanh, index)
+        o = after(o, 2 * multiplies + 1 + looks_up, "o")
         rounding = Value.cast(half(f.product_shift))
         a = multiply_add(m, o, y, rounding, f"{name}_output")
         a = after(sat(shift(a, f.product_shift), f.activation), 1, "a")
 
-        lasting = read + multiplies + 1
+        lasting = looks_up + multiplies + 1
         c_now, c_was = after(c, lasting, "c_now"), after(c_before, self.ahead, "c_was")
         a_was = after(a_before, self.ahead, "a_was")
         return Made(Cat(c_now, a), c_now, a, (c_now != c_was) | (a != a_was))
