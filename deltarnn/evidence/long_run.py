@@ -220,9 +220,9 @@ def section(result: dict) -> str:
 
 {result["recordings"]} recordings of {result["frames_of_each"]:,} frames each, without a reset
 within. Elements walk at random and stand still at times. Thresholds are rewritten {len(FACTORS)}
-times in each recording, and before each lies a shorter one, with a state reset between. Every event,
-state and result of the RTL in Verilator is compared with the golden model. At the end each of the
-golden model's accumulators is compared with the exact product.
+times in each recording, and before each lies a shorter one, with a state reset between. Every
+event, state and result of the RTL in Verilator is compared with the golden model. At the end each
+of the golden model's accumulators is compared with the exact product.
 
 {lines(header, rows)}
 

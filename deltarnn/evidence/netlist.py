@@ -141,8 +141,11 @@ def board_of(form: str, made: Routed, board: Board, cells: Cells) -> Iterator[st
         "placed": lambda: ("top", made.verilog),
         "bitstream": lambda: ("chip", read_back(made)),
     }[form]()
+    # A pin's cell has both ways, whatever the port is: Verilator wants it so at the top, too.
+    verilog = re.sub(r"^  input (\w+__io;)$", r"  inout \1", verilog, flags=re.MULTILINE)
     texts = {"board.v": verilog, "cells.v": driven(cells.models()), "bench.v": bench(top, verilog)}
-    program, design = build_board(texts, TOP), made.netlist.design
+    program = build_board(texts, TOP, optimise="-O1")
+    design = made.netlist.design
     with running(program, design.shell.divisor, design.flash, board.flash or 0) as terminal:
         yield terminal
 
