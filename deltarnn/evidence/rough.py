@@ -80,7 +80,7 @@ def _outcome(read: Callable[[], object]) -> Outcome:
         outcome = "accepted"
     except ValueError as error:
         said = shortened(str(error), LINE)
-        clear = ": found " in said and "\n" not in said and "Error" not in said
+        clear = ": found " in said and "\n" not in said
         outcome = "refused" if clear else f"said {said!r}"
     except Exception as error:
         outcome = f"{type(error).__name__}: {error}"
