@@ -246,13 +246,15 @@ of events, is compared with the golden model.
 
 {lines(header, rows)}
 
-**How far it goes.** Wires have no delays here. nextpnr writes them as SDF: of the first design
-{wires:,} of wires and {cells:,} of cells. Icarus 11, Debian's, puts only those of cells in and makes
-no checks of set-up times, so that a simulation with them would say nothing about clocks. The PLL passes its clock on, and pins are wires.
-DP16KD, MULT18X18D and TRELLIS_RAMW have no models in Yosys: these are the project's own, and so are
-what nextpnr's netlist does not say about pins without a wire (`boards/flow/unsaid.py`). A UP5K's
-bitstream and an ECP5's cannot be read back as Verilog with what Debian and PyPI have: `icebox_vlog`
-knows neither SB_MAC16 nor SB_SPRAM256KA, and nothing of an ECP5.
+**How far it goes.** Wires have no delays here. nextpnr writes delays as SDF: of the first design
+{wires:,} of wires and {cells:,} of cells. Icarus 11, Debian's, puts only those of cells in, and
+does not check set-up times, so that a simulation with them would say nothing about clocks. The PLL
+passes its clock on, and pins are wires. DP16KD, MULT18X18D and TRELLIS_RAMW have no models in Yosys: these are
+the project's own, and so is what nextpnr's netlist does not say about pins without a wire
+(`boards/flow/unsaid.py`). A UP5K's placement is not simulated, because there are no models of
+nextpnr's ICESTORM_DSP and ICESTORM_SPRAM. A UP5K's bitstream and an ECP5's cannot be read back as
+Verilog with what Debian and PyPI have: `icebox_vlog` knows neither SB_MAC16 nor SB_SPRAM256KA, and
+nothing of an ECP5.
 
 **Clocks.** `icetime` is another timing analyser than nextpnr's. Of the same placement they say, in
 MHz:
