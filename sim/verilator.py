@@ -15,6 +15,8 @@ from sim.simulator import Simulator
 # One C++ file: split ones use a precompiled header, which the wheel's make rules miss.
 ARGUMENTS = ["-O3", "--output-split", "0", "-Wno-fatal"]
 ARGUMENTS += ["--x-assign", "unique", "--x-initial", "unique"]
+# For netlists of thousands of cells: compilers take long over long functions.
+CELLS = ["--output-split-cfuncs", "500"]
 
 
 def verilator_environment() -> Mapping[str, str]:
@@ -78,19 +80,22 @@ def compile_program(
     waves: bool = False,
     optimised: bool = True,
     coverage: bool = False,
+    cells: bool = False,
 ) -> None:
     """Builds ``program`` beside its ``sources``: Verilog, and C++ with a main.
 
     What all builds may share lies in ``shared``. With ``waves`` the model can write waveforms, as
     VCD, for which the C++ has to ask. A program that is not ``optimised`` is built in half the time
-    and runs some ten times slower. With ``coverage`` it counts how often each signal toggles.
+    and runs some ten times slower. With ``coverage`` it counts how often each signal toggles. Where
+    the Verilog is ``cells``, thousands of them, the model is sooner compiled but slower.
 
     Raises RuntimeError where a step fails; ``log`` says why.
     """
     folder = sources[0].parent
     tracing = ["--trace-vcd", "--timescale", "1ns/1ns"] if waves else []
     counting = ["--coverage-toggle"] if coverage else []
-    verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, *tracing, *counting, "-Mdir", str(folder)]
+    more = [*tracing, *counting, *(CELLS if cells else [])]
+    verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, *more, "-Mdir", str(folder)]
     verilate += ["--top-module", top, "--prefix", "Vtop", "-o", program, *map(str, sources)]
     make = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
     if not optimised:

@@ -16,6 +16,7 @@ from boards.flow.memories import apart
 from boards.flow.place import DoesNotFitError, overfull
 from boards.flow.synthesis import MAP_CORE, count
 from boards.flow.top import NAME, pinned
+from boards.flow.unsaid import say
 from boards.flow.wrapper import stub
 from boards.link.protocol import Link
 from boards.tool import YOSYS, Tool, ToolError
@@ -178,25 +179,61 @@ class Netlist:
 
     Attributes
     ----------
+    design
+        What was synthesised.
     verilog
         For simulators, with the cells' models (boards.family.targets).
     resources
         As in Built.
     """
 
+    design: Design
     verilog: str
     resources: dict[str, tuple[int, int]]
 
 
-def netlist(model: Model, board: Board, lanes: int) -> Netlist:
+@dataclass(frozen=True)
+class Routed:
+    """A board's design as it lies in its chip.
+
+    Attributes
+    ----------
+    netlist
+        What was placed.
+    verilog
+        nextpnr's own cells, and the wires between them, for simulators (boards.flow.unsaid).
+    delays
+        Of all of them, as SDF.
+    placed, constraints
+        What the packer takes; the pins.
+    bitstream
+        What goes into the chip.
+    mhz, fmax
+        As ``clock`` and ``fmax`` of Built.
+    """
+
+    netlist: Netlist
+    verilog: str
+    delays: str
+    placed: str
+    constraints: str
+    bitstream: bytes
+    mhz: float
+    fmax: float
+
+
+def netlist(model: Model, board: Board, lanes: int, activations: int = 1) -> Netlist:
     """What ``build`` places and routes, for the board's highest clock. Raises as it does."""
     with temporary_folder() as place:
-        work = _Work(model, board, lanes, place, place, lambda _: None)
-        emission = work.core()
-        _, resources = work.board_design(emission, work.pll(board.clocks[0]))
-        (place / "verilog.ys").write_text(f"read_json {NAME}.json\nwrite_verilog {NAME}.v\n")
-        YOSYS.run(["-s", "verilog.ys"], place, LIMIT)
-        return Netlist((place / f"{NAME}.v").read_text(), resources)
+        work = _Work(model, board, lanes, place, place, lambda _: None, activations=activations)
+        return work.netlist(work.pll(board.clocks[0]))
+
+
+def routed(model: Model, board: Board, lanes: int, clock: float, activations: int = 1) -> Routed:
+    """What ``build`` makes for ``clock`` (MHz), reached or not. Raises as it does."""
+    with temporary_folder() as place:
+        work = _Work(model, board, lanes, place, place, lambda _: None, activations=activations)
+        return work.routed(work.pll(clock))
 
 
 @dataclass(frozen=True)
@@ -210,6 +247,7 @@ class _Work:
     folder: Path
     report: Callable[[str], None]
     fewer: str = ""
+    activations: int = 1
 
     def run(self, clocks: list[float], begin: float) -> Built:
         emission = self.core()
@@ -243,6 +281,34 @@ class _Work:
         )
         return replace(built, files=self._finished(made, built), seconds=time.monotonic() - begin)
 
+    def netlist(self, pll: Pll) -> Netlist:
+        made, resources = self.board_design(self.core(), pll)
+        return Netlist(made, self._verilog(NAME), resources)
+
+    def routed(self, pll: Pll) -> Routed:
+        mapped, chip = self.netlist(pll), self.board.chip
+        fmax = self._route(pll.mhz, "--write", "routed.json", "--sdf", "routed.sdf")
+        self._pack("bitstream")
+        written = json.loads((self.place / "routed.json").read_text())
+        say(written["modules"][NAME], f"{self.board.clk}_0__io")
+        self._write({"routed.json": json.dumps(written)})
+        return Routed(
+            netlist=mapped,
+            verilog=self._verilog("routed"),
+            delays=(self.place / "routed.sdf").read_text(),
+            placed=(self.place / f"{NAME}.{chip.placed[0]}").read_text(),
+            constraints=(self.place / f"{NAME}.{chip.constraints}").read_text(),
+            bitstream=(self.place / "bitstream").read_bytes(),
+            mhz=pll.mhz,
+            fmax=fmax,
+        )
+
+    def _verilog(self, name: str) -> str:
+        """Of the netlist in the file ``name``.json."""
+        self._write({"verilog.ys": f"read_json {name}.json\nwrite_verilog {name}.v\n"})
+        YOSYS.run(["-s", "verilog.ys"], self.place, LIMIT)
+        return (self.place / f"{name}.v").read_text()
+
     def _tool(self, tool: Tool, step: str, arguments: list[str]) -> None:
         """Runs ``tool`` and keeps its log."""
         log = self.folder / f"{step}.log"
@@ -254,7 +320,7 @@ class _Work:
 
     @property
     def parameters(self) -> CoreParameters:
-        return CoreParameters(network=self.model.parameters, lanes=self.lanes)
+        return CoreParameters(self.model.parameters, self.lanes, self.activations)
 
     def pll(self, mhz: float) -> Pll:
         return self.board.pll(self.board.clk, self.board.source, mhz)
@@ -297,8 +363,8 @@ class _Work:
         self._write({f"{step}.ys": script.format(core=TOP, top=NAME, synthesis=synthesis)})
         self._tool(YOSYS, step, ["-s", f"{step}.ys"])
 
-    def _route(self, mhz: float) -> float:
-        """The clock that is reached; leaves what the packer takes."""
+    def _route(self, mhz: float, *more: str) -> float:
+        """The clock that is reached; leaves what the packer takes. ``more`` are arguments."""
         chip = self.board.chip
         assert chip.router is not None
         self.report(f"place and route for {mhz:g} MHz")
@@ -306,7 +372,7 @@ class _Work:
         arguments = [*chip.arguments, "--json", f"{NAME}.json"]
         arguments += [f"--{chip.constraints}", f"{NAME}.{chip.constraints}"]
         arguments += [option, f"{NAME}.{suffix}", "--report", "report.json"]
-        arguments += ["--seed", str(SEED), "--freq", f"{mhz:.3f}", "--timing-allow-fail"]
+        arguments += ["--seed", str(SEED), "--freq", f"{mhz:.3f}", "--timing-allow-fail", *more]
         try:
             self._tool(chip.router, "route", arguments)
         except ToolError as error:
@@ -317,13 +383,16 @@ class _Work:
         report = json.loads((self.place / "report.json").read_text())
         return min(clock["achieved"] for clock in report["fmax"].values())
 
-    def _finished(self, design: Design, built: Built) -> tuple[str, ...]:
-        """Packs the bitstream and puts everything into the folder."""
+    def _pack(self, bitstream: str) -> None:
         chip = self.board.chip
         assert chip.packer is not None
+        chip.packer.run([f"{NAME}.{chip.placed[0]}", bitstream], self.place, LIMIT)
+
+    def _finished(self, design: Design, built: Built) -> tuple[str, ...]:
+        """Packs the bitstream and puts everything into the folder."""
         self.report("packing the bitstream")
         bitstream, *others, last = _names(self.board)
-        chip.packer.run([f"{NAME}.{chip.placed[0]}", bitstream], self.place, LIMIT)
+        self._pack(bitstream)
         manifest = {**asdict(built), "core": design.emission.manifest}
         del manifest["seconds"], manifest["files"]  # what is not the same in every run
         contents = [design.flash] if design.flash is not None else []

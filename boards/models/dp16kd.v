@@ -1,16 +1,33 @@
-// DP16KD as a ROM, which Yosys has as a black box only: port A, read, shapes of 1, 2, 4 and 8 bits
-// (DATA_WIDTH 9 without the ninth), with or without its output register. Written after the documented behaviour; the contents lie
-// as in Yosys' own mapping (tests/test_boards_ecp5.py compares them).
+// DP16KD as these designs use it, which Yosys has as a black box only: two ports, shapes of 1, 2, 4,
+// 9 and 18 bits, with or without output registers. A read gives what was there before a write. Chip
+// selects, resets and other write modes are not in it. Written after the documented behaviour; the
+// contents lie as in Yosys' own mapping (tests/test_boards_ecp5.py compares them).
 module DP16KD(
+  input DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5,
+    DIA4, DIA3, DIA2, DIA1, DIA0,
   input ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0,
   input CEA, OCEA, CLKA, WEA, RSTA, CSA2, CSA1, CSA0,
-  input CLKB, CEB, OCEB, WEB, RSTB, CSB2, CSB1, CSB0,
-  output DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0
+  output DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5,
+    DOA4, DOA3, DOA2, DOA1, DOA0,
+  input DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5,
+    DIB4, DIB3, DIB2, DIB1, DIB0,
+  input ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0,
+  input CEB, OCEB, CLKB, WEB, RSTB, CSB2, CSB1, CSB0,
+  output DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5,
+    DOB4, DOB3, DOB2, DOB1, DOB0
 );
   parameter DATA_WIDTH_A = 1;
   parameter DATA_WIDTH_B = 1;
   parameter REGMODE_A = "NOREG";
   parameter REGMODE_B = "NOREG";
+  parameter RESETMODE = "SYNC";
+  parameter ASYNC_RESET_RELEASE = "SYNC";
+  parameter WRITEMODE_A = "READBEFOREWRITE";
+  parameter WRITEMODE_B = "READBEFOREWRITE";
+  parameter CSDECODE_A = "0b000";
+  parameter CSDECODE_B = "0b000";
+  parameter CLKAMUX = "CLKA";
+  parameter CLKBMUX = "CLKB";
   parameter GSR = "ENABLED";
   parameter [319:0] INITVAL_00 = 320'd0;
   parameter [319:0] INITVAL_01 = 320'd0;
@@ -76,10 +93,7 @@ module DP16KD(
   parameter [319:0] INITVAL_3D = 320'd0;
   parameter [319:0] INITVAL_3E = 320'd0;
   parameter [319:0] INITVAL_3F = 320'd0;
-  wire [13:0] address = {
-    ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0
-  };
-  wire [20479:0] lists = {
+  localparam [20479:0] LISTS = {
     INITVAL_3F, INITVAL_3E, INITVAL_3D, INITVAL_3C, INITVAL_3B, INITVAL_3A, INITVAL_39, INITVAL_38,
     INITVAL_37, INITVAL_36, INITVAL_35, INITVAL_34, INITVAL_33, INITVAL_32, INITVAL_31, INITVAL_30,
     INITVAL_2F, INITVAL_2E, INITVAL_2D, INITVAL_2C, INITVAL_2B, INITVAL_2A, INITVAL_29, INITVAL_28,
@@ -89,28 +103,64 @@ module DP16KD(
     INITVAL_0F, INITVAL_0E, INITVAL_0D, INITVAL_0C, INITVAL_0B, INITVAL_0A, INITVAL_09, INITVAL_08,
     INITVAL_07, INITVAL_06, INITVAL_05, INITVAL_04, INITVAL_03, INITVAL_02, INITVAL_01, INITVAL_00
   };
-  // A bit as the shape of one bit sees it: 16 words of 18 bits in a list, 20 apart, of which the
-  // narrow shapes leave out the ninth bits.
-  function [14:0] place(input [13:0] bit_address);
-    place = bit_address[13:4] * 20 + bit_address[3] * 9 + bit_address[2:0];
+  // A word of 9 bits is a place of the array; narrower shapes leave out the ninth. An address counts
+  // bits of those: a shape of w bits has its own above log2(w) zeros, one of 18 above four.
+  function [14:0] place(input integer width, input [13:0] address, input integer n);
+    case (width)
+      18: place = address[13:4] * 20 + n;
+      9: place = address[13:4] * 20 + address[3] * 9 + n;
+      default: place = address[13:4] * 20 + address[3] * 9 + address[2:0] + n;
+    endcase
   endfunction
 
-  // A shape of w bits has its address above log2(w) zeros.
-  reg [7:0] array, register;
+  reg memory [0:20479];
+  integer n;
+  genvar g;
+  initial for (n = 0; n < 20480; n = n + 1) memory[n] = LISTS[n];
+
+  wire [13:0] address_a = {ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3,
+    ADA2, ADA1, ADA0};
+  wire [17:0] in_a = {DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7,
+    DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0};
+  wire [17:0] word_a;
+  reg [17:0] array_a, register_a;
   always @(posedge CLKA) begin
-    if (CEA)
-      array <= {
-        lists[place(address | 14'd7)],
-        lists[place(address | 14'd6)],
-        lists[place(address | 14'd5)],
-        lists[place(address | 14'd4)],
-        lists[place(address | 14'd3)],
-        lists[place(address | 14'd2)],
-        lists[place(address | 14'd1)],
-        lists[place(address)]
-      };
-    if (OCEA) register <= array;
+    if (CEA) array_a <= word_a;
+    if (OCEA) register_a <= array_a;
+    if (CEA && WEA)
+      for (n = 0; n < DATA_WIDTH_A; n = n + 1)
+        if (DATA_WIDTH_A < 18 || address_a[n / 9])
+          memory[place(DATA_WIDTH_A, address_a, n)] <= in_a[n];
   end
-  assign {DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} =
-    REGMODE_A == "OUTREG" ? register : array;
+  assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5,
+    DOA4, DOA3, DOA2, DOA1, DOA0} = REGMODE_A == "OUTREG" ? register_a : array_a;
+  generate
+    for (g = 0; g < 18; g = g + 1) begin : read_a
+      if (g < DATA_WIDTH_A) assign word_a[g] = memory[place(DATA_WIDTH_A, address_a, g)];
+      else assign word_a[g] = 1'b0;
+    end
+  endgenerate
+
+  wire [13:0] address_b = {ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3,
+    ADB2, ADB1, ADB0};
+  wire [17:0] in_b = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7,
+    DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0};
+  wire [17:0] word_b;
+  reg [17:0] array_b, register_b;
+  always @(posedge CLKB) begin
+    if (CEB) array_b <= word_b;
+    if (OCEB) register_b <= array_b;
+    if (CEB && WEB)
+      for (n = 0; n < DATA_WIDTH_B; n = n + 1)
+        if (DATA_WIDTH_B < 18 || address_b[n / 9])
+          memory[place(DATA_WIDTH_B, address_b, n)] <= in_b[n];
+  end
+  assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5,
+    DOB4, DOB3, DOB2, DOB1, DOB0} = REGMODE_B == "OUTREG" ? register_b : array_b;
+  generate
+    for (g = 0; g < 18; g = g + 1) begin : read_b
+      if (g < DATA_WIDTH_B) assign word_b[g] = memory[place(DATA_WIDTH_B, address_b, g)];
+      else assign word_b[g] = 1'b0;
+    end
+  endgenerate
 endmodule

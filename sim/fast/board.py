@@ -9,26 +9,29 @@ from pathlib import Path
 
 from golden.errors import refusal
 from sim.build import built
-from sim.verilator import ARGUMENTS, compile_program, verilator_environment
+from sim.verilator import ARGUMENTS, CELLS, compile_program, verilator_environment
 
 PROGRAM = "board"
 ENDING = 1.0  # seconds in which the program may end by itself
 
 
-def build_board(texts: Mapping[str, str], top: str) -> Path:
+def build_board(texts: Mapping[str, str], top: str, *, cells: bool = False) -> Path:
     """The program that is the board whose Verilog is ``texts`` (files by name), from the cache.
 
     ``top`` has ports clk, rst, rx, tx and, for a board that boots from a flash, flash_cs_n,
-    flash_sck, flash_copi and flash_cipo. Raises ValueError where it cannot be built.
+    flash_sck, flash_copi and flash_cipo. ``cells`` is as in sim.verilator.compile_program. Raises
+    ValueError where it cannot be built.
     """
     verilator_environment()  # refuses before anything is written
     harness = files("sim.fast").joinpath("board.cpp").read_text()
 
     def make(folder: Path, shared: Path) -> None:
         sources = [folder / name for name in ("board.cpp", *texts)]
-        compile_program(sources, top, PROGRAM, folder / "build.log", shared)
+        log = folder / "build.log"
+        compile_program(sources, top, PROGRAM, log, shared, cells=cells)
 
-    return built({**texts, "board.cpp": harness}, [ARGUMENTS, top], make, "verilator") / PROGRAM
+    identity = [ARGUMENTS, top, CELLS if cells else []]
+    return built({**texts, "board.cpp": harness}, identity, make, "verilator") / PROGRAM
 
 
 @contextmanager
