@@ -37,6 +37,7 @@ check: lint
 
 # A share of all evidence, in under an hour: writes docs/evidence.md.
 verify: .venv/ready-test
+	tools/system-packages icestorm
 	$(BIN)/python -m deltarnn.evidence.verify
 
 lint: .venv/ready-test
