@@ -1,7 +1,7 @@
 """Mutants of golden/: each has one operator or number changed, and a judge has to notice.
 
-The judges are those of golden_judge: none of them asks golden what is right. Mutants are made in a
-copy of the package, by cosmic-ray's operators and, for whole statements, by two more.
+The judges are those of deltarnn.reference.judges: none of them asks golden what is right. Mutants
+are made in a copy of the package, by cosmic-ray's operators and, for whole statements, by two more.
 """
 
 import ast
@@ -10,7 +10,6 @@ import os
 import re
 import resource
 import shutil
-import signal
 import sys
 import time
 from collections import Counter
@@ -23,9 +22,9 @@ from pathlib import Path
 import numpy as np
 
 import golden
-from deltarnn.evidence.golden_judge import JUDGES, Case, verdict
 from deltarnn.evidence.reference import any_frames, any_model
 from deltarnn.markdown import lines
+from deltarnn.reference.judges import JUDGES, Case, verdict
 from deltarnn.reference.program import answers, compiled
 from golden.files import temporary_folder
 from golden.fixed import Q
@@ -46,7 +45,7 @@ MODULES = (
 SEED, CASES = 3, 14
 # What is kept is coarser than gates, by a number that no other operator makes of both.
 COARSE = Formats(state=Q(3, 3), cell=Q(3, 3))
-SECONDS, BYTES = 60, 4 << 30  # that a mutant may take; one that takes more is noticed
+SECONDS, BYTES = 60, 4 << 30  # of the CPU and of memory: a mutant that takes more is noticed
 SURVIVED = "none"
 
 
@@ -253,8 +252,7 @@ def _judge(given: list[Case], folder: Path) -> None:
     """Ends this process with the number of the judge that finds the golden of ``folder`` wrong."""
     status = 1
     try:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(SECONDS)
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # warnings of what is broken
         sys.dont_write_bytecode = True
@@ -356,10 +354,10 @@ def section(result: dict) -> str:
 ## Mutants of the golden model
 
 {result["made_by"]} changes one operator, number, comparison or decorator at a time of the modules
-that compute, in a copy of them. No judge asks golden what is right: {result["cases"]} networks have
-to give the words of the C99 reference, and each part has to give what Python's whole numbers and
-fractions give. {killed:,} of {wanted:,} mutants that are not the same as golden were noticed
-({killed / wanted:.1%}).
+that compute, in a copy of them; besides, statements are left out. No judge asks golden what is
+right: {result["cases"]} networks have to give the words of the C99 reference, and each part has to
+give what Python's whole numbers and fractions give. {killed:,} of {wanted:,} mutants were noticed
+({killed / wanted:.1%}), beside those that compute the same.
 
 {lines(["module", "noticed", "survived", "the same"], modules)}
 
