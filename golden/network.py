@@ -60,7 +60,7 @@ class Trace:
         """int64 [T, layers]: events of h in each frame and layer, 0 for a linear layer."""
         counts = np.zeros_like(self.events_x)
         for k, d in enumerate(self.deltas_h):
-            counts[:, k] = np.count_nonzero(d, axis=-1)
+            counts[..., k] = np.count_nonzero(d, axis=-1)
         return counts
 
 

@@ -83,6 +83,8 @@ def test_a_batch_is_its_sequences():
         alone = DeltaNetwork(model).run(frames)
         pairs = zip(arrays(whole), arrays(alone), strict=True)
         assert all((of_batch[b] == single).all() for of_batch, single in pairs)
+        assert (whole.events_x[b] == alone.events_x).all()
+        assert (whole.events_h[b] == alone.events_h).all()
 
 
 def test_a_batch_of_one_keeps_its_axis():

@@ -243,20 +243,19 @@ def compare(model: Model, sequences: Sequence[Integers]) -> Comparison:
     )
 
 
-def any_model(rng: np.random.Generator) -> Model:
+def any_model(rng: np.random.Generator, formats: Formats | None = None) -> Model:
     """A network of any kinds, sizes, formats, row shifts and thresholds that a model file allows.
 
-    Each of them is often at an end of its range, or just inside.
+    Each of them is often at an end of its range, or just inside. ``formats`` are any, unless given.
     """
     while True:
         try:
-            return _any_model(rng)
+            return _any_model(rng, formats or any_formats(rng))
         except ValueError:  # formats or accumulators that no model may have
             continue
 
 
-def _any_model(rng: np.random.Generator) -> Model:
-    formats = any_formats(rng)
+def _any_model(rng: np.random.Generator, formats: Formats) -> Model:
     inputs = int(rng.integers(1, 25))
     kinds = [str(kind) for kind in rng.choice(["gru", "lstm"], rng.integers(1, 4))]
     if rng.random() < 0.6:

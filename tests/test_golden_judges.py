@@ -5,8 +5,8 @@ import json
 import pytest
 
 from deltarnn.evidence import golden_mutants as evidence
-from deltarnn.evidence.golden_judge import JUDGES
 from deltarnn.evidence.golden_mutants import Mutant, copy_of_golden, judged
+from deltarnn.reference.judges import JUDGES
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ MUTANTS = [
     ("network", "np.concatenate(column)", "np.concatenate(column[::-1])", "one_by_one"),
     ("network", "x.shape[0] != self.batch", "False", "batches"),
     ("linear", "self._bias + self._product(x)", "self._product(x)", "dense_networks"),
-    ("recurrent", "sum(axis=1) * largest", "sum(axis=1) + largest", "reaches"),
-    ("fixed", "self.m + self.f)) - 1", "self.m + self.f)) - 2", "sequences_at_once"),
+    ("recurrent", "sum(axis=1) * largest", "sum(axis=1) + largest", "wide_layers"),
+    ("fixed", "self.m + self.f)) - 1", "self.m + self.f)) - 2", "formats_and_saturation"),
     ("fixed", "0 <= n <= 30 for", "0 <= n <= 31 for", "formats_and_saturation"),
     ("fixed", "np.isnan(real)", "np.isinf(real)", "quantisation"),
     ("tables", "write=False", "write=True", "tables"),
@@ -39,7 +39,8 @@ MUTANTS = [
 
 @pytest.mark.parametrize(("module", "old", "new", "by"), MUTANTS)
 def test_who_notices_a_mutant(module, old, new, by, cases, monkeypatch):
-    monkeypatch.setattr(evidence, "SECONDS", 5 if by != "time or memory" else 1)
+    # One that never ends is ended sooner; its time is the CPU's, whatever else runs.
+    monkeypatch.setattr(evidence, "SECONDS", 1 if by == "time or memory" else evidence.SECONDS)
     with copy_of_golden() as folder:
         place = folder / "golden" / f"{module}.py"
         text = place.read_text()
@@ -61,6 +62,7 @@ def test_mutants_of_a_module_are_all_different_and_all_changed():
     assert not annotated
 
 
+@pytest.mark.slow
 def test_the_evidence_is_measured_and_shown(monkeypatch, cases):
     pytest.importorskip("cosmic_ray")
     monkeypatch.setattr(evidence, "cases", lambda: tuple(cases))
