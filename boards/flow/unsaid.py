@@ -24,7 +24,7 @@ _LOW: Mapping[str, Iterable[str]] = {
         *("RCLK", "RE", "WCLK", "WE"),
         *_numbered(("RADDR_", 11), ("WADDR_", 11), ("MASK_", 16), ("WDATA_", 16)),
     ],
-    "TRELLIS_COMB": [*("M", "FCI", "F1", "FXA", "FXB", "WD", "WRE", "WCK"), *_numbered(("WAD", 4))],
+    "TRELLIS_COMB": [*("M", "FCI", "F1", "FXA", "FXB", "WD"), *_numbered(("WAD", 4))],
     "TRELLIS_FF": ["CLK", "LSR", "CE", "M"],
     "TRELLIS_IO": ["I", "T"],
 }
@@ -41,9 +41,10 @@ _BLOCKS: Mapping[str, Iterable[str]] = {
         *(f"{pin}{port}" for pin in ("CLK", "CE", "OCE", "WE", "RST") for port in "AB"),
         *_numbered(("ADA", 14), ("ADB", 14), ("DIA", 18), ("DIB", 18), ("CSA", 3), ("CSB", 3)),
     ],
+    "TRELLIS_COMB": ["WCK", "WRE"],
     "MULT18X18D": [
         *("SIGNEDA", "SIGNEDB", "SOURCEA", "SOURCEB"),
-        *_numbered(("A", 18), ("B", 18), ("CLK", 4), ("CE", 4), ("RST", 4)),
+        *_numbered(("A", 18), ("B", 18), ("C", 18), ("CLK", 4), ("CE", 4), ("RST", 4)),
     ],
 }
 
@@ -63,13 +64,13 @@ def say(module: Module, clock: str) -> None:
             continue
         if kind == "SB_GB":
             wires.setdefault("USER_SIGNAL_TO_GLOBAL_BUFFER", [pin])
-        if kind == "TRELLIS_FF" and parameters.get("SD", "").strip() == "0":
+        if kind == "TRELLIS_FF" and parameters.pop("SD", "").strip() == "0":
             wires["DI"] = wires["M"]  # past the table before it
         for pins, value in ((_LOW, "0"), (_HIGH, "1")):
             for port in pins.get(kind, ()):
                 _connect(cell, port, value)
         for port in _BLOCKS.get(kind, ()):
-            through = str(parameters.get(f"{port}MUX", port)).strip()
+            through = str(parameters.pop(f"{port}MUX", port)).strip()
             if wires.get(port) and through != port:
                 raise refusal(f"{port} of {name}", f"a wire through {through}", "one as it comes")
             _connect(cell, port, {"0": "0", "INV": "0"}.get(through, "1"))

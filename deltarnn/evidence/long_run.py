@@ -13,7 +13,7 @@ from golden.fixed import Integers
 from golden.model import Model
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters, NetworkParameters
-from golden.recurrent import DeltaRecurrent
+from golden.recurrent import DeltaRecurrent, RecurrentWeights
 from hw.bus.registers import register_map
 from hw.emit.verilog import emit
 from sim.build import build
@@ -189,6 +189,7 @@ def _require_exact(network: DeltaNetwork) -> int:
         x = layer.encoder_x.memory @ weights.weight_x.astype(np.int64).T
         sums = x
         if isinstance(layer, DeltaRecurrent):
+            assert isinstance(weights, RecurrentWeights)
             h = layer.encoder_h.memory @ weights.weight_h.astype(np.int64).T
             units = layer.layer.units
             whole = x.shape[1] - units * layer.layer.has.splits

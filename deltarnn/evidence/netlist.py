@@ -249,8 +249,8 @@ of events, is compared with the golden model.
 **How far it goes.** Wires have no delays here. nextpnr writes delays as SDF: of the first design
 {wires:,} of wires and {cells:,} of cells. Icarus 11, Debian's, puts only those of cells in, and
 does not check set-up times, so that a simulation with them would say nothing about clocks. The PLL
-passes its clock on, and pins are wires. DP16KD, MULT18X18D and TRELLIS_RAMW have no models in Yosys: these are
-the project's own, and so is what nextpnr's netlist does not say about pins without a wire
+passes its clock on, and pins are wires. Yosys has no models of DP16KD, MULT18X18D and TRELLIS_RAMW:
+these are the project's own, and so is what nextpnr's netlist does not say about pins without a wire
 (`boards/flow/unsaid.py`). A UP5K's placement is not simulated, because there are no models of
 nextpnr's ICESTORM_DSP and ICESTORM_SPRAM. A UP5K's bitstream and an ECP5's cannot be read back as
 Verilog with what Debian and PyPI have: `icebox_vlog` knows neither SB_MAC16 nor SB_SPRAM256KA, and
