@@ -81,7 +81,12 @@ EQUIVALENT = (
     Same("linear", "ExactMatrix(", r"width (?!<<)", _BITS),
     Same("recurrent", "delta_bits =", r"width (?!<<)", _BITS),
     Same("network", "_sequence(trace, 0, length)", "-1", "a batch of one: its last is its first"),
-    Same("recurrent", "layer.theta_h or 0", "or -1", "|d| > -1 sends a 0 more, which is no event"),
+    Same(
+        "recurrent",
+        "layer.theta_h or 0",
+        "or -1",
+        "-1 lets a d of 0 pass too, which adds nothing and is no event",
+    ),
     Same("recurrent", "gates - splits]", r"gates \^ splits", "3 - 1 is 3 ^ 1, and 4 - 0 is 4 ^ 0"),
     Same("recurrent", "whole = len(of_x)", "!=", "biases are never fewer than rows"),
 )
@@ -341,15 +346,11 @@ def section(result: dict) -> str:
         for name, counts in result["modules"].items()
     ]
     judges = [[name.replace("_", " "), str(count)] for name, count in result["judges"].items()]
-    survivors = [
-        [
-            f"{each['module']}:{each['line']}",
-            _code(each["before"]),
-            _code(each["after"]),
-            each["reason"] or "unknown",
-        ]
+    survivors = Counter(
+        (f"{each['module']}:{each['line']}", _code(each["before"]), each["reason"] or "unknown")
         for each in result["survivors"]
-    ]
+    )
+    rows = [[place, line, str(n), why] for (place, line, why), n in survivors.items()]
     return f"""\
 ## Mutants of the golden model
 
@@ -365,9 +366,9 @@ Judges stand in a row, and the first that notices counts:
 
 {lines(["judge", "mutants"], judges)}
 
-What no judge noticed:
+What no judge noticed, each listed in `docs/evidence/golden_mutants.json`:
 
-{lines(["place", "as it is", "mutant", "why"], survivors)}
+{lines(["place", "as it is", "mutants", "why"], rows)}
 
 What this does not show: mistakes that are no change of one operator, and any in numerics.md itself.
 It took {result["seconds"]:,} seconds on one core.
