@@ -24,6 +24,7 @@ SHARES = {
     "soak": 0.05,
     "coverage": 1,
     "reference": 0.1,
+    "golden_mutants": 0.2,
     "long_run": 0.05,
 }
 
