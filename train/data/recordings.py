@@ -100,8 +100,6 @@ class Dataset:
     """Recordings of one task, with what must be said of their origin.
 
     ``train`` teaches the weights, ``validation`` decides all else, ``test`` only judges.
-    ``offset`` float64 [I] was subtracted from the features already, for the model's `input_offset`;
-    None: nothing.
     """
 
     name: str
@@ -111,7 +109,13 @@ class Dataset:
     train: Sequences
     validation: Sequences
     test: Sequences
-    offset: Floats | None = None
+
+    @property
+    def offset(self) -> Floats | None:
+        """float64 [I]: what was subtracted from the features already, for the model's
+        `input_offset`; None: nothing.
+        """
+        return None
 
     @property
     def outputs(self) -> int:

@@ -1,7 +1,7 @@
 """A task of one's own: recordings, and what is wanted of them (docs/training.md)."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,15 @@ FORMATS = (
 )
 
 
+@dataclass(frozen=True)
+class _Own(Dataset):
+    subtracted: Floats | None = None
+
+    @property
+    def offset(self) -> Floats | None:
+        return self.subtracted
+
+
 def own_task(path: Path) -> Task:
     """The task in a file or folder that golden.recordings reads.
 
@@ -63,7 +72,7 @@ def own_task(path: Path) -> Task:
     _require_learnable(name, parts["train"], said)
     parts, offset = _centred(parts)
     source = f"the owner's recordings, {name}"
-    data = Dataset(path.resolve().stem, names, source, "not stated", **parts, offset=offset)
+    data = _Own(path.resolve().stem, names, source, "not stated", **parts, subtracted=offset)
     goal, recipe = _GOALS[readout](data)
     return Task(lambda: data, goal, recipe)
 
