@@ -68,10 +68,12 @@ class Cell(ABC):
 
     @cached_property
     def sigmoid(self) -> Table:
+        """That of i, f, o, r and u."""
         return self._table(sigmoid_table)
 
     @cached_property
     def tanh(self) -> Table:
+        """That of c and g."""
         return self._table(tanh_table)
 
     def _table(self, of: Callable[[Q, Q], Integers]) -> Table:
