@@ -352,7 +352,7 @@ def section(result: dict) -> str:
         [
             f"`{each['command']}`",
             f"{sum(each['kills'].values())}",
-            ", ".join(f"{n} {phase}" for phase, n in each["kills"].items()),
+            ", ".join(f"{phase}: {n}" for phase, n in each["kills"].items()),
             f"{each['ended']}",
             f"{len(each['violations'])}",
             f"{each['aside']}",
