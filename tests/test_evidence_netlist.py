@@ -83,7 +83,7 @@ def cell(kind, connections, **parameters):
 def test_pins_without_a_wire_get_what_the_chip_gives_them():
     cells = {
         "logic": cell("ICESTORM_LC", {"I0": [5]}),
-        "buffer": cell("SB_GB", {"GLOBAL_BUFFER_OUTPUT": [7]}),
+        "buffer": cell("SB_GB", {"USER_SIGNAL_TO_GLOBAL_BUFFER": []}),
         "driven": cell("SB_GB", {"USER_SIGNAL_TO_GLOBAL_BUFFER": [8]}),
         "register": cell("TRELLIS_FF", {"M": [9]}, SD="0 "),
         "memory": cell("DP16KD", {"ADA3": [10]}, ADA0MUX="0 ", WEAMUX="INV", CEAMUX="CEA"),

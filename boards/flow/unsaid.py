@@ -63,7 +63,7 @@ def say(module: Module, clock: str) -> None:
             del module["cells"][name]  # a place that TRELLIS_RAMW takes
             continue
         if kind == "SB_GB":
-            wires.setdefault("USER_SIGNAL_TO_GLOBAL_BUFFER", [pin])
+            _connect(cell, "USER_SIGNAL_TO_GLOBAL_BUFFER", pin)
         if kind == "TRELLIS_FF" and parameters.pop("SD", "").strip() == "0":
             wires["DI"] = wires["M"]  # past the table before it
         for pins, value in ((_LOW, "0"), (_HIGH, "1")):
@@ -76,7 +76,8 @@ def say(module: Module, clock: str) -> None:
             _connect(cell, port, {"0": "0", "INV": "0"}.get(through, "1"))
 
 
-def _connect(cell: dict[str, Any], port: str, value: str) -> None:
+def _connect(cell: dict[str, Any], port: str, value: str | int) -> None:
+    """Puts a constant or the wire of a number to a port that has none, or an empty one."""
     if not cell["connections"].get(port):
         cell["connections"][port] = [value]
         cell["port_directions"][port] = "input"

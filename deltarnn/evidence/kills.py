@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -183,12 +184,37 @@ def _interrupted(call: Call, place: Path, seconds: float) -> bool:
     try:
         _, said = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        _kill(process.pid)
         process.communicate()
         return True
     if process.returncode:
         raise RuntimeError(f"{' '.join(call.words)}: status {process.returncode}: {said[-300:]}")
     return False
+
+
+def _kill(number: int) -> None:
+    """Kills a process and all that it has started, however deep; waits until they are gone."""
+    everyone = [number]
+    for each in everyone:
+        try:
+            os.kill(each, signal.SIGSTOP)  # so that it starts nothing more
+            children = Path(f"/proc/{each}/task/{each}/children").read_text()
+        except OSError:
+            continue
+        everyone += map(int, children.split())
+    for each in everyone:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    while any(map(_alive, everyone)):
+        time.sleep(0.01)
+
+
+def _alive(number: int) -> bool:
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
 
 
 def _violations(
@@ -326,7 +352,7 @@ def section(result: dict) -> str:
         [
             f"`{each['command']}`",
             f"{sum(each['kills'].values())}",
-            ", ".join(f"{n} {phase}" for phase, n in each["kills"].items()),
+            ", ".join(f"{phase}: {n}" for phase, n in each["kills"].items()),
             f"{each['ended']}",
             f"{len(each['violations'])}",
             f"{each['aside']}",

@@ -80,7 +80,7 @@ def _outcome(read: Callable[[], object]) -> Outcome:
         outcome = "accepted"
     except ValueError as error:
         said = shortened(str(error), LINE)
-        clear = ": found " in said and "\n" not in said
+        clear = "found " in said and "\n" not in said
         outcome = "refused" if clear else f"said {said!r}"
     except Exception as error:
         outcome = f"{type(error).__name__}: {error}"
@@ -215,7 +215,7 @@ def section(result: dict) -> str:
         [
             each["kind"],
             *(f"{each[key]:,}" for key in ("inputs", "accepted", "refused")),
-            f"{len(each['violations']):,}",
+            f"{each['inputs'] - each['accepted'] - each['refused']:,}",
             f"{each['seconds']:.0f}",
         ]
         for each in result["kinds"]
