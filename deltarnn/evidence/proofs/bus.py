@@ -1,5 +1,7 @@
 """The buses: what comes goes on, once and in order, and a counter tells what it has counted."""
 
+from itertools import pairwise
+
 from amaranth.hdl import Array, Assert, Assume, Cat, Elaboratable, Module, Mux, Signal
 from amaranth.lib import data
 
@@ -87,7 +89,8 @@ class ResultsLeaveInOrder(Claim):
 
         # The frames of now, of before and of the one before that, beat by beat.
         now, before, older = (
-            [Signal(name=f"{name}_{n}") for n in range(beats)] for name in ("now", "before", "older")
+            [Signal(name=f"{name}_{n}") for n in range(beats)]
+            for name in ("now", "before", "older")
         )
         made = Signal(range(beats + 1))
         skipped = dut.done & ~dut.i.valid
@@ -107,7 +110,7 @@ class ResultsLeaveInOrder(Claim):
         count, place = Signal(range(most + beats + 1)), Signal(range(most + beats + 1))
         m.d.comb += place.eq(count - goes)
         with m.If(goes):
-            m.d.sync += [a.eq(b) for a, b in zip(queue, queue[1:], strict=False)]
+            m.d.sync += [a.eq(b) for a, b in pairwise(queue)]
         with m.If(dut.i.valid):
             m.d.sync += Array(queue)[place].eq(dut.i.payload)
         with m.If(skipped):

@@ -64,6 +64,6 @@ def variant(kind: type, *changes: tuple[str, str], **parts: object) -> type:
     exec(compile(source, str(path), "exec"), twin.__dict__)
     for name, part in parts.items():
         if name not in twin.__dict__:
-            raise refusal(f"{path.name}, {name}", "no such name", "one to put a part in the place of")
+            raise refusal(f"{path.name}, {name}", "no such name", "that of a part")
         setattr(twin, name, part)
     return getattr(twin, kind.__name__)

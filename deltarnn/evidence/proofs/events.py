@@ -21,9 +21,7 @@ class FiresIfAndOnlyIfItMoved(Claim):
 
     GROUPS, WAYS = 2, 2
 
-    def __init__(
-        self, kind: type = DeltaEncoder, read_latency: int = 1, width: int = 2
-    ) -> None:
+    def __init__(self, kind: type = DeltaEncoder, read_latency: int = 1, width: int = 2) -> None:
         self._width = width
         dut = kind(
             vectors=1,
@@ -34,7 +32,9 @@ class FiresIfAndOnlyIfItMoved(Claim):
         )
         names = ("i", "clear")
         streams = [getattr(dut, name) for name in names]
-        super().__init__(dut, dut.theta[0], *(s.valid for s in streams), *(s.payload for s in streams))
+        super().__init__(
+            dut, dut.theta[0], *(s.valid for s in streams), *(s.payload for s in streams)
+        )
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -262,8 +262,8 @@ class EachListIsWhole(Claim):
 
 
 class FramesStayInStep(Claim):
-    """For each ``last`` that is taken one frame goes in: columns from 0 on, as far as there are any,
-    its end marked once; in the list of its turn. What is beyond the last column is dropped. An
+    """For each ``last`` that is taken one frame goes in: columns from 0 on, as far as there are
+    any, its end marked once; in the list of its turn. What is beyond the last column is dropped. An
     element that is offered and not taken leaves no trace, and no element follows itself too soon.
     """
 

@@ -1,10 +1,9 @@
 """The lanes: a slot meets its event and its word in order, and no sum leaves its accumulator."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from collections.abc import Sequence
-
-from amaranth.hdl import Array, Assert, Assume, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Assert, Assume, Module, Mux, Signal, Value, signed
 
 from deltarnn.evidence.proofs.claim import Claim, stays
 from deltarnn.evidence.proofs.networks import network
@@ -86,7 +85,9 @@ class AccumulatorsFit(Claim):
 
     ACTIVATION = Q(0, 1)
 
-    def __init__(self, kind: type = Lanes, bits: int = 6, weight: int = 4, given: int | None = None) -> None:
+    def __init__(
+        self, kind: type = Lanes, bits: int = 6, weight: int = 4, given: int | None = None
+    ) -> None:
         formats = Formats(
             activation=self.ACTIVATION, readout=Q(1, 1), preactivation=Q(1, 0), cell=Q(0, 1)
         )

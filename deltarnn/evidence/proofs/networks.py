@@ -1,6 +1,7 @@
 """Small networks to prove things about. Their weights are all 0: proofs leave them free."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def network(
     def zeros(*shape: int, dtype: type = np.int8) -> np.ndarray:
         return np.zeros(shape, dtype=dtype)
 
-    for inputs, units in zip(sizes, sizes[1:], strict=False):
+    for inputs, units in pairwise(sizes):
         layers.append(LayerParameters(kind, inputs, units, weight_frac, 0, 0))
         rows = len(has.gates) * units
         bias = zeros(len(has.accumulators) * units, dtype=np.int32)

