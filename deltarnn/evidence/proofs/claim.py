@@ -49,10 +49,10 @@ def stays(m: Module, name: str, waits: Value, *what) -> None:
 
 
 def variant(kind: type, *changes: tuple[str, str], **parts: object) -> type:
-    """``kind`` as it would be if its file said ``right`` in place of ``wrong``, once for each of
-    ``changes``, and if the names that ``parts`` gives stood for something else in it.
+    """``kind`` as it would be if its file said ``wrong`` in place of ``right``, for each such pair
+    of ``changes``, and if the names that ``parts`` gives stood for something else in it.
 
-    Raises ValueError where the file does not say ``right`` exactly once.
+    Raises ValueError where the file does not say ``right`` exactly once, or has no such name.
     """
     path = Path(str(modules[kind.__module__].__file__))
     source = path.read_text()

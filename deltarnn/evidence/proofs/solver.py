@@ -53,10 +53,13 @@ _GATE = "module netlist(input a, input b, output c); assign c = a ^ b; endmodule
 
 @dataclass(frozen=True)
 class Answer:
-    """Whether no assertion fails; where one does, in which cycle; and how long that took."""
+    """Whether no assertion fails; the cycles looked at, in the last of which one fails; seconds.
+
+    An answer for all time has looked as far as its invariant took it.
+    """
 
     holds: bool
-    cycle: int
+    cycles: int
     seconds: float
 
 
@@ -81,9 +84,9 @@ def ask(claim: Claim, folder: Path, depth: int | None = None, seconds: int = 900
         raise RuntimeError(f"no answer: {(done.stdout + done.stderr)[-2000:]}")
     answer, last, *_ = status.read_text().split()
     if answer == "snl_SAT":
-        return Answer(False, int(last), took)
+        return Answer(False, int(last) + 2, took)  # ``last`` is the last cycle in which all hold
     if answer == "snl_UNSAT" or (depth is not None and int(last) + 1 >= depth):
-        return Answer(True, int(last), took)
+        return Answer(True, int(last) + 1, took)
     raise RuntimeError(f"no answer within {seconds} s, {int(last) + 1} cycles")
 
 
