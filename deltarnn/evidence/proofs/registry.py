@@ -388,12 +388,12 @@ PROOFS = {
     ),
     "every frame ends": Proof(
         "engine.py",
-        "a frame is out 64 cycles after it has wholly come, or after the one before it: two layers "
+        "a frame is out 56 cycles after it has wholly come, or after the one before it: two layers "
         "of 2 and 1 units, 2 a cycle; sums and cells are anything",
-        partial(EveryFrameEnds, 64),
-        {"a merge sends an event again and again": lambda: EveryFrameEnds(64, path=stuck_merge())},
-        depth=50,
-        deep=80,
+        partial(EveryFrameEnds, 56),
+        {"a merge sends an event again and again": lambda: EveryFrameEnds(56, path=stuck_merge())},
+        depth=80,
+        deep=100,
         fault=130,
     ),
     "every frame ends, after a rest": Proof(
@@ -405,8 +405,8 @@ PROOFS = {
                 **_FAR, path=shared_half(), steady=True
             )
         },
-        depth=80,
-        deep=180,
+        depth=185,
+        deep=200,
         fault=230,
     ),
 }
