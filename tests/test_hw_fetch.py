@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from amaranth.hdl import Assert, Assume, Elaboratable, Module, Signal
+from amaranth.hdl import Module
 
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
@@ -12,7 +12,6 @@ from hw.target import Target
 from hw.walk.layout import CoreLayout
 from tests.bench import run_bench
 from tests.networks import random_frames, random_model
-from tests.proof import proves
 from tests.slow_lane import SlowLane
 from tests.stores import WaitingStore
 from tests.test_hw_engine import run_engine
@@ -137,74 +136,3 @@ def test_a_core_whose_store_waits_equals_golden(sizes, outputs, kinds, activatio
         if n in (4, 9):
             golden.reset()
         assert np.array_equal(found[n], golden.run(frame[None]).outputs[0])
-
-
-class Deaf(Fetch):
-    """Fetch with a fault: the walk is told to go on while a word is waited for."""
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.inner = inner = Fetch(CORE, SLOW_STORE)
-        store = self.store_0
-        m.d.comb += [
-            inner.i.valid.eq(self.i.valid),
-            inner.i.payload.eq(self.i.payload),
-            self.i.ready.eq(1),
-            self.o.valid.eq(inner.o.valid),
-            self.o.payload.eq(inner.o.payload),
-            store.request.valid.eq(inner.store_0.request.valid),
-            inner.store_0.request.ready.eq(store.request.ready),
-            inner.store_0.word.valid.eq(store.word.valid),
-            store.word.ready.eq(inner.store_0.word.ready),
-        ]
-        return m
-
-
-SLOW_STORE = Target(weights=WaitingStore, lane=SlowLane)
-
-
-class InOrderEachOnce(Elaboratable):
-    """Slots leave in the order in which they came, none is lost and none comes twice.
-
-    Their rows tell them apart. The store may let requests and words wait as it likes, as long as
-    it answers each request once and does not take back a word that it has offered.
-    """
-
-    def __init__(self, kind=Fetch):
-        self.dut = kind(CORE, SLOW_STORE)
-        self.may_ask, self.may_answer = Signal(), Signal()
-        self.inputs = [self.dut.i.valid, self.may_ask, self.may_answer]
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.dut = dut = self.dut
-        store = dut.store_0
-        sent, got = Signal(4), Signal(4)
-        m.d.comb += dut.i.payload.row.eq(sent)
-        with m.If(dut.i.valid & dut.i.ready):
-            m.d.sync += sent.eq(sent + 1)
-        with m.If(dut.o.valid):
-            m.d.sync += got.eq(got + 1)
-            m.d.comb += [Assert(dut.o.payload.row == got), Assert(got != sent)]
-        m.d.comb += Assert(dut.o.valid | (dut.o.payload.delta == 0))
-
-        owed, offered = Signal(4), Signal()
-        asked = store.request.valid & store.request.ready
-        given = store.word.valid & store.word.ready
-        m.d.comb += [
-            store.request.ready.eq(self.may_ask),
-            store.word.valid.eq((owed != 0) & (self.may_answer | offered)),
-            Assert(~given | (owed != 0)),
-        ]
-        m.d.sync += [owed.eq(owed + asked - given), offered.eq(store.word.valid & ~given)]
-        # A slot that waits stays as it is.
-        waits = Signal()
-        m.d.sync += waits.eq(dut.i.valid & ~dut.i.ready)
-        m.d.comb += Assume(~waits | dut.i.valid)
-        return m
-
-
-@pytest.mark.parametrize(("kind", "holds"), [(Fetch, True), (Deaf, False)], ids=["right", "deaf"])
-def test_proof_slots_leave_in_order_and_each_once(kind, holds, tmp_path):
-    proof = InOrderEachOnce(kind)
-    assert proves(proof, proof.inputs, tmp_path, depth=11, mode="bmc") == holds

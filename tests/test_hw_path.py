@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from amaranth.hdl import Array, Assert, Assume, Cat, Elaboratable, Module, Mux, Signal
 
 from golden.delta import DeltaEncoder
 from hw.events.path import EventPath
 from tests.bench import run_bench
-from tests.proof import proves
 
 
 @pytest.mark.parametrize(
@@ -97,95 +95,3 @@ def test_lists_hold_what_fires(vectors, groups, ways, read_latency, halves):
                 halves_of[k] ^= halves == 2
 
     run_bench(dut, bench)
-
-
-SMALL = {"vectors": 2, "groups": 1, "width": 2, "ways": 2, "halves": 2, "ahead": True}
-
-
-class SharedHalf(EventPath):
-    """A path with a fault: any vector's end, or skip, moves the half that grows of all of them."""
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.inner = inner = EventPath(
-            vectors=2, groups=1, width=2, ways=2, halves=2, ahead=True
-        )
-        for name in ("i", "skip", "leave", "clear"):
-            here, there = getattr(self, name), getattr(inner, name)
-            m.d.comb += [there.valid.eq(here.valid), there.payload.eq(here.payload)]
-        m.d.comb += [inner.read.eq(self.read), inner.theta[0].eq(self.theta[0])]
-        m.d.comb += [inner.theta[1].eq(self.theta[1]), self.appends.eq(inner.appends)]
-        # The lists of vector 0 under each other's names once vector 1 has been skipped an odd
-        # number of times while they still grew.
-        swapped = Signal()
-        grows_late = inner.appends & self.skip.valid & (self.skip.payload == 1)
-        with m.If(grows_late):
-            m.d.sync += swapped.eq(~swapped)
-        pair = Mux(swapped, Cat(inner.complete[1], inner.complete[0]), inner.complete[:2])
-        m.d.comb += self.complete.eq(Cat(pair, inner.complete[2:]))
-        for n in range(4):
-            other = n ^ 1 if n < 2 else n
-            m.d.comb += self.count[n].eq(Mux(swapped, inner.count[other], inner.count[n]))
-        return m
-
-
-class EachListIsWhole(Elaboratable):
-    """When a vector's list is complete, it has as many events as fired of the vector's frame.
-
-    Two vectors of two elements each, both of which may fire at once, so that the merge's queue
-    lags behind; vectors and skips come as the engine sends them, otherwise at any time.
-    """
-
-    def __init__(self, kind=EventPath):
-        self.dut = kind(**SMALL)
-        i = self.dut.i
-        self.inputs = [i.valid, i.payload, self.dut.skip.valid, self.dut.skip.payload]
-        self.inputs += [self.dut.leave.valid, self.dut.leave.payload]
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.dut = dut = self.dut
-        m.d.comb += [dut.read.step.eq(1)]
-        made, skip, leave = dut.i.payload, dut.skip, dut.leave
-        # Fires: this encoder's twin in one line; theta 0.
-        for k in range(2):
-            comes = dut.i.valid & (made.vector == k)
-            skipped = skip.valid & (skip.payload == k)
-            sent = Signal(4, name=f"sent_{k}")  # v^
-            fires = Cat((made.value[n] != sent.word_select(n, 2).as_signed()) for n in range(2))
-            counts = Array(Signal(2, name=f"fired_{k}_{n}") for n in range(2))
-            half = Signal(init=1, name=f"half_{k}")  # of the next frame of this vector
-            was = Signal(2, init=0b01, name=f"was_{k}")
-            lists = Cat(dut.complete[2 * k], dut.complete[2 * k + 1])
-            flight = Signal(name=f"flight_{k}")
-            with m.If(comes):
-                m.d.sync += [sent.eq(Cat(made.value[0], made.value[1])), flight.eq(1)]
-                m.d.sync += [counts[half].eq(fires[0] + fires[1]), half.eq(~half)]
-            with m.If(skipped):
-                m.d.sync += [counts[half].eq(0), half.eq(~half)]
-            with m.If((lists & ~was).any()):
-                m.d.sync += flight.eq(0)
-            m.d.sync += was.eq(lists)
-            for n in range(2):
-                whole = ~lists[n] | (dut.count[2 * k + n] == counts[n])
-                m.d.comb += Assert(whole)
-            # The engine: a layer's list is left once it is complete. Then its vector comes, when no
-            # list of it is complete; or it is skipped at once.
-            leaves = leave.valid & (leave.payload.vector == k)
-            of_this_frame = Cat(half, ~half)  # the only list that is complete: that of the half
-            m.d.comb += [
-                Assume(~comes | (made.last & ~flight & ~lists.any() & ~leaves)),
-                Assume(~skipped | leaves),
-                Assume(
-                    ~leaves | (~flight & (lists == of_this_frame) & (leave.payload.half == ~half))
-                ),
-            ]
-        return m
-
-
-@pytest.mark.parametrize(
-    ("kind", "holds"), [(EventPath, True), (SharedHalf, False)], ids=["right", "shared half"]
-)
-def test_proof_each_list_is_whole_whatever_comes_when(kind, holds, tmp_path):
-    proof = EachListIsWhole(kind)
-    assert proves(proof, proof.inputs, tmp_path, depth=10, mode="bmc") == holds

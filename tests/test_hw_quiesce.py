@@ -1,11 +1,7 @@
 """The engine counts as idle only where nothing is under way, and frames wait where they must."""
 
-import pytest
-from amaranth.hdl import Assert, Cat, Elaboratable, Module, Signal
-
 from hw.walk.quiesce import Quiesce
 from tests.bench import run_bench
-from tests.proof import proves
 
 INPUTS = ("between", "takes", "opened", "active", "slot", "h_complete", "request", "pending")
 
@@ -71,33 +67,3 @@ def test_no_frame_begins_while_weights_come_and_a_load_ends_in_a_reset():
         assert ctx.get(dut.hold)
 
     run_bench(dut, bench)
-
-
-class NothingIsUnderWay(Elaboratable):
-    """While it is idle no slot is younger than ``drain`` cycles, and nothing else goes on."""
-
-    DRAIN = 4
-
-    def __init__(self, drain=DRAIN):
-        self.dut = Quiesce(drain=drain, layers=2, loads=True)
-        names = (*INPUTS, "load_waits", "loaded")
-        self.inputs = [getattr(self.dut, name) for name in names]
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.dut = dut = self.dut
-        young = Signal(self.DRAIN, init=-1)  # slots of the cycles before; at reset there may be any
-        m.d.sync += young.eq(Cat(dut.slot, young[:-1]))
-        busy = dut.slot | young.any() | dut.active | dut.opened.any() | ~dut.between | dut.takes
-        m.d.comb += [
-            Assert(~dut.idle | ~(busy | ~dut.h_complete.all())),
-            Assert(~dut.free | (dut.idle & ~dut.pending)),
-            Assert(dut.hold | (dut.loaded & ~dut.pending & ~dut.request & ~dut.load_waits)),
-        ]
-        return m
-
-
-@pytest.mark.parametrize(("drain", "holds"), [(4, True), (3, False)], ids=["right", "too soon"])
-def test_proof_nothing_is_under_way_while_it_is_idle(drain, holds, tmp_path):
-    proof = NothingIsUnderWay(drain)
-    assert proves(proof, proof.inputs, tmp_path, depth=10, mode="prove") == holds
