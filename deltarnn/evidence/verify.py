@@ -23,9 +23,13 @@ DOCS = Path(__file__).parents[2] / "docs"
 SHARES = {
     "soak": 0.05,
     "coverage": 1,
+    "proofs": 0.5,
     "reference": 0.1,
     "golden_mutants": 0.2,
+    "netlist": 0.2,
     "long_run": 0.05,
+    "rough": 0.05,
+    "kills": 0.1,
 }
 
 _HEAD = """\
