@@ -1,8 +1,12 @@
 """What the parts of a core promise is proved, and each proof finds the faults planted for it."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from deltarnn.evidence.proofs import section
 from deltarnn.evidence.proofs.claim import variant
 from deltarnn.evidence.proofs.registry import PROOFS
 from deltarnn.evidence.proofs.solver import ask, ask_again
@@ -11,6 +15,7 @@ from golden.formats import Formats
 from golden.model import WEIGHTS, accumulator_width
 from hw.bus.skid import Skid
 
+DOCS = Path(__file__).parents[1] / "docs"
 SLOW = {"every frame ends", "every frame ends, after a rest", "accumulators", "event path"}
 TWINS = [(name, fault) for name, proof in PROOFS.items() for fault in proof.twins]
 
@@ -40,6 +45,23 @@ def test_another_solver_says_the_same(name, tmp_path):
     assert ask_again(proof.claim(), tmp_path, 10)
     for twin in proof.twins.values():
         assert not ask_again(twin(), tmp_path, 10)
+
+
+def test_a_bound_on_frames_is_looked_at_beyond_itself():
+    """Within fewer cycles than a frame may take no frame could be late."""
+    assert PROOFS["every frame ends"].depth > 56 + 20
+    assert PROOFS["every frame ends, after a rest"].depth > 80 + 100
+
+
+def test_what_is_measured_is_what_is_proved():
+    result = json.loads((DOCS / "evidence" / "proofs.json").read_text())
+    measured = {n: (each["states"], each["cycles"]) for n, each in result["proofs"].items()}
+    assert measured == {name: (proof.states, proof.deep) for name, proof in PROOFS.items()}
+    twins = {(name, fault) for name, each in result["proofs"].items() for fault in each["twins"]}
+    assert twins == set(TWINS)
+    assert "failure" not in result
+    rows = [row for row in section(result).splitlines() if row.startswith("| `hw/")]
+    assert len(rows) == len(PROOFS)
 
 
 def test_the_width_that_is_derived_is_the_one_that_is_proved():
