@@ -12,6 +12,7 @@
 #include <exception>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <random>
 #include <stdexcept>
@@ -437,8 +438,8 @@ auto channels_of(const Vtop& core) {
 // stands still.
 class Monitor {
 public:
-    Monitor(Vtop& core, Word max_idle, const std::string& folder)
-        : core_(core), max_idle_(max_idle), events_(folder + "/events"),
+    Monitor(Vtop& core, Word max_idle, Word max_cycles, const std::string& folder)
+        : core_(core), max_idle_(max_idle), max_cycles_(max_cycles), events_(folder + "/events"),
           states_(folder + "/states"), skips_(folder + "/skips"),
           finishes_(folder + "/finishes"), first_beats_(folder + "/first_beats"),
           state_cycles_(folder + "/state_cycles"), writes_(folder + "/writes"),
@@ -472,6 +473,8 @@ public:
         }
         if (cycle_ - last_sign_of_life_ > max_idle_)
             throw std::runtime_error("the core stands still: cycle " + std::to_string(cycle_));
+        if (cycle_ > max_cycles_)
+            throw std::runtime_error("the job is not over: cycle " + std::to_string(cycle_));
     }
 
     void close() {
@@ -482,12 +485,21 @@ public:
 
 private:
     Vtop& core_;
-    Word max_idle_, cycle_ = 0, last_sign_of_life_ = 0, frame_ = 0;
+    Word max_idle_, max_cycles_, cycle_ = 0, last_sign_of_life_ = 0, frame_ = 0;
     bool in_frame_ = false;
     Table events_, states_, skips_, finishes_, first_beats_, state_cycles_, writes_;
     decltype(channels_of(std::declval<Vtop>())) channels_;
     Channel<CData> answers_;
 };
+
+// A netlist with mutations in it has an input that says which of them it has.
+template <class Core>
+auto mutate(Core& core, Word number, int) -> decltype(core.mutation, void()) {
+    core.mutation = number;
+}
+
+template <class Core>
+void mutate(Core&, Word, long) {}
 
 // The waveforms of a model that was built to write some; else nothing.
 class Waves {
@@ -515,9 +527,9 @@ private:
 
 class Player {
 public:
-    Player(Vtop& core, const std::vector<Word>& job, const std::string& folder)
+    Player(Vtop& core, const std::vector<Word>& job, Word max_cycles, const std::string& folder)
         : core_(core), next_(job.data()), end_(job.data() + job.size()),
-          monitor_(core, argument(), folder), source_(input_of(core), pauses()),
+          monitor_(core, argument(), max_cycles, folder), source_(input_of(core), pauses()),
           sink_(core, pauses(), folder), weights_(weights_of(core, 0), pauses()),
           registers_{core, pauses(), pauses()},
           replies_(folder + "/replies"),
@@ -655,16 +667,22 @@ private:
 
 }  // namespace
 
-int main(int, char** arguments) {
+// The folder of the job; then, where the core has mutations, the number of one, and how many cycles
+// the job may take: a broken core may show signs of life for ever.
+int main(int count, char** arguments) {
     try {
         const std::string folder = arguments[1];
+        const Word mutation = count > 3 ? std::stoll(arguments[2]) : 0;
+        const Word most = std::numeric_limits<Word>::max();
+        const Word max_cycles = count > 3 ? std::stoll(arguments[3]) : most;
         const auto context = std::make_unique<VerilatedContext>();
         context->randReset(2);  // what has no value at power-up gets a random one,
         context->randSeed(1);   // the same in every run
         context->traceEverOn(VM_TRACE);
         const auto core = std::make_unique<Vtop>(context.get());
         const std::vector<Word> job = read_words(folder + "/job");
-        Player(*core, job, folder).play();
+        mutate(*core, mutation, 0);
+        Player(*core, job, max_cycles, folder).play();
         core->final();
     } catch (const std::exception& error) {
         std::cerr << error.what() << '\n';

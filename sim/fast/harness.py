@@ -22,6 +22,8 @@ _FRAMES, _COMMAND, _WRITE, _READ, _SETTLE, _LOAD, _WRITE_AT_ONCE, _WAIT = range(
 class Harness(VerilatorBase):
     """Verilator with sim/fast/harness.cpp around the core."""
 
+    arguments: tuple[int, ...] = ()  # what its program gets beside the job
+
     @property
     def identity(self) -> list[Any]:
         return [harness_source()]
@@ -39,7 +41,7 @@ class Harness(VerilatorBase):
         with (folder / "job").open("wb") as file:
             for words in _encoded(job, max_idle, simulation.ports["s_axis_tdata"]):
                 np.asarray(words, dtype=np.int64).tofile(file)
-        done = run([simulation.folder / TOP, folder])
+        done = run([simulation.folder / TOP, folder, *map(str, self.arguments)])
         if done.returncode:
             text = (done.stderr + done.stdout).strip()
             reason = text.splitlines()[-1] if text else f"exit status {done.returncode}"
