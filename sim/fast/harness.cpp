@@ -665,24 +665,40 @@ private:
     Word sent_ = 0;
 };
 
+// What there may be beside the folder of the job, in this order. A broken core may show signs of
+// life for ever, so a job may have an end. A reset may come at any time, so one may cut a job off.
+struct Options {
+    Options(int count, char** arguments) {
+        Word* values[] = {&mutation, &max_cycles, &reset_after};
+        for (int n = 2; n < count && n < 5; ++n) *values[n - 2] = std::stoll(arguments[n]);
+    }
+
+    Word mutation = 0, max_cycles = std::numeric_limits<Word>::max(), reset_after = 0;
+};
+
+// Plays so much of a job that it is cut off, whatever the core does.
+void cut_off(Vtop& core, const std::vector<Word>& job, Word cycles, const std::string& folder) {
+    try {
+        Player(core, job, cycles, folder).play();
+    } catch (const std::exception&) {
+    }
+}
+
 }  // namespace
 
-// The folder of the job; then, where the core has mutations, the number of one, and how many cycles
-// the job may take: a broken core may show signs of life for ever.
 int main(int count, char** arguments) {
     try {
         const std::string folder = arguments[1];
-        const Word mutation = count > 3 ? std::stoll(arguments[2]) : 0;
-        const Word most = std::numeric_limits<Word>::max();
-        const Word max_cycles = count > 3 ? std::stoll(arguments[3]) : most;
+        const Options options(count, arguments);
         const auto context = std::make_unique<VerilatedContext>();
         context->randReset(2);  // what has no value at power-up gets a random one,
         context->randSeed(1);   // the same in every run
         context->traceEverOn(VM_TRACE);
         const auto core = std::make_unique<Vtop>(context.get());
         const std::vector<Word> job = read_words(folder + "/job");
-        mutate(*core, mutation, 0);
-        Player(*core, job, max_cycles, folder).play();
+        mutate(*core, options.mutation, 0);
+        if (options.reset_after) cut_off(*core, job, options.reset_after, folder);
+        Player(*core, job, options.max_cycles, folder).play();
         core->final();
     } catch (const std::exception& error) {
         std::cerr << error.what() << '\n';

@@ -22,7 +22,7 @@ _FRAMES, _COMMAND, _WRITE, _READ, _SETTLE, _LOAD, _WRITE_AT_ONCE, _WAIT = range(
 class Harness(VerilatorBase):
     """Verilator with sim/fast/harness.cpp around the core."""
 
-    arguments: tuple[int, ...] = ()  # what its program gets beside the job
+    arguments: tuple[int, ...] = ()  # what its program gets beside the job: see there
 
     @property
     def identity(self) -> list[Any]:

@@ -43,8 +43,8 @@ class Verdict:
 class _Mutated(Harness):
     """The harness with one of the mutations active."""
 
-    def __init__(self, number: int, max_cycles: int) -> None:
-        self.arguments = (number, max_cycles)
+    def __init__(self, number: int, max_cycles: int, reset_after: int) -> None:
+        self.arguments = (number, max_cycles, reset_after)
 
 
 class Judge:
@@ -81,9 +81,8 @@ class Judge:
         return slower
 
     def _play(self, number: int, trial: Trial, max_cycles: int) -> Record:
-        simulation: Simulation = replace(
-            self._simulation, simulator=_Mutated(number, max_cycles)
-        )
+        simulator = _Mutated(number, max_cycles, trial.reset_after)
+        simulation: Simulation = replace(self._simulation, simulator=simulator)
         return play(simulation, self._subject.core, trial.job)
 
     def _unequal(self, trial: Trial, record: Record, found: Trace) -> str | None:

@@ -8,14 +8,15 @@ from golden.files import temporary_folder
 from hw.emit.verilog import TOP
 
 SELECTOR = "mutation"  # the input; sim/fast/harness.cpp drives it
-# One module, in which nothing is that no output depends on.
+# One module, in which nothing is that no output depends on: no cell, and no bit of one.
 PREPARED = f"""\
 read_verilog core.v
 hierarchy -top {TOP}
 proc
 flatten
-opt_expr
-opt_clean -purge
+opt -full -purge
+wreduce
+opt -full -purge
 memory_collect
 opt_clean -purge
 """

@@ -53,12 +53,15 @@ class Trial:
         to follow the events (sim.replay).
     timed
         Whether the replies have a count of cycles in them, which tells of time and of no bit.
+    reset_after
+        The job is begun, cut off by ``rst`` after so many cycles, and played from its start.
     """
 
     name: str
     job: Job
     expected: Trace | None
     timed: bool = False
+    reset_after: int = 0
 
 
 def trials(subject: Subject) -> list[Trial]:
@@ -93,6 +96,7 @@ class _Trials:
             self._broken("broken frames, gaps", Job(0.5, 0.5)),
             self._one_beat(),
             self._cycles(),
+            *self._restarts(),
         ]
 
     def _frames(self, name: str, length: int, job: Job) -> Trial:
@@ -176,22 +180,45 @@ class _Trials:
         return Trial("standing still", job, Trace.joined(parts))
 
     def _registers(self, name: str, job: Job) -> Trial:
-        """All of them, and what is none: read, written where that may be, read again."""
-        addresses = [a for a in range(0, 1 << ADDRESS_WIDTH, 4) if a < 0x160 or a % 0x140 == 0]
-        unmapped = [a for a in addresses if a not in self._address.values()]
+        """All addresses, those that are no register's too; thresholds with each of 32 bits.
+
+        A frame now and then shows that the core lives. It finds the thresholds as they were.
+        """
         names = [n for n in self._address if n != "CYCLES_LO"]
+        thetas = {
+            self._address[f"THETA_{vector}_{k}"]: theta
+            for k, layer in enumerate(self._model.parameters.layers)
+            for vector, theta in (("X", layer.theta_x), ("H", layer.theta_h))
+            if theta is not None
+        }
+        frames = iter(random_frames(self._model, 200, moving=0.6))
+        sent = []
+
+        def live() -> None:
+            sent.append(next(frames))
+            job.frames(sent[-1][None]).settle()
+
         self._read(job, *names)
-        for address in unmapped:
-            job.read(address).write(address, 1)
+        mapped = set(self._address.values())
+        for address in range(0, 1 << ADDRESS_WIDTH, 4):
+            if address not in mapped:
+                job.read(address).write(address, 1)
+            if address % 64 == 0:
+                live()
         for n in names:
             if self._access[n] == "ro":
                 job.write(self._address[n], 0xFFFFFFFF)
-        thetas = [n for n in names if n.startswith("THETA")]
-        for value in (0x55, 0xAA, 256, 7, 1 << 31, 1 << 20, 3):
-            for k, n in enumerate(thetas):
-                job.write(self._address[n], value + k)
-            self._read(job, *thetas)
-        return Trial(name, job, self._nothing())
+        live()
+        for bit in range(32):
+            for theta in thetas:
+                job.write(theta, 1 << bit)
+            for theta in thetas:
+                job.read(theta)
+            for theta, value in thetas.items():
+                job.write(theta, value)
+            live()
+        self._read(job, *names)
+        return Trial(name, job, DeltaNetwork(self._model).run(np.array(sent)))
 
     def _broken(self, name: str, job: Job) -> Trial:
         """Frames that are too short and too long, between whole ones; flags, and flags cleared."""
@@ -226,10 +253,21 @@ class _Trials:
         self._read(job, "CYCLES_LO", "CYCLES_HI")
         return Trial("cycles", job, DeltaNetwork(self._model).run(frames), timed=True)
 
-    def _nothing(self) -> Trace:
-        """No frame at all."""
-        inputs = self._model.parameters.inputs
-        return DeltaNetwork(self._model).run(np.zeros((0, inputs), dtype=np.int64))
+    def _restarts(self) -> list[Trial]:
+        """rst at any time: what comes after it is what comes after power-up."""
+        trials = []
+        for cycles in (97, 150, 203, 331):
+            job = Job(0.2, 0.2)
+            self._read(job, "FRAMES")
+            frames = random_frames(self._model, 12, seed=cycles, moving=0.6)
+            job.frames(frames[:2])
+            for n in self._address:
+                if n.startswith("THETA"):
+                    job.write(self._address[n], 11).write(self._address[n], 2)
+            job.frames(frames[2:]).settle()
+            self._read(job, "FRAMES", "STATUS")
+            trials.append(Trial(f"reset after {cycles} cycles", job, None, reset_after=cycles))
+        return trials
 
     def _read(self, job: Job, *names: str) -> None:
         for name in names:
