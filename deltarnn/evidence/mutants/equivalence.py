@@ -20,13 +20,15 @@ _SECONDS = 60  # that the solver may take
 _LIMIT = 600.0  # seconds that a whole run of Yosys may take
 
 # Registers lose enables and resets, so that one kind of them is left; memories become registers.
-# What the mutant's hold at power-up is of no interest, since they are the core's.
+# What the mutant's hold at power-up is of no interest, since they are the core's. What a memory gives
+# beyond its last word is 0.
 _PAIR = f"""\
 read_rtlil prepared.il
 copy {TOP} mutant
 setattr -unset init mutant/w:*
 {{line}}
 memory_map
+setundef -zero -undriven
 dffunmap
 write_rtlil pair.il
 """
@@ -41,7 +43,9 @@ opt_merge
 opt_clean
 sat -tempinduct -prove differs 0 -maxsteps {_STEPS} -timeout {_SECONDS} miter
 """
-_CELL = re.compile(r"(?:^  attribute [^\n]*\n)*^  cell \$dff (\S+)\n(.*?)^  end\n", re.MULTILINE | re.DOTALL)
+_CELL = re.compile(
+    r"(?:^  attribute [^\n]*\n)*^  cell \$dff (\S+)\n(.*?)^  end\n", re.MULTILINE | re.DOTALL
+)
 _WIDTH = re.compile(r"parameter \\WIDTH (\d+)")
 _PIN = re.compile(r"connect \\([DQ]) (.+)")
 

@@ -5,7 +5,6 @@ from enum import StrEnum
 
 import numpy as np
 
-from deltarnn.evidence.mutants.netlist import SELECTOR
 from deltarnn.evidence.mutants.trials import Subject, Trial
 from golden.network import Trace
 from hw.emit.verilog import Emission
@@ -63,9 +62,17 @@ class Judge:
             if (wrong := self._unequal(trial, record, trace_of(record, subject.core))) is not None:
                 raise RuntimeError(f"without a mutation, {trial.name}: {wrong}")
 
+    @property
+    def cycles(self) -> dict[str, int]:
+        """In which cycle the last frame of each trial is finished, where there is no mutation."""
+        return {
+            trial.name: int(record.finishes[-1])
+            for trial, record in zip(self._trials, self.records, strict=True)
+        }
+
     def verdict(self, number: int) -> Verdict | None:
         """What gives mutation ``number`` away, if anything; cycles only where no bit does."""
-        slower = None
+        slower: Verdict | None = None
         for trial, right in zip(self._trials, self.records, strict=True):
             limit = 3 * int(max(right.finishes, default=0)) + 20_000
             try:
@@ -77,7 +84,8 @@ class Judge:
                 continue
             if found.sign is not Sign.CYCLES:
                 return found
-            slower = slower or found
+            if slower is None or "instead" not in slower.what:
+                slower = found
         return slower
 
     def _play(self, number: int, trial: Trial, max_cycles: int) -> Record:
@@ -107,13 +115,19 @@ class Judge:
             return Verdict(trial.name, Sign.OUTPUTS, str(wrong))
         if wrong is not None:
             return Verdict(trial.name, _sign_of(wrong), wrong)
-        if not np.array_equal(record.replies, right.replies):
-            sign = Sign.CYCLES if trial.timed else Sign.REGISTERS
+        slower = [
+            name
+            for name in _TIMES
+            if not np.array_equal(getattr(record, name), getattr(right, name))
+        ]
+        if not np.array_equal(record.replies, right.replies) and not (trial.timed and slower):
             n = int(np.flatnonzero((record.replies != right.replies).any(axis=1))[0])
-            return Verdict(trial.name, sign, f"reply {n}")
-        for name in _TIMES:
-            if not np.array_equal(getattr(record, name), getattr(right, name)):
-                return Verdict(trial.name, Sign.CYCLES, name)
+            return Verdict(trial.name, Sign.REGISTERS, f"reply {n}")
+        if "finishes" in slower and record.finishes[-1] != right.finishes[-1]:
+            found, expected = int(record.finishes[-1]), int(right.finishes[-1])
+            return Verdict(trial.name, Sign.CYCLES, f"{found} instead of {expected}")
+        if slower:
+            return Verdict(trial.name, Sign.CYCLES, ", ".join(slower))
         return None
 
 

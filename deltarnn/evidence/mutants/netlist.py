@@ -8,7 +8,8 @@ from golden.files import temporary_folder
 from hw.emit.verilog import TOP
 
 SELECTOR = "mutation"  # the input; sim/fast/harness.cpp drives it
-# One module, in which nothing is that no output depends on: no cell, and no bit of one.
+# One module, in which nothing is that no output depends on: no cell, and no bit of one. A cell has
+# the name of the wire that it drives.
 PREPARED = f"""\
 read_verilog core.v
 hierarchy -top {TOP}
@@ -19,6 +20,7 @@ wreduce
 opt -full -purge
 memory_collect
 opt_clean -purge
+rename -wire
 """
 # What a fault in the function cannot lie in: the clock, and pins that these memories do not have.
 _LEFT_OUT = re.compile(r" -port (CLK|RD_CLK|WR_CLK|RD_EN|RD_ARST|RD_SRST) ")
@@ -53,13 +55,10 @@ class Mutation:
         line = line.partition(" -wire ")[0].partition(" -src ")[0].strip()
         words = line.split()
         value = dict(zip(words[1::2], words[2::2], strict=True))
-        return cls(
-            value["-mode"], value["-cell"], value["-port"], int(value["-portbit"]), line
-        )
+        return cls(value["-mode"], value["-cell"], value["-port"], int(value["-portbit"]), line)
 
     def __str__(self) -> str:
-        cell = re.sub(r"core\.v:", "", self.cell.replace("$flatten", "").replace("\\", ""))
-        return f"{cell}.{self.port}[{self.portbit}] {self.mode}"
+        return f"{self.cell} {self.port}[{self.portbit}] {self.mode}"
 
 
 def listed(verilog: str, count: int, seed: int) -> list[Mutation]:
