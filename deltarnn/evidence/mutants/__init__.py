@@ -7,12 +7,12 @@ solver; what that cannot prove to be equal survives, and is explained (``explain
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import version
 from typing import Any
 
 from boards.tool import YOSYS
-from deltarnn.evidence.mutants.equivalence import Prover
+from deltarnn.evidence.mutants.equivalence import equivalent
 from deltarnn.evidence.mutants.explained import explanation
 from deltarnn.evidence.mutants.judge import Judge, Sign, Verdict
 from deltarnn.evidence.mutants.netlist import Mutation, listed, mutated
@@ -22,6 +22,36 @@ from hw.emit.verilog import emit
 
 SEED = 1
 PER_CORE = 350
+
+_PAGE = """\
+## Faults in the Verilog that the tests would not see
+
+Yosys put {mutants} faults, one at a time, into the netlists of three small cores (`mutate`, seed
+{seed}; {tools}). A fault inverts a bit of a cell's pin, ties it to 0 or 1, or inverts it where
+another bit of that pin is 0 or 1. Clocks have none, nor has what no output depends on. A mutant
+plays frames with gaps and back-pressure, provoking and broken frames, resets, new thresholds while
+frames run, and all registers. Each job is like one of a test. All of it took {minutes} minutes of
+a busy machine.
+
+{table}
+
+A mutant that is right in every bit but in other cycles counts as killed where a job's last frame is
+finished in another cycle: a test holds that cycle. What first gave the others away:
+
+{kills}
+
+"Proven equal" means that a solver has shown by induction: the mutant, given the core's registers,
+makes the same next registers and the same outputs of them, for all inputs. An output counts where
+its `valid` says so.
+
+### Alive, and why
+
+{alive}
+
+### Right, but in other cycles
+
+{timing}
+"""
 
 
 def measure(say: Callable[[str], None], share: float = 1.0) -> dict[str, Any]:
@@ -54,23 +84,26 @@ def measured(subject: Subject, count: int, say: Callable[[str], None]) -> dict[s
     for number, mutation in enumerate(mutations, 1):
         verdicts.append(judge.verdict(number))
         say(f"{number} of {len(mutations)}: {mutation}: {verdicts[-1] or 'nothing seen'}")
-    prover = Prover(subject.core, emission.verilog, emission.manifest["ports"])
-    equal = []
-    for mutation, verdict in zip(mutations, verdicts, strict=True):
-        equal.append(verdict is None and prover.equivalent(mutation))
-        if verdict is None:
-            say(f"{mutation}: {'proven equal' if equal[-1] else 'no proof'}")
+    # What is known to be a fault need not be asked about.
+    unseen = [
+        n for n, v in enumerate(verdicts) if v is None and explanation(mutations[n]) is None
+    ]
+    say(f"proofs about {len(unseen)} mutants")
+    ports = emission.manifest["ports"]
+    chosen = [mutations[n] for n in unseen]
+    proven = equivalent(subject.core, emission.verilog, ports, chosen)
+    equal = {n for n, proof in zip(unseen, proven, strict=True) if proof}
     return summary(mutations, verdicts, equal, judge.cycles, time.monotonic() - start)
 
 
 def summary(
     mutations: Sequence[Mutation],
     verdicts: Sequence[Verdict | None],
-    equal: Sequence[bool],
+    equal: Collection[int],
     cycles: dict[str, int],
     seconds: float,
 ) -> dict[str, Any]:
-    """What became of each mutation: its verdict, and whether it is proven to be no fault.
+    """What became of each mutation: its verdict; ``equal`` are the places of those proven no fault.
 
     ``cycles`` are those of the core without one, in which the trials' last frames are finished.
     """
@@ -82,13 +115,13 @@ def summary(
     ]
     survivors = [
         {"mutation": str(m), "why": explanation(m)}
-        for m, v, e in zip(mutations, verdicts, equal, strict=True)
-        if v is None and not e
+        for n, (m, v) in enumerate(zip(mutations, verdicts, strict=True))
+        if v is None and n not in equal
     ]
     return {
         "mutants": len(mutations),
         "killed": {sign: killed[sign] for sign in Sign if sign is not Sign.CYCLES},
-        "equivalent": sum(equal),
+        "equivalent": len(equal),
         "slower": slower,
         "survivors": survivors,
         "cycles": cycles,
@@ -120,9 +153,7 @@ def section(result: dict[str, Any]) -> str:
     rows.append(_row("all", {key: sum(c[key] for c in every) for key in every[0]}))
     header = ("core", "mutants", "proven equal", "killed by bits", "by cycles", "alive", "killed")
     signs = [sign for sign in Sign if sign is not Sign.CYCLES]
-    kills = [
-        (name, *(str(core["killed"][sign]) for sign in signs)) for name, core in cores.items()
-    ]
+    kills = [(name, *(str(core["killed"][sign]) for sign in signs)) for name, core in cores.items()]
     alive = [
         (name, f"`{mutant['mutation']}`", mutant["why"] or "not explained")
         for name, core in cores.items()
@@ -133,39 +164,15 @@ def section(result: dict[str, Any]) -> str:
         for name, core in cores.items()
         for mutant in core["slower"]
     ]
-    return "\n".join(
-        [
-            "## Faults in the Verilog that the tests would not see",
-            "",
-            f"Yosys put {sum(c['mutants'] for c in every)} faults, one at a time, into the netlists",
-            f"of three small cores (`mutate`, seed {result['seed']}; {', '.join(result['tools'])}).",
-            "A fault inverts a bit of a cell's pin, ties it to 0 or 1, or inverts it where another",
-            "bit of that pin is 0 or 1. Clocks have none, nor has what no output depends on. A mutant",
-            "plays frames with gaps and back-pressure, provoking and broken frames, resets, new",
-            "thresholds while frames run, and all registers. Each job is like one of a test.",
-            f"All of it took {result['seconds'] / 60:.0f} minutes on a busy machine.",
-            "",
-            lines(header, rows),
-            "",
-            "A mutant that is right in every bit but in other cycles counts as killed where a",
-            "job's last frame is finished in another cycle, since a test holds those.",
-            "What first gave the others away:",
-            "",
-            lines(("core", *signs), kills),
-            "",
-            "Proven equal: a solver shows by induction that the mutant, given the core's registers,",
-            "makes the same next registers and outputs of them, in all states that can be reached",
-            "over some cycles and for all inputs.",
-            "",
-            "### Alive, and why",
-            "",
-            lines(("core", "fault", "why no test sees it"), alive),
-            "",
-            "### Right, but in other cycles",
-            "",
-            lines(("core", "fault", "first seen in", "cycles"), timing),
-            "",
-        ]
+    return _PAGE.format(
+        mutants=sum(c["mutants"] for c in every),
+        seed=result["seed"],
+        tools=", ".join(result["tools"]),
+        minutes=round(result["seconds"] / 60),
+        table=lines(header, rows),
+        kills=lines(("core", *signs), kills),
+        alive=lines(("core", "fault", "why no test sees it"), alive),
+        timing=lines(("core", "fault", "first seen in", "cycles"), timing),
     )
 
 

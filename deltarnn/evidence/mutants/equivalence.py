@@ -9,35 +9,40 @@ import re
 from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
-from boards.tool import YOSYS, ToolError
-from deltarnn.evidence.mutants.netlist import PREPARED, Mutation
+from boards.tool import YOSYS
+from deltarnn.evidence.mutants.netlist import PREPARED, SELECTOR, Mutation, applied
 from golden.files import temporary_folder
 from golden.parameters import CoreParameters
 from hw.emit.verilog import TOP
 
-_STEPS = 5  # cycles of the longest induction
-_SECONDS = 60  # that the solver may take
-_LIMIT = 600.0  # seconds that a whole run of Yosys may take
+_STEPS = 2  # cycles of the longest induction
+_SECONDS = 20  # that the solver may take for one of them
+_LIMIT = 7200.0  # seconds that a run of Yosys for all of them may take
 
 # Registers lose enables and resets, so that one kind of them is left; memories become registers.
-# What the mutant's hold at power-up is of no interest, since they are the core's. What a memory gives
-# beyond its last word is 0.
+# What the mutant's hold at power-up is of no interest, since they are the core's. What a memory
+# gives beyond its last word is 0.
 _PAIR = f"""\
-read_rtlil prepared.il
-copy {TOP} mutant
+{PREPARED}copy {TOP} mutant
 setattr -unset init mutant/w:*
-{{line}}
-memory_map
+{{mutations}}memory_map
 setundef -zero -undriven
 dffunmap
 write_rtlil pair.il
 """
-_PROOF = f"""\
+_MITER = """\
 read_rtlil pair.il
 read_verilog miter.v
 hierarchy -top miter
 proc
 flatten
+design -save miter
+"""
+# With one mutation chosen, most of the mutant is the core's own logic and falls together with it.
+_PROOF = f"""\
+log MUTATION {{number}}.
+design -load miter
+connect -nounset -set {SELECTOR} {{width}}'d{{number}}
 opt_expr
 opt_merge
 opt_clean
@@ -50,55 +55,70 @@ _WIDTH = re.compile(r"parameter \\WIDTH (\d+)")
 _PIN = re.compile(r"connect \\([DQ]) (.+)")
 
 
-class Prover:
-    """Proofs about mutants of one core: its Verilog and its manifest's ports."""
+def equivalent(
+    core: CoreParameters,
+    verilog: str,
+    ports: Sequence[dict[str, Any]],
+    mutations: Sequence[Mutation],
+) -> list[bool]:
+    """Which mutants of a core are proven to be no fault at all; False also where nobody knows.
 
-    def __init__(self, core: CoreParameters, verilog: str, ports: Sequence[dict[str, Any]]) -> None:
-        self._core, self._ports = core, ports
-        with temporary_folder() as folder:
-            (folder / "core.v").write_text(verilog)
-            (folder / "script.ys").write_text(f"{PREPARED}write_rtlil prepared.il\n")
-            YOSYS.run(["script.ys"], folder, _LIMIT)
-            self._prepared = (folder / "prepared.il").read_text()
+    ``verilog`` and its manifest's ``ports`` are the core's.
+    """
+    if not mutations:
+        return []
+    width = len(mutations).bit_length()
+    with temporary_folder() as folder:
+        (folder / "core.v").write_text(verilog)
+        lines = applied(mutations).replace(f"-module {TOP}", "-module mutant")
+        (folder / "pair.ys").write_text(_PAIR.format(mutations=lines))
+        YOSYS.run(["pair.ys"], folder, _LIMIT)
+        head, whole, mutant = _modules((folder / "pair.il").read_text())
+        whole, mutant, widths = _opened(whole, mutant)
+        (folder / "pair.il").write_text(head + whole + mutant)
+        (folder / "miter.v").write_text(_Miter(core, ports, widths, width).text())
+        proofs = [_PROOF.format(number=n, width=width) for n in range(1, len(mutations) + 1)]
+        (folder / "proof.ys").write_text(_MITER + "".join(proofs))
+        log = YOSYS.run(["proof.ys"], folder, _LIMIT)
+    parts = re.split(r"(?m)^MUTATION \d+\.$", log)[1:]
+    assert len(parts) == len(mutations)
+    return ["Induction step proven: SUCCESS!" in part for part in parts]
 
-    def equivalent(self, mutation: Mutation) -> bool:
-        """Whether the mutant is proven to be no fault at all; False also where nobody knows."""
-        line = mutation.line.replace(f"-module {TOP}", "-module mutant")
-        with temporary_folder() as folder:
-            (folder / "prepared.il").write_text(self._prepared)
-            (folder / "pair.ys").write_text(_PAIR.format(line=line))
-            YOSYS.run(["pair.ys"], folder, _LIMIT)
-            head, core, mutant = _modules((folder / "pair.il").read_text())
-            core, mutant, widths = _opened(core, mutant)
-            (folder / "pair.il").write_text(head + core + mutant)
-            (folder / "miter.v").write_text(self._miter(widths))
-            (folder / "proof.ys").write_text(_PROOF)
-            try:
-                log = YOSYS.run(["proof.ys"], folder, _LIMIT)
-            except ToolError:
-                return False
-            return "Induction step proven: SUCCESS!" in log
 
-    def _miter(self, widths: list[int]) -> str:
-        """The core and the mutant side by side, and whether they differ in what counts."""
+class _Miter:
+    """The core and the mutant side by side, and whether they differ in what counts."""
+
+    def __init__(
+        self,
+        core: CoreParameters,
+        ports: Sequence[dict[str, Any]],
+        widths: Sequence[int],
+        selector: int,
+    ) -> None:
+        self._core, self._ports, self._widths, self._selector = core, ports, widths, selector
+
+    def text(self) -> str:
+        """Its Verilog: a module ``miter`` with an output ``differs``."""
         inputs = [p for p in self._ports if p["direction"] == "in"]
         outputs = [p for p in self._ports if p["direction"] == "out"]
         lines = [f"  input [{p['width'] - 1}:0] {p['name']}" for p in inputs]
         text = "module miter(\n" + ",\n".join([*lines, "  output differs"]) + ");\n"
+        text += f"wire [{self._selector - 1}:0] {SELECTOR};\n"
         pins: dict[str, list[str]] = {}
         for side in ("core", "mutant"):
             pins[side] = [f".{p['name']}({p['name']})" for p in inputs]
             for p in outputs:
                 text += f"wire [{p['width'] - 1}:0] {side}_{p['name']};\n"
                 pins[side].append(f".{p['name']}({side}_{p['name']})")
-        for n, width in enumerate(widths):
+        for n, width in enumerate(self._widths):
             text += f"wire [{width - 1}:0] q_{n}, core_d_{n}, mutant_d_{n};\n"
             for side in ("core", "mutant"):
                 pins[side] += [f".q_{n}(q_{n})", f".d_{n}({side}_d_{n})"]
+        pins["mutant"].append(f".{SELECTOR}({SELECTOR})")
         text += f"{TOP} core({', '.join(pins['core'])});\n"
         text += f"mutant mutant({', '.join(pins['mutant'])});\n"
         terms = [*self._outputs_differ(outputs)]
-        terms += [f"core_d_{n} != mutant_d_{n}" for n in range(len(widths))]
+        terms += [f"core_d_{n} != mutant_d_{n}" for n in range(len(self._widths))]
         return f"{text}assign differs = {' | '.join(f'({term})' for term in terms)};\nendmodule\n"
 
     def _outputs_differ(self, outputs: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -123,7 +143,8 @@ class Prover:
         masks = []
         for slot in range(self._core.activations):
             there = [
-                f"(core_monitor_state_layer == {k} && core_monitor_state_unit + {slot} < {layer.units})"
+                f"(core_monitor_state_layer == {k}"
+                f" && core_monitor_state_unit + {slot} < {layer.units})"
                 for k, layer in enumerate(self._core.network.recurrent)
             ]
             masks.append(f"{{{bits}{{{' | '.join(there)}}}}}")

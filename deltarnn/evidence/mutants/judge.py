@@ -1,6 +1,6 @@
 """Plays the trials on a mutated netlist and says what, if anything, gives a mutant away."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np

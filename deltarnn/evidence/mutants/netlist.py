@@ -1,6 +1,7 @@
 """Yosys puts faults into a core's netlist: many into one, and an input says which is active."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from boards.tool import YOSYS
@@ -69,15 +70,20 @@ def listed(verilog: str, count: int, seed: int) -> list[Mutation]:
     return [Mutation.of(line) for line in lines[:count]]
 
 
-def mutated(verilog: str, mutations: list[Mutation]) -> str:
+def mutated(verilog: str, mutations: Sequence[Mutation]) -> str:
     """The core with all of ``mutations`` in it; number n of them, from 1, where SELECTOR is n."""
+    # A case that is marked as parallel is checked, and not all mutants' cases are.
+    writes = "write_verilog -noattr -noparallelcase mutated.v\n"
+    return _run(verilog, f"{PREPARED}{applied(mutations)}opt_clean\n{writes}", "mutated.v")
+
+
+def applied(mutations: Sequence[Mutation]) -> str:
+    """The commands that put ``mutations`` into a netlist, with an input SELECTOR."""
     width = len(mutations).bit_length()
-    lines = [
+    return "".join(
         f"{mutation.line.replace('mutate ', f'mutate -ctrl {SELECTOR} {width} {number} ', 1)}\n"
         for number, mutation in enumerate(mutations, 1)
-    ]
-    script = f"{PREPARED}{''.join(lines)}opt_clean\nwrite_verilog -noattr mutated.v\n"
-    return _run(verilog, script, "mutated.v")
+    )
 
 
 def _run(verilog: str, script: str, result: str) -> str:

@@ -97,6 +97,7 @@ class _Trials:
             self._one_beat(),
             self._cycles(),
             *self._restarts(),
+            self._many(),
         ]
 
     def _frames(self, name: str, length: int, job: Job) -> Trial:
@@ -140,7 +141,7 @@ class _Trials:
                     job.write(self._address[f"THETA_H_{k}"], theta_h + k)
             job.frames(frames[8 * part : 8 * part + 8]).settle()
             parts.append(network.run(frames[8 * part : 8 * part + 1]))
-            for k, layer in enumerate(self._model.parameters.recurrent):
+            for k in range(len(self._model.parameters.recurrent)):
                 network.layers[k].theta_h = theta_h + k  # type: ignore[union-attr]
             parts.append(network.run(frames[8 * part + 1 : 8 * part + 8]))
         return Trial("thresholds", job, Trace.joined(parts))
@@ -252,6 +253,19 @@ class _Trials:
         job = Job().frames(frames).settle()
         self._read(job, "CYCLES_LO", "CYCLES_HI")
         return Trial("cycles", job, DeltaNetwork(self._model).run(frames), timed=True)
+
+    def _many(self) -> Trial:
+        """So many frames that counters reach into their upper halves."""
+        sequences = [random_frames(self._model, 100, seed=n) for n in range(30)]
+        job = Job()
+        for n, frames in enumerate(sequences):
+            if n:
+                job.reset()
+            job.frames(frames)
+        names = [n for n in self._address if n == "FRAMES" or n.startswith("EVENTS")]
+        self._read(job.settle(), *names, "CYCLES_LO", "CYCLES_HI")
+        expected = Trace.joined(run_sequences(self._model, sequences))
+        return Trial("many frames", job, expected, timed=True)
 
     def _restarts(self) -> list[Trial]:
         """rst at any time: what comes after it is what comes after power-up."""
