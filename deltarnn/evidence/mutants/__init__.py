@@ -85,9 +85,7 @@ def measured(subject: Subject, count: int, say: Callable[[str], None]) -> dict[s
         verdicts.append(judge.verdict(number))
         say(f"{number} of {len(mutations)}: {mutation}: {verdicts[-1] or 'nothing seen'}")
     # What is known to be a fault need not be asked about.
-    unseen = [
-        n for n, v in enumerate(verdicts) if v is None and explanation(mutations[n]) is None
-    ]
+    unseen = [n for n, v in enumerate(verdicts) if v is None and explanation(mutations[n]) is None]
     say(f"proofs about {len(unseen)} mutants")
     ports = emission.manifest["ports"]
     chosen = [mutations[n] for n in unseen]

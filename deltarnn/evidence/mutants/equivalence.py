@@ -7,9 +7,10 @@ cycles that it always does. An output only counts where its ``valid`` says so, a
 
 import re
 from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from boards.tool import YOSYS
+from boards.tool import YOSYS, ToolError
 from deltarnn.evidence.mutants.netlist import PREPARED, SELECTOR, Mutation, applied
 from golden.files import temporary_folder
 from golden.parameters import CoreParameters
@@ -77,12 +78,24 @@ def equivalent(
         whole, mutant, widths = _opened(whole, mutant)
         (folder / "pair.il").write_text(head + whole + mutant)
         (folder / "miter.v").write_text(_Miter(core, ports, widths, width).text())
-        proofs = [_PROOF.format(number=n, width=width) for n in range(1, len(mutations) + 1)]
-        (folder / "proof.ys").write_text(_MITER + "".join(proofs))
-        log = YOSYS.run(["proof.ys"], folder, _LIMIT)
-    parts = re.split(r"(?m)^MUTATION \d+\.$", log)[1:]
-    assert len(parts) == len(mutations)
-    return ["Induction step proven: SUCCESS!" in part for part in parts]
+        proven = [False] * len(mutations)
+        left = list(range(len(mutations)))
+        while left:
+            proofs = [_PROOF.format(number=n + 1, width=width) for n in left]
+            (folder / "proof.ys").write_text(_MITER + "".join(proofs))
+            parts = re.split(r"(?m)^MUTATION \d+\.$", _log_of(folder))[1:]
+            for n, part in zip(left, parts, strict=False):
+                proven[n] = "Induction step proven: SUCCESS!" in part
+            left = left[max(1, len(parts)) :]
+    return proven
+
+
+def _log_of(folder: Path) -> str:
+    """What Yosys says; where it breaks down over a proof, what it has said until then."""
+    try:
+        return YOSYS.run(["proof.ys"], folder, _LIMIT)
+    except ToolError as error:
+        return error.log
 
 
 class _Miter:

@@ -8,8 +8,15 @@ from deltarnn.evidence.mutants.netlist import Mutation
 _RULES = (
     (
         r"^(frames|cycles|events_[hx]_\d)\b",
-        "upper bits of a counter, which more than 2^16 frames or cycles would show; a counter of "
-        "4 and 6 bits is tested through all its values",
+        "a bit of a counter that takes 2^16 frames, or 2^32 cycles, to show; tests take counters "
+        "of 4 and 6 bits through all their values",
+    ),
+    (r"^s_axil_rdata\b", "a bit that is 1 in nothing but a counter beyond 2^16"),
+    (r"^port\.write_strobe\b", "all accesses write whole words here; tests of the port do not"),
+    (r"^gate\.", "no reset is written in mid-frame here; tests of the gate do that"),
+    (
+        r"^engine\.activation\.lstm_\d_[ac]_was_",
+        "only says whether c or o moved, and no layer stood still where that decided",
     ),
 )
 

@@ -98,6 +98,7 @@ class _Trials:
             self._cycles(),
             *self._restarts(),
             self._many(),
+            self._still_for_long(),
         ]
 
     def _frames(self, name: str, length: int, job: Job) -> Trial:
@@ -255,17 +256,26 @@ class _Trials:
         return Trial("cycles", job, DeltaNetwork(self._model).run(frames), timed=True)
 
     def _many(self) -> Trial:
-        """So many frames that counters reach into their upper halves."""
-        sequences = [random_frames(self._model, 100, seed=n) for n in range(30)]
+        """Counters reach into their upper halves, and are read at many counts on the way."""
+        sequences = [random_frames(self._model, 90 + n, seed=n) for n in range(30)]
+        names = [n for n in self._address if n == "FRAMES" or n.startswith("EVENTS")]
         job = Job()
         for n, frames in enumerate(sequences):
             if n:
                 job.reset()
-            job.frames(frames)
-        names = [n for n in self._address if n == "FRAMES" or n.startswith("EVENTS")]
-        self._read(job.settle(), *names, "CYCLES_LO", "CYCLES_HI")
+            job.frames(frames).settle()
+            self._read(job, *names, "CYCLES_LO", "CYCLES_HI")
         expected = Trace.joined(run_sequences(self._model, sequences))
         return Trial("many frames", job, expected, timed=True)
+
+    def _still_for_long(self) -> Trial:
+        """So coarse a threshold of h, and so long, that an LSTM's c stands still as well."""
+        job, network = Job(), DeltaNetwork(self._model)
+        for k in range(len(self._model.parameters.recurrent)):
+            job.write(self._address[f"THETA_H_{k}"], 20)
+            network.layers[k].theta_h = 20  # type: ignore[union-attr]
+        frames = np.repeat(random_frames(self._model, 4, seed=3), 60, axis=0)
+        return Trial("standing still for long", job.frames(frames).settle(), network.run(frames))
 
     def _restarts(self) -> list[Trial]:
         """rst at any time: what comes after it is what comes after power-up."""
