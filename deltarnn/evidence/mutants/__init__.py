@@ -36,7 +36,8 @@ a busy machine.
 {table}
 
 A mutant that is right in every bit but in other cycles counts as killed where a job's last frame is
-finished in another cycle: a test holds that cycle. What first gave the others away:
+finished in another cycle. A test holds these cycles for the first core. What first gave the others
+away:
 
 {kills}
 
@@ -153,7 +154,7 @@ def section(result: dict[str, Any]) -> str:
     signs = [sign for sign in Sign if sign is not Sign.CYCLES]
     kills = [(name, *(str(core["killed"][sign]) for sign in signs)) for name, core in cores.items()]
     alive = [
-        (name, f"`{mutant['mutation']}`", mutant["why"] or "not explained")
+        (name, f"`{mutant['mutation']}`", mutant["why"] or "not explained, and not proven to be no fault")
         for name, core in cores.items()
         for mutant in core["survivors"]
     ]
