@@ -154,7 +154,11 @@ def section(result: dict[str, Any]) -> str:
     signs = [sign for sign in Sign if sign is not Sign.CYCLES]
     kills = [(name, *(str(core["killed"][sign]) for sign in signs)) for name, core in cores.items()]
     alive = [
-        (name, f"`{mutant['mutation']}`", mutant["why"] or "not explained, and not proven to be no fault")
+        (
+            name,
+            f"`{mutant['mutation']}`",
+            mutant["why"] or "not explained, and not proven to be no fault",
+        )
         for name, core in cores.items()
         for mutant in core["survivors"]
     ]
