@@ -12,6 +12,7 @@
 #include <exception>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <random>
 #include <stdexcept>
@@ -440,8 +441,8 @@ auto channels_of(const Vtop& core) {
 // stands still.
 class Monitor {
 public:
-    Monitor(Vtop& core, Word max_idle, const std::string& folder)
-        : core_(core), max_idle_(max_idle), events_(folder + "/events"),
+    Monitor(Vtop& core, Word max_idle, Word max_cycles, const std::string& folder)
+        : core_(core), max_idle_(max_idle), max_cycles_(max_cycles), events_(folder + "/events"),
           states_(folder + "/states"), skips_(folder + "/skips"),
           finishes_(folder + "/finishes"), first_beats_(folder + "/first_beats"),
           state_cycles_(folder + "/state_cycles"), writes_(folder + "/writes"),
@@ -475,6 +476,8 @@ public:
         }
         if (cycle_ - last_sign_of_life_ > max_idle_)
             throw std::runtime_error("the core stands still: cycle " + std::to_string(cycle_));
+        if (cycle_ > max_cycles_)
+            throw std::runtime_error("the job is not over: cycle " + std::to_string(cycle_));
     }
 
     void close() {
@@ -485,12 +488,21 @@ public:
 
 private:
     Vtop& core_;
-    Word max_idle_, cycle_ = 0, last_sign_of_life_ = 0, frame_ = 0;
+    Word max_idle_, max_cycles_, cycle_ = 0, last_sign_of_life_ = 0, frame_ = 0;
     bool in_frame_ = false;
     Table events_, states_, skips_, finishes_, first_beats_, state_cycles_, writes_;
     decltype(channels_of(std::declval<Vtop>())) channels_;
     Channel<CData> answers_;
 };
+
+// A netlist with mutations in it has an input that says which of them it has.
+template <class Core>
+auto mutate(Core& core, Word number, int) -> decltype(core.mutation, void()) {
+    core.mutation = number;
+}
+
+template <class Core>
+void mutate(Core&, Word, long) {}
 
 // The waveforms of a model that was built to write some; else nothing.
 class Waves {
@@ -518,9 +530,9 @@ private:
 
 class Player {
 public:
-    Player(Vtop& core, const std::vector<Word>& job, const std::string& folder)
+    Player(Vtop& core, const std::vector<Word>& job, Word max_cycles, const std::string& folder)
         : core_(core), next_(job.data()), end_(job.data() + job.size()),
-          monitor_(core, argument(), folder), source_(input_of(core), pauses()),
+          monitor_(core, argument(), max_cycles, folder), source_(input_of(core), pauses()),
           sink_(core, pauses(), folder), weights_(weights_of(core, 0), pauses()),
           registers_{core, pauses(), pauses()},
           replies_(folder + "/replies"),
@@ -656,18 +668,40 @@ private:
     Word sent_ = 0;
 };
 
+// What there may be beside the folder of the job, in this order. A broken core may show signs of
+// life for ever, so a job may have an end. A reset may come at any time, so one may cut a job off.
+struct Options {
+    Options(int count, char** arguments) {
+        Word* values[] = {&mutation, &max_cycles, &reset_after};
+        for (int n = 2; n < count && n < 5; ++n) *values[n - 2] = std::stoll(arguments[n]);
+    }
+
+    Word mutation = 0, max_cycles = std::numeric_limits<Word>::max(), reset_after = 0;
+};
+
+// Plays so much of a job that it is cut off, whatever the core does.
+void cut_off(Vtop& core, const std::vector<Word>& job, Word cycles, const std::string& folder) {
+    try {
+        Player(core, job, cycles, folder).play();
+    } catch (const std::exception&) {
+    }
+}
+
 }  // namespace
 
-int main(int, char** arguments) {
+int main(int count, char** arguments) {
     try {
         const std::string folder = arguments[1];
+        const Options options(count, arguments);
         const auto context = std::make_unique<VerilatedContext>();
         context->randReset(2);  // what has no value at power-up gets a random one,
         context->randSeed(1);   // the same in every run
         context->traceEverOn(VM_TRACE);
         const auto core = std::make_unique<Vtop>(context.get());
         const std::vector<Word> job = read_words(folder + "/job");
-        Player(*core, job, folder).play();
+        mutate(*core, options.mutation, 0);
+        if (options.reset_after) cut_off(*core, job, options.reset_after, folder);
+        Player(*core, job, options.max_cycles, folder).play();
         core->final();
 #if VM_COVERAGE
         context->coveragep()->write((folder + "/coverage.dat").c_str());

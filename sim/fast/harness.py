@@ -29,6 +29,8 @@ class Harness(VerilatorBase):
     def __init__(self, *, optimised: bool = True, coverage: bool = False) -> None:
         self._optimised, self._coverage = optimised, coverage
 
+    arguments: tuple[int, ...] = ()  # what its program gets beside the job: see there
+
     @property
     def identity(self) -> list[Any]:
         return [harness_source(), self._optimised, self._coverage]
@@ -55,7 +57,7 @@ class Harness(VerilatorBase):
         with (folder / "job").open("wb") as file:
             for words in _encoded(job, max_idle, simulation.ports["s_axis_tdata"]):
                 np.asarray(words, dtype=np.int64).tofile(file)
-        done = run([simulation.folder / TOP, folder])
+        done = run([simulation.folder / TOP, folder, *map(str, self.arguments)])
         if done.returncode:
             text = (done.stderr + done.stdout).strip()
             reason = text.splitlines()[-1] if text else f"exit status {done.returncode}"
