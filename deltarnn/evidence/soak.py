@@ -173,7 +173,8 @@ def soak(
 
 
 def _begin(cache: str) -> None:
-    os.environ["DELTARNN_CACHE"] = cache
+    # Each process has a folder of its own, since two may build the same core and delete it.
+    os.environ["DELTARNN_CACHE"] = str(Path(cache) / str(os.getpid()))
     # Amaranth's, of components that a refusal leaves behind.
     warnings.filterwarnings("ignore", message=".* created but never used")
 

@@ -25,6 +25,7 @@ SHARES = {
     "coverage": 1,
     "proofs": 0.5,
     "reference": 0.1,
+    "mutants": 0.05,
     "golden_mutants": 0.2,
     "netlist": 0.2,
     "long_run": 0.05,
