@@ -41,8 +41,8 @@ def test_walks_stand_still_and_reach_both_ends():
 
 @pytest.mark.slow
 def test_a_difference_is_found_in_a_long_run(monkeypatch):
-    found = long_run._measured("small", MODEL, 80, lambda _: None)
-    assert found["frames"] == 80 * long_run.RECORDINGS
+    found = long_run._measured("small", MODEL, 600, lambda _: None)
+    assert found["frames"] == 600 * long_run.RECORDINGS
     assert found["events"] > 1000
     real = long_run._golden
 
@@ -53,7 +53,7 @@ def test_a_difference_is_found_in_a_long_run(monkeypatch):
 
     monkeypatch.setattr(long_run, "_golden", wrong)
     with pytest.raises(RuntimeError, match="recording 3, from frame "):
-        long_run._measured("small", MODEL, 80, lambda _: None)
+        long_run._measured("small", MODEL, 600, lambda _: None)
 
 
 @pytest.mark.parametrize("kind", ["link packets", "model files", "recordings"])

@@ -133,7 +133,8 @@ def _played(
 ) -> tuple[Trace, int]:
     """What the RTL did with ``recording``, and the cycles that it took."""
     address = {register.name: register.address for register in register_map(core.network)}
-    job = Job().frames(recording[::-1][:BEFORE]).reset()
+    before = recording[::-1][:BEFORE]
+    job = Job().frames(before).reset()
     for thresholds, part in zip(_thresholds(core.network), _segments(len(recording)), strict=True):
         job.settle()
         for k, pair in enumerate(thresholds):
@@ -142,7 +143,7 @@ def _played(
                     job.write(address[f"THETA_{kind}_{k}"], theta)
         job.frames(recording[part])
     record = play(simulation, core, job)
-    return _rows(trace_of(record, core), BEFORE, None, np.int32), int(record.intervals.sum())
+    return _rows(trace_of(record, core), len(before), None, np.int32), int(record.intervals.sum())
 
 
 def _golden(network: DeltaNetwork, recordings: np.ndarray) -> Iterator[Trace]:
