@@ -257,8 +257,8 @@ its board does not answer yet. A UP5K's bitstream and an ECP5's cannot be read b
 Verilog with what Debian and PyPI have: `icebox_vlog` knows neither SB_MAC16 nor SB_SPRAM256KA, and
 nothing of an ECP5.
 
-**Clocks.** `icetime` is another timing analyser than nextpnr's. Of the same placement they say, in
-MHz:
+**Clocks.** `icetime` is another timing analyser than nextpnr's. The two say of the same
+placement, in MHz:
 
 {lines(["design", "nextpnr", "icetime"], clocks)}
 """

@@ -294,7 +294,7 @@ def measure(say: Callable[[str], None], share: float = 1.0) -> dict[str, Any]:
 def section(result: dict[str, Any]) -> str:
     """Says how many cases were tried, and of what kinds."""
     refused = ", ".join(f"{name} ({n})" for name, n in result["refusals"].items()) or "nothing"
-    rows = "".join(f"| {name} | {n:,} |\\n" for name, n in result["features"].items())
+    rows = "".join(f"| {name} | {n:,} |\n" for name, n in result["features"].items())
     failed = result["failure"]
     found = f"**One was wrong**: {failed['reason']}" if failed else "None was wrong."
     return f"""## The space of configurations
@@ -309,8 +309,14 @@ thresholds, with gaps and back-pressure. The RTL runs in Verilator, and every te
 Icarus as well.
 
 With seed {result["seed"]}: {result["tried"]:,} cases. {result["equal"]:,} equal golden in every
-bit, and {result["refused"]:,} were refused by name before anything was made. That is
-{result["frames"]:,} frames, {result["words"]:,} words and {result["events"]:,} events. {found}
+bit, {result["icarus"]:,} of them in Icarus too, and {result["refused"]:,} were refused by name
+before anything was made. The equal ones have {result["frames"]:,} frames, {result["words"]:,} words
+and {result["events"]:,} events. {found}
+
+Two faults of the past are among its named cases (`tests/test_evidence_soak.py`): an engine of two
+recurrent layers and two units a cycle that hung, and a wrong state where GRU and LSTM share a
+read-out narrower than an index. Played on the Verilog of the source before their fix (db63a64),
+both fail as they did then.
 
 Refused: {refused}.
 
