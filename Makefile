@@ -35,7 +35,7 @@ test: lint
 check: lint
 	$(PYTEST)
 
-# A share of all evidence, in under an hour: writes docs/evidence.md.
+# A share of all evidence; says where it falls short of docs/evidence.md.
 verify: .venv/ready-test
 	tools/system-packages icestorm
 	$(BIN)/python -m deltarnn.evidence.verify

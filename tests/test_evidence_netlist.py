@@ -70,11 +70,10 @@ def test_block_ram_of_an_ecp5_is_written_and_read(tmp_path):
     assert int(written) > 1000
 
 
-def cell(kind, connections, **parameters):
+def cell(kind, connections):
     directions = dict.fromkeys(connections, "input")
     return {
         "type": kind,
-        "parameters": parameters,
         "connections": connections,
         "port_directions": directions,
     }
@@ -85,9 +84,6 @@ def test_pins_without_a_wire_get_what_the_chip_gives_them():
         "logic": cell("ICESTORM_LC", {"I0": [5]}),
         "buffer": cell("SB_GB", {"USER_SIGNAL_TO_GLOBAL_BUFFER": []}),
         "driven": cell("SB_GB", {"USER_SIGNAL_TO_GLOBAL_BUFFER": [8]}),
-        "register": cell("TRELLIS_FF", {"M": [9]}, SD="0 "),
-        "memory": cell("DP16KD", {"ADA3": [10]}, ADA0MUX="0 ", WEAMUX="INV", CEAMUX="CEA"),
-        "place": cell("TRELLIS_COMB", {}, MODE="RAMW_BLOCK"),
     }
     module = {"ports": {"clk": {"bits": [2]}}, "cells": cells}
     say(module, "clk")
@@ -95,16 +91,6 @@ def test_pins_without_a_wire_get_what_the_chip_gives_them():
     assert (pins["logic"]["I0"], pins["logic"]["I1"], pins["logic"]["CEN"]) == ([5], ["0"], ["1"])
     assert pins["buffer"]["USER_SIGNAL_TO_GLOBAL_BUFFER"] == [2]
     assert pins["driven"]["USER_SIGNAL_TO_GLOBAL_BUFFER"] == [8]
-    assert pins["register"]["DI"] == [9]
-    memory = pins["memory"]
-    assert [memory[pin] for pin in ("ADA0", "ADA3", "WEA", "CEA")] == [["0"], [10], ["0"], ["1"]]
-    assert "place" not in cells
-
-
-def test_an_inverted_pin_is_refused():
-    cells = {"memory": cell("DP16KD", {"CLKA": [3]}, CLKAMUX="INV")}
-    with pytest.raises(ValueError, match="CLKA of memory: found a wire through INV"):
-        say({"ports": {"clk": {"bits": [2]}}, "cells": cells}, "clk")
 
 
 def test_a_bench_finds_the_pins_and_a_port_is_declared_once():

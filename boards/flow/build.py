@@ -201,7 +201,8 @@ class Routed:
     netlist
         What was placed.
     verilog
-        nextpnr's own cells, and the wires between them, for simulators (boards.flow.unsaid).
+        nextpnr's own cells, and the wires between them; an iCE40's are for simulators
+        (boards.flow.unsaid).
     delays
         Of all of them, as SDF.
     placed, constraints

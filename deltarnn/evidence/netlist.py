@@ -50,11 +50,11 @@ _ECP5 = Cells(
     {
         "ecp5/common_sim.vh": [
             *("LUT4", "LUT2", "PFUMX", "L6MUX21", "TRELLIS_DPR16X4"),
-            *("TRELLIS_FF", "TRELLIS_COMB"),
+            "TRELLIS_FF",
         ],
         "ecp5/ccu2c_sim.vh": ["CCU2C"],
     },
-    own=["pins.v", "plls.v", "dp16kd.v", "mult18x18d.v", "trellis.v"],
+    own=["pins.v", "plls.v", "dp16kd.v", "mult18x18d.v"],
 )
 
 
@@ -152,12 +152,8 @@ def board_of(form: str, made: Routed, board: Board, cells: Cells) -> Iterator[st
 
 
 def driven(models: str) -> str:
-    """``models`` for Verilator: no pin of them floats, and a carry leaves where it should.
-
-    Yosys' model of TRELLIS_COMB declares FCO a second time, inside, and so does not drive the port.
-    """
-    models = re.sub(r"\(\w+ === 1'bz\)", "1'b0", models)
-    return models.replace("wire FCO = ", "assign FCO = ")
+    """``models`` for Verilator: no pin of them floats."""
+    return re.sub(r"\(\w+ === 1'bz\)", "1'b0", models)
 
 
 def bench(top: str, verilog: str) -> str:
@@ -249,13 +245,12 @@ of events, is compared with the golden model.
 **How far it goes.** Wires have no delays here. nextpnr writes delays as SDF: of the first design
 {wires:,} of wires and {cells:,} of cells. Icarus 11, Debian's, puts only those of cells in, and
 does not check set-up times, so that a simulation with them would say nothing about clocks. The PLL
-passes its clock on, and pins are wires. Yosys has no models of DP16KD, MULT18X18D and TRELLIS_RAMW:
-these are the project's own, and so is what nextpnr's netlist does not say about pins without a wire
-(`boards/flow/unsaid.py`). A UP5K's placement is not simulated, because there are no models of
-nextpnr's ICESTORM_DSP and ICESTORM_SPRAM. Nor is an ECP5's: with what is in `boards/flow/unsaid.py`
-its board does not answer yet. A UP5K's bitstream and an ECP5's cannot be read back as
-Verilog with what Debian and PyPI have: `icebox_vlog` knows neither SB_MAC16 nor SB_SPRAM256KA, and
-nothing of an ECP5.
+passes its clock on, and pins are wires. Yosys has no models of DP16KD and MULT18X18D: these are the
+project's own, and so is what nextpnr's netlist does not say about pins without a wire
+(`boards/flow/unsaid.py`). Only an HX8K's placement is simulated. There are no models of nextpnr's
+ICESTORM_DSP and ICESTORM_SPRAM, which a UP5K's has; of an ECP5's it is not known what all its pins
+are without a wire. The bitstreams of both cannot be read back as Verilog with what Debian and PyPI
+have: `icebox_vlog` knows neither SB_MAC16 nor SB_SPRAM256KA, and nothing of an ECP5.
 
 **Clocks.** `icetime` is another timing analyser than nextpnr's. The two say of the same
 placement, in MHz:

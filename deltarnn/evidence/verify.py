@@ -19,7 +19,7 @@ from golden.files import written_aside
 
 DOCS = Path(__file__).parents[2] / "docs"
 # Each kind is a module beside this one, in the order of the page, and the share of its work that
-# `make verify` does: all together under an hour on two cores.
+# `make verify` does.
 SHARES = {
     "soak": 0.05,
     "coverage": 1,
@@ -38,8 +38,7 @@ _HEAD = """\
 
 This page says what would have to be wrong before a bit is wrong, and how far that has been tried. A
 machine makes it: `python -m deltarnn.evidence.verify KIND --share 1` measures one kind in full.
-`make verify` repeats a share of each with the same seeds, all together in under an hour on two
-cores, and says where one falls short.
+`make verify` repeats a share of each with the same seeds, and says where one falls short.
 
 The ordinary tests (`make check`) come on top of this page, and are not counted here.
 
