@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -13,12 +14,45 @@ def test_the_page_is_made_from_its_data():
     assert (verify.DOCS / "evidence.md").read_text() == verify.page(verify.DOCS)
 
 
-def test_each_kind_has_data_of_a_run_without_a_failure():
-    for kind in verify.SHARES:
-        result = json.loads((verify.DOCS / "evidence" / f"{kind}.json").read_text())
-        assert result["share"] > 0
-        assert result["seconds"] >= 0
-        assert not result.get("failure")
+def result_of(kind):
+    return json.loads((verify.DOCS / "evidence" / f"{kind}.json").read_text())
+
+
+@pytest.mark.parametrize("kind", verify.SHARES)
+def test_nothing_on_the_page_falls_short(kind):
+    result = result_of(kind)
+    assert result["share"] > 0
+    assert result["seconds"] > 0
+    assert import_module(f"deltarnn.evidence.{kind}").short(result) is None
+
+
+def let_live(result):
+    for core in result["cores"].values():
+        more = core["survivors"] * 3
+        core["survivors"] += more
+        core["mutants"] += len(more)
+
+
+# What could be found of each kind that must not pass as clean.
+WRONG = {
+    "soak": lambda r: r.update(failure={"reason": "a bit"}),
+    "coverage": lambda r: r["files"].update({"hw/new.py": [0, 7]}),
+    "proofs": lambda r: next(iter(r["proofs"].values())).update(twins={"a fault": None}),
+    "reference": lambda r: r["differences"].append("a bit"),
+    "mutants": let_live,
+    "golden_mutants": lambda r: next(iter(r["modules"].values())).update(survived=400),
+    "netlist": lambda r: r["designs"].clear(),
+    "long_run": lambda r: r["networks"].clear(),
+    "rough": lambda r: r["kinds"][-1]["violations"].append("said 'x'"),
+    "kills": lambda r: r["commands"][0]["violations"].append("lost"),
+}
+
+
+@pytest.mark.parametrize("kind", verify.SHARES)
+def test_what_must_not_pass_falls_short(kind):
+    result = result_of(kind)
+    WRONG[kind](result)
+    assert import_module(f"deltarnn.evidence.{kind}").short(result)
 
 
 @pytest.fixture
@@ -26,9 +60,15 @@ def run(monkeypatch, tmp_path):
     """Runs the command on a kind whose measurement is made up; gives its exit status and data."""
 
     def measure(say, share):
-        return {"cases": round(100 * share), "failure": "it broke" if share == 0.75 else None}
+        if share == 0.25:
+            raise RuntimeError("frame 3 differs\nand more")
+        return {"cases": round(100 * share)}
 
-    kind = SimpleNamespace(measure=measure, section=lambda result: f"## {result['cases']} cases")
+    kind = SimpleNamespace(
+        measure=measure,
+        short=lambda result: "it broke" if result["cases"] == 75 else None,
+        section=lambda result: f"## {result['cases']} cases",
+    )
     monkeypatch.setattr(verify, "SHARES", {"made_up": 0.5})
     monkeypatch.setitem(sys.modules, "deltarnn.evidence.made_up", kind)
 
@@ -56,8 +96,16 @@ def test_a_larger_run_replaces_a_smaller_one_and_not_the_other_way_round(run):
 def test_what_falls_short_is_said_and_kept(run):
     run("--share", "1")
     status, data, _ = run("--share", "0.75")
-    assert status == "short: made_up"
-    assert data["failure"] == "it broke"
+    assert status == "made_up falls short: it broke"
+    assert data["cases"] == 75
+
+
+def test_a_difference_is_said_and_leaves_the_page(run):
+    run("--share", "1")
+    status, data, page = run("--share", "0.25")
+    assert status == "made_up falls short: frame 3 differs"
+    assert data["cases"] == 100
+    assert "## 100 cases" in page
 
 
 def test_a_kind_that_is_not_there_is_refused(run, capsys, monkeypatch, tmp_path):

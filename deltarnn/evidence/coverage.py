@@ -81,7 +81,12 @@ def measure(say: Callable[[str], None], share: float = 1.0) -> dict[str, Any]:
             total[files[module]] += 1
             covered[files[module]] += hit
     files = {file: [covered[file], total[file]] for file in sorted(total)}
-    return {"cores": [name for name, _ in chosen], "files": files, "failure": None}
+    return {"cores": [name for name, _ in chosen], "files": files}
+
+
+def short(result: dict[str, Any]) -> str | None:
+    """Files of which nothing toggles at all."""
+    return ", ".join(file for file, (hit, _) in result["files"].items() if not hit) or None
 
 
 def section(result: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ from golden.fixed import Q
 from golden.formats import Formats
 from golden.model import Model
 
+WANTED = 0.9  # of the mutants that are not equivalent
 MODULES = (
     "fixed",
     "delta",
@@ -333,6 +334,12 @@ def killed_of(result: dict) -> tuple[int, int]:
     for counts in result["modules"].values():
         total.update(counts)
     return total["killed"], total["killed"] + total["survived"]
+
+
+def short(result: dict) -> str | None:
+    """How few mutants were noticed, where that is less than was wanted."""
+    killed, wanted = killed_of(result)
+    return f"{killed} of {wanted} noticed" if killed < WANTED * wanted else None
 
 
 def section(result: dict) -> str:

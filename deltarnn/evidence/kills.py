@@ -346,6 +346,12 @@ _CALLS: dict[str, Callable[[Path], Call]] = {
 }
 
 
+def short(result: dict) -> str | None:
+    """The first violation, if there is one."""
+    rows = ((row["command"], each) for row in result["commands"] for each in row["violations"])
+    return next((f"{name}: {each}" for name, each in rows), None)
+
+
 def section(result: dict) -> str:
     """The section of docs/evidence.md."""
     rows = [

@@ -203,6 +203,11 @@ def _require_exact(network: DeltaNetwork) -> int:
     return count
 
 
+def short(result: dict) -> str | None:
+    """Whether nothing was compared; what differs raises an error before."""
+    return None if result["networks"] else "no networks"
+
+
 def section(result: dict) -> str:
     """The section of docs/evidence.md."""
     rows = [

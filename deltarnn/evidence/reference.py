@@ -65,6 +65,11 @@ def measure(say: Callable[[str], None], share: float = 1.0) -> dict:
     }
 
 
+def short(result: dict) -> str | None:
+    """The first difference, if there is one."""
+    return next(iter(result["differences"]), None)
+
+
 def section(result: dict) -> str:
     """The section of docs/evidence.md."""
     rows = [

@@ -209,6 +209,12 @@ _KINDS: dict[str, Callable[[int], Counter[Outcome]]] = {
 }
 
 
+def short(result: dict) -> str | None:
+    """The first violation, if there is one."""
+    rows = ((row["kind"], each) for row in result["kinds"] for each in row["violations"])
+    return next((f"{name}: {each}" for name, each in rows), None)
+
+
 def section(result: dict) -> str:
     """The section of docs/evidence.md."""
     rows = [

@@ -291,6 +291,11 @@ def measure(say: Callable[[str], None], share: float = 1.0) -> dict[str, Any]:
     return tally.as_json() | {"seed": 1, "failure": failure}
 
 
+def short(result: dict[str, Any]) -> str | None:
+    """What was wrong with the one case that failed, if one did."""
+    return result["failure"] and result["failure"]["reason"]
+
+
 def section(result: dict[str, Any]) -> str:
     """Says how many cases were tried, and of what kinds."""
     refused = ", ".join(f"{name} ({n})" for name, n in result["refusals"].items()) or "nothing"

@@ -1,8 +1,8 @@
 """`make verify`: measures a share of each kind of evidence, and writes docs/evidence.md.
 
 A kind's module has ``measure(say, share)``, which does that share of its full work and returns what
-is to be written as JSON, with a true ``failure`` where something fell short; and
-``section(result)``, its part of the page.
+is to be written as JSON, or raises RuntimeError; ``short(result)``, what fell short in it, if
+anything did; and ``section(result)``, its part of the page.
 """
 
 import argparse
@@ -97,20 +97,25 @@ def main() -> None:
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
     warnings.filterwarnings("ignore", message=".* created but never used")
     (arguments.docs / "evidence").mkdir(parents=True, exist_ok=True)
-    short = []
+    short = {}
     for kind in arguments.kinds or SHARES:
-        result = measured(kind, arguments.share or SHARES[kind])
-        if result.get("failure"):
-            short.append(kind)
+        try:
+            result = measured(kind, arguments.share or SHARES[kind])
+        except RuntimeError as error:
+            short[kind] = str(error).partition("\n")[0]
+            continue
+        why = import_module(f"deltarnn.evidence.{kind}").short(result)
+        if why is not None:
+            short[kind] = why
         before = _result(arguments.docs, kind)
         # The page keeps the larger run; a smaller one only says whether that still holds.
-        if kind in short or before is None or before["share"] <= result["share"]:
+        if why is not None or before is None or before["share"] <= result["share"]:
             with written_aside(arguments.docs / "evidence" / f"{kind}.json") as part:
                 part.write_text(json.dumps(result, indent=1) + "\n")
     with written_aside(arguments.docs / "evidence.md") as part:
         part.write_text(page(arguments.docs))
     if short:
-        sys.exit(f"short: {', '.join(short)}")
+        sys.exit("\n".join(f"{kind} falls short: {why}" for kind, why in short.items()))
 
 
 def _say(line: str) -> None:

@@ -22,6 +22,9 @@ from hw.emit.verilog import emit
 
 SEED = 1
 PER_CORE = 350
+FLOOR = (
+    0.8  # of mutants that are a fault: what the whole reached, less what a few may miss by chance
+)
 
 _PAGE = """\
 ## Faults in the Verilog that the tests would not see
@@ -142,6 +145,14 @@ def counts(core: dict[str, Any]) -> dict[str, int]:
         "by cycles": by_cycles,
         "alive": alive,
     }
+
+
+def short(result: dict[str, Any]) -> str | None:
+    """How few mutants were killed, where that is less than FLOOR."""
+    every = [counts(core) for core in result["cores"].values()]
+    alive = sum(core["alive"] for core in every)
+    faults = sum(core["mutants"] - core["equivalent"] for core in every)
+    return f"{alive} of {faults} live" if alive > (1 - FLOOR) * faults else None
 
 
 def section(result: dict[str, Any]) -> str:

@@ -15,9 +15,8 @@ FULL = 1.0
 def measure(say: Callable[[str], None], share: float = FULL) -> dict:
     """Every proof as far as it goes, or, for a ``share`` below 1, as far as the tests go.
 
-    A result is ``proofs``, by name, each with its twins; ``seconds``; and ``failure``, the names of
-    those that do not hold, or of which a twin does. Raises RuntimeError where a solver finds no
-    answer.
+    A result is ``proofs``, by name, each with its twins; and ``seconds``. Raises RuntimeError where
+    a solver finds no answer.
     """
     began = time.monotonic()
     found = {}
@@ -25,14 +24,14 @@ def measure(say: Callable[[str], None], share: float = FULL) -> dict:
         depth = proof.deep if share >= FULL else proof.depth
         found[name] = _measured(proof, depth)
         say(f"{name}: {found[name]['seconds']} s")
-    failure = [
-        name for name, each in found.items() if not each["holds"] or None in each["twins"].values()
-    ]
-    return {
-        "proofs": found,
-        "seconds": round(time.monotonic() - began),
-        **({"failure": failure} if failure else {}),
-    }
+    return {"proofs": found, "seconds": round(time.monotonic() - began)}
+
+
+def short(result: dict) -> str | None:
+    """The proofs that do not hold, or of which a twin does."""
+    proofs = result["proofs"].items()
+    wrong = [name for name, each in proofs if not each["holds"] or None in each["twins"].values()]
+    return ", ".join(wrong) or None
 
 
 def _measured(proof: Proof, depth: int | None) -> dict:
