@@ -98,7 +98,7 @@ def _build(
                 reason = _reason(text) or reason
             raise refusal(f"build with {name}", reason, f"a build ({kept})") from None
         with aside_folder(folder.parent, folder.name) as aside:
-            # Object files are of use to nobody any more.
+            # Object files and headers are of use to nobody any more.
             unwanted = shutil.ignore_patterns("*.o", "*.a", "*.d", "*.gch")
             try:
                 shutil.copytree(work, aside / "built", ignore=unwanted)

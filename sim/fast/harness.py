@@ -22,8 +22,8 @@ _FRAMES, _COMMAND, _WRITE, _READ, _SETTLE, _LOAD, _WRITE_AT_ONCE, _WAIT = range(
 class Harness(VerilatorBase):
     """Verilator with sim/fast/harness.cpp around the core.
 
-    One that is not ``optimised`` builds in half the time, for a core that is played once. With
-    ``coverage`` a played job leaves coverage.dat in its folder.
+    One that is not ``optimised`` builds in less than half the time, for a core that is played once.
+    With ``coverage`` a played job leaves coverage.dat in its folder.
     """
 
     def __init__(self, *, optimised: bool = True, coverage: bool = False) -> None:
