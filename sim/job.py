@@ -8,6 +8,9 @@ import numpy as np
 from golden.errors import refusal
 from hw.bus.registers import ADDRESS_WIDTH
 
+WHOLE = 0b1111  # the strobe of a write to all bytes of a register
+BYTES_IN_A_ROW = [((1 << n) - 1) << first for first in range(4) for n in range(1, 5 - first)]
+
 
 @dataclass
 class Job:
@@ -59,9 +62,12 @@ class Job:
         """Asks for a state reset when all frames so far have been taken."""
         return self._step("reset")
 
-    def write(self, address: int, value: int) -> "Job":
-        """Writes a register when all frames so far have been taken; gives one reply."""
-        return self._step("write", _word_address(address), value)
+    def write(self, address: int, value: int, strobe: int = WHOLE) -> "Job":
+        """Writes a register when all frames so far have been taken; gives one reply.
+
+        ``strobe`` says which of its four bytes are written: some in a row.
+        """
+        return self._step("write", _word_address(address), value, _in_a_row(strobe))
 
     def write_at_once(self, address: int, value: int) -> "Job":
         """Writes a register though frames may be on their way; gives one reply."""
@@ -87,6 +93,12 @@ class Job:
     def _step(self, *words: Any) -> "Job":
         self.steps.append(list(words))
         return self
+
+
+def _in_a_row(strobe: int) -> int:
+    if strobe not in BYTES_IN_A_ROW:
+        raise refusal("strobe", strobe, "bytes 0 to 3, some in a row")
+    return strobe
 
 
 def _word_address(address: int) -> int:

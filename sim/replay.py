@@ -19,7 +19,7 @@ from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters
 from golden.recurrent import DeltaRecurrent
 from hw.bus.registers import CONTROL, CONTROL_RESET_STATE, register_map
-from sim.job import Job
+from sim.job import WHOLE, Job
 from sim.run import Record, trace_of
 
 _LAG = 8  # cycles from what the walk does until the monitor shows it, at most
@@ -64,12 +64,14 @@ def replay(core: CoreParameters, model: Model, job: Job, record: Record) -> Trac
 class _Threshold:
     """What a threshold's register holds, write after write."""
 
-    def __init__(self, value: int) -> None:
+    def __init__(self, value: int, greatest: int) -> None:
         self.values, self.cycles = [value], [0]
-        self._now = 0
+        self._now, self._greatest = 0, greatest
 
-    def write(self, cycle: int, value: int) -> None:
-        self.values.append(value)
+    def write(self, cycle: int, value: int, strobe: int = WHOLE) -> None:
+        mask = sum(0xFF << 8 * n for n in range(4) if strobe >> n & 1)
+        kept = min(self.values[-1], self._greatest) & ~mask
+        self.values.append(kept | (value & mask))
         self.cycles.append(cycle)
 
     def explains(self, size: int, fires: bool, first: int, last: int) -> bool:
@@ -133,7 +135,8 @@ def _sequences(job: Job, model: Model) -> tuple[Integers, list[int]]:
             frames.append(array.astype(np.int64))
         resets = step in ("reset", "load")
         if step in ("write", "write_at_once") and arguments[0] == CONTROL:
-            resets = bool(arguments[1] >> CONTROL_RESET_STATE & 1)
+            strobe = arguments[2] if step == "write" else WHOLE
+            resets = bool(arguments[1] >> CONTROL_RESET_STATE & strobe & 1)
             if resets and step == "write_at_once":
                 raise refusal("state reset", "one while frames are on their way", "one behind them")
         if resets:
@@ -150,16 +153,17 @@ def _thresholds(model: Model, job: Job, record: Record) -> dict[tuple[int, str],
         if register.name in names
     }
     thresholds = {}
+    greatest = (1 << model.parameters.formats.activation.width) - 1
     for k, layer in enumerate(model.parameters.layers):
-        thresholds[k, "X"] = _Threshold(layer.theta_x)
-        if layer.theta_h is not None:
-            thresholds[k, "H"] = _Threshold(layer.theta_h)
+        for vector, theta in (("X", layer.theta_x), ("H", layer.theta_h)):
+            if theta is not None:
+                thresholds[k, vector] = _Threshold(theta, greatest)
     accesses = [step for step in job.steps if step[0] in ("reset", "write", "write_at_once")]
     if len(accesses) != len(record.writes):
         raise RuntimeError(str(refusal("writes", len(record.writes), f"{len(accesses)}")))
     for (step, *arguments), cycle in zip(accesses, record.writes.tolist(), strict=True):
         if step != "reset" and arguments[0] in registers:
-            thresholds[registers[arguments[0]]].write(cycle, arguments[1])
+            thresholds[registers[arguments[0]]].write(cycle, *arguments[1:])
     return thresholds
 
 

@@ -48,7 +48,7 @@ def test_mutants_of_the_smallest_core():
     emission = emit(SUBJECT.core, SUBJECT.model)
     mutations = listed(emission.verilog, 12, seed=1)
     chosen = trials(SUBJECT)
-    judge = Judge(SUBJECT, emission, mutated(emission.verilog, mutations), chosen)
+    judge = Judge(SUBJECT, emission, mutations, chosen)
     assert judge.cycles == json.loads(RESULT.read_text())["cores"][NAME]["cycles"]
     assert judge.verdict(0) is None
     verdicts = [judge.verdict(n) for n in range(1, len(mutations) + 1)]

@@ -20,6 +20,7 @@ from hw.bus.registers import (
 from hw.emit.verilog import emit
 from sim.build import build
 from sim.compare import first_mismatch
+from sim.job import BYTES_IN_A_ROW
 from sim.run import Job, play, trace_of
 from sim.simulate import simulate
 from sim.simulators import SIMULATORS, find_simulator
@@ -193,6 +194,35 @@ def test_a_threshold_too_large_acts_as_the_largest(simulation):
     job = Job().write(ADDRESS["THETA_X_0"], 256).read(ADDRESS["THETA_X_0"])
     job.write(ADDRESS["THETA_X_0"], 7).read(ADDRESS["THETA_X_0"])
     assert play(simulation, CORE, job).replies[:, 1].tolist() == [0, 255, 0, 7]
+
+
+def test_writes_of_some_bytes_leave_the_others(simulation, job):
+    now, replies = 2, []
+    for n, strobe in enumerate(BYTES_IN_A_ROW):
+        value = (0x0000_0031, 0x0000_0100, 0x0700_0052, 0x0000_00C4)[n % 4]
+        mask = sum(0xFF << 8 * byte for byte in range(4) if strobe >> byte & 1)
+        now = min((value & mask) | (now & ~mask), 255)
+        job.write(ADDRESS["THETA_H_1"], value, strobe).read(ADDRESS["THETA_H_1"])
+        replies += [(OKAY, 0), (OKAY, now)]
+        if now == 255:
+            job.write(ADDRESS["THETA_H_1"], now := 0x2D)
+            replies.append((OKAY, 0))
+    frames = random_frames(MODEL, 2)
+    job.frames(frames).settle()
+    # Bit 0 of CONTROL's upper bytes resets nothing.
+    job.write(ADDRESS["CONTROL"], 0x0101_0101, 0b1110).frames(frames).settle()
+    record = play(simulation, CORE, job)
+    assert list(map(tuple, record.replies.tolist())) == [*replies, (OKAY, 0)]
+    network = DeltaNetwork(MODEL)
+    network.layers[1].theta_h = now
+    right = network.run(np.concatenate([frames, frames]))
+    assert first_mismatch(right, trace_of(record, CORE)) is None
+
+
+@pytest.mark.parametrize("strobe", [0, 0b101, 0b1011, 16])
+def test_a_strobe_has_bytes_in_a_row(strobe):
+    with pytest.raises(ValueError, match=f"strobe: found {strobe}, expected bytes 0 to 3"):
+        Job().write(0, 0, strobe)
 
 
 @pytest.mark.parametrize("length", every(3, [1, 2, 4, 6, 9]), ids=lambda n: f"{n} of 5 elements")

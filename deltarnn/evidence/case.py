@@ -1,6 +1,6 @@
 """One configuration and what is done with it: all that a soak tries, as plain data."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -115,11 +115,7 @@ class Case:
 
     def played(self, model: Model, weights: bytes | None) -> "Played":
         """The job, and what must come of it. ``weights`` are those to be loaded, if any."""
-        player = _Player(self, model, weights)
-        for step in self.steps:
-            getattr(player, step[0].replace(" ", "_"))(*step[1:])
-        player.job.settle()
-        return Played(player.job, Trace.joined(player.parts), player.replies)
+        return played(model, self.steps, Job(self.gaps, self.pauses, self.seed), weights)
 
 
 @dataclass(frozen=True)
@@ -132,16 +128,28 @@ class Played:
     replies: list[tuple[int, int]]
 
 
+def played(model: Model, steps: Iterable[Step], job: Job, weights: bytes | None = None) -> Played:
+    """``job`` with the steps of a case added, and what must come of it.
+
+    Frames are drawn from the job's seed. ``weights`` are those to be loaded, if any.
+    """
+    player = _Player(model, job, weights)
+    for step in steps:
+        getattr(player, step[0].replace(" ", "_"))(*step[1:])
+    player.job.settle()
+    return Played(player.job, Trace.joined(player.parts), player.replies)
+
+
 class _Player:
     """Goes through the steps of a case: what the core is to do, and what golden does meanwhile."""
 
-    def __init__(self, case: Case, model: Model, weights: bytes | None) -> None:
+    def __init__(self, model: Model, job: Job, weights: bytes | None) -> None:
         self._model, self._weights = model, weights
-        self._rng = np.random.default_rng(case.seed + 1)
+        self._rng = np.random.default_rng(job.seed + 1)
         self._address = {r.name: r.address for r in register_map(model.parameters)}
         self._network = DeltaNetwork(model)
         self._late: dict[int, int] = {}  # thresholds of h, which count from the frame after next on
-        self.job = Job(case.gaps, case.pauses, case.seed)
+        self.job = job
         self.parts = [self._network.run(np.zeros((0, model.parameters.inputs), np.int64))]
         self.replies: list[tuple[int, int]] = []
         greatest = (1 << model.parameters.formats.activation.width) - 1

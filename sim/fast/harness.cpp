@@ -245,14 +245,14 @@ public:
         core_.s_axil_bready = core_.s_axil_rready = 0;
     }
 
-    void write(Word address, Word data) {
-        access_ = {address, data};
+    void write(Word address, Word data, Word strobe) {
+        access_ = {address, data, strobe};
         address_waits_ = data_waits_ = true;
         answered_ = false;
     }
 
     void read(Word address) {
-        access_ = {address, 0};
+        access_ = {address, 0, 0};
         asks_ = true;
         answered_ = false;
     }
@@ -285,7 +285,7 @@ public:
         if (data_waits_ && !gaps_()) {
             data_waits_ = false;
             core_.s_axil_wdata = access_.data;
-            core_.s_axil_wstrb = 0xf;
+            core_.s_axil_wstrb = access_.strobe;
             core_.s_axil_wvalid = 1;
         }
         if (asks_ && !gaps_()) {
@@ -297,7 +297,7 @@ public:
 
 private:
     struct Access {
-        Word address, data;
+        Word address, data, strobe;
     };
 
     void answer(Word response, Word data) {
@@ -613,8 +613,8 @@ private:
     }
 
     void write() {
-        const Word address = argument(), data = argument();
-        registers_.write(address, data);
+        const Word address = argument(), data = argument(), strobe = argument();
+        registers_.write(address, data, strobe);
         while (!registers_.answered()) cycle();
     }
 

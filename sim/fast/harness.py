@@ -11,7 +11,7 @@ from golden.fixed import Integers
 from golden.processes import run
 from hw.bus.registers import CONTROL, CONTROL_RESET_STATE
 from hw.emit.verilog import TOP
-from sim.job import Job
+from sim.job import WHOLE, Job
 from sim.simulator import Simulation
 from sim.verilator import VerilatorBase, compile_program
 
@@ -109,9 +109,9 @@ def _load(job: Job, width: int, key: str) -> Iterator[list[int] | Integers]:
 _STEPS = {
     "frames": _frames,
     "load": _load,
-    "reset": lambda job, width: [[_COMMAND, CONTROL, 1 << CONTROL_RESET_STATE]],
-    "write": lambda job, width, address, value: [[_WRITE, address, value]],
-    "write_at_once": lambda job, width, address, value: [[_WRITE_AT_ONCE, address, value]],
+    "reset": lambda job, width: [[_COMMAND, CONTROL, 1 << CONTROL_RESET_STATE, WHOLE]],
+    "write": lambda job, width, address, value, strobe: [[_WRITE, address, value, strobe]],
+    "write_at_once": lambda job, width, address, value: [[_WRITE_AT_ONCE, address, value, WHOLE]],
     "wait": lambda job, width, cycles: [[_WAIT, cycles]],
     "read": lambda job, width, address: [[_READ, address]],
     "settle": lambda job, width: [[_SETTLE]],

@@ -15,7 +15,7 @@ from boards.tool import YOSYS
 from deltarnn.evidence.mutants.equivalence import equivalent
 from deltarnn.evidence.mutants.explained import explanation
 from deltarnn.evidence.mutants.judge import Judge, Sign, Verdict
-from deltarnn.evidence.mutants.netlist import Mutation, listed, mutated
+from deltarnn.evidence.mutants.netlist import Mutation, listed
 from deltarnn.evidence.mutants.trials import SUBJECTS, Subject, trials
 from deltarnn.markdown import lines
 from hw.emit.verilog import emit
@@ -83,7 +83,7 @@ def measured(subject: Subject, count: int, say: Callable[[str], None]) -> dict[s
     start = time.monotonic()
     emission = emit(subject.core, subject.model)
     mutations = listed(emission.verilog, count, SEED)
-    judge = Judge(subject, emission, mutated(emission.verilog, mutations), trials(subject))
+    judge = Judge(subject, emission, mutations, trials(subject))
     verdicts = []
     for number, mutation in enumerate(mutations, 1):
         verdicts.append(judge.verdict(number))

@@ -5,7 +5,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from deltarnn.evidence.mutants.trials import Subject, Trial
+from deltarnn.evidence.mutants.netlist import Mutation, mutated
+from deltarnn.evidence.mutants.trials import LATE_COUNTERS, Subject, Trial
 from golden.network import Trace
 from hw.emit.verilog import Emission
 from sim.build import build
@@ -53,14 +54,24 @@ class Judge:
     """
 
     def __init__(
-        self, subject: Subject, emission: Emission, verilog: str, trials: list[Trial]
+        self, subject: Subject, emission: Emission, mutations: list[Mutation], trials: list[Trial]
     ) -> None:
         self._subject, self._trials = subject, trials
-        self._simulation = build(replace(emission, verilog=verilog), Harness())
+        self._simulations = {
+            late: build(replace(emission, verilog=verilog), Harness())
+            for late, verilog in (
+                (False, mutated(emission.verilog, mutations)),
+                (True, mutated(emission.verilog, mutations, LATE_COUNTERS)),
+            )
+        }
         self.records = [self._play(0, trial, 1 << 30) for trial in trials]
         for trial, record in zip(trials, self.records, strict=True):
             if (wrong := self._unequal(trial, record, trace_of(record, subject.core))) is not None:
                 raise RuntimeError(f"without a mutation, {trial.name}: {wrong}")
+            for n, (right, found) in enumerate(zip(trial.replies, record.replies, strict=False)):
+                if right not in (None, found[1]):
+                    said = f"reply {n}: found {found[1]}, expected {right}"
+                    raise RuntimeError(f"without a mutation, {trial.name}: {said}")
 
     @property
     def cycles(self) -> dict[str, int]:
@@ -90,7 +101,7 @@ class Judge:
 
     def _play(self, number: int, trial: Trial, max_cycles: int) -> Record:
         simulator = _Mutated(number, max_cycles, trial.reset_after)
-        simulation: Simulation = replace(self._simulation, simulator=simulator)
+        simulation: Simulation = replace(self._simulations[trial.late], simulator=simulator)
         return play(simulation, self._subject.core, trial.job)
 
     def _unequal(self, trial: Trial, record: Record, found: Trace) -> str | None:

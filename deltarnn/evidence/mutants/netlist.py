@@ -70,11 +70,14 @@ def listed(verilog: str, count: int, seed: int) -> list[Mutation]:
     return [Mutation.of(line) for line in lines[:count]]
 
 
-def mutated(verilog: str, mutations: Sequence[Mutation]) -> str:
-    """The core with all of ``mutations`` in it; number n of them, from 1, where SELECTOR is n."""
+def mutated(verilog: str, mutations: Sequence[Mutation], more: str = "") -> str:
+    """The core with all of ``mutations`` in it; number n of them, from 1, where SELECTOR is n.
+
+    ``more`` are commands of Yosys that change what the core is without a mutation.
+    """
     # A case that is marked as parallel is checked, and not all mutants' cases are.
     writes = "write_verilog -noattr -noparallelcase mutated.v\n"
-    return _run(verilog, f"{PREPARED}{applied(mutations)}opt_clean\n{writes}", "mutated.v")
+    return _run(verilog, f"{PREPARED}{applied(mutations)}{more}opt_clean\n{writes}", "mutated.v")
 
 
 def applied(mutations: Sequence[Mutation]) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deltarnn.evidence.case import FRAME_STYLES, Step, played
 from golden.model import Model
 from golden.network import DeltaNetwork, Trace, run_sequences
 from golden.parameters import CoreParameters
@@ -14,7 +15,7 @@ from hw.bus.registers import (
     STATUS_FRAME_SHORT,
     register_map,
 )
-from sim.job import Job
+from sim.job import BYTES_IN_A_ROW, Job
 from tests.networks import provoking_frames, random_frames, random_model
 
 
@@ -42,6 +43,19 @@ SUBJECTS = {
 }
 
 
+# With these commands of Yosys the counters begin 16 counts before half their range is over (that of
+# cycles: its upper word), so that each of their bits soon changes.
+LATE = (1 << 31) - 16
+_BEGINS = {
+    f"{name}.{part}": value
+    for name, high in (("cycles.low", 0xFFFF), ("frames", 0x7FFF), ("events_[xh]_?", 0x7FFF))
+    for part, value in (("$signal$sdffe", LATE & 0xFFFF), ("high$sdff", high))
+} | {"cycles.high$sdff": 0x7FFF}
+LATE_COUNTERS = "".join(
+    f"setparam -set SRST_VALUE 16'd{value} c:{register}\n" for register, value in _BEGINS.items()
+)
+
+
 @dataclass(frozen=True)
 class Trial:
     """A job, and what golden makes of it.
@@ -55,6 +69,10 @@ class Trial:
         Whether the replies have a count of cycles in them: slower cores give others, and are right.
     reset_after
         The job is begun, cut off by ``rst`` after so many cycles, and played from its start.
+    replies
+        What registers are to say, where golden knows; None for other accesses.
+    late
+        The job is played on a core whose counters begin as LATE_COUNTERS says.
     """
 
     name: str
@@ -62,6 +80,8 @@ class Trial:
     expected: Trace | None
     timed: bool = False
     reset_after: int = 0
+    replies: tuple[int | None, ...] = ()
+    late: bool = False
 
 
 def trials(subject: Subject) -> list[Trial]:
@@ -99,6 +119,13 @@ class _Trials:
             *self._restarts(),
             self._many(),
             self._still_for_long(),
+            self._late(),
+            self._bytes(),
+            self._often_still(),
+            self._reset_in_mid_frame(),
+            self._random(1, 0, 0),
+            self._random(2, 0.5, 0.5),
+            self._random(3, 0, 0.9),
         ]
 
     def _frames(self, name: str, length: int, job: Job) -> Trial:
@@ -267,6 +294,102 @@ class _Trials:
             self._read(job, *names, "CYCLES_LO", "CYCLES_HI")
         expected = Trace.joined(run_sequences(self._model, sequences))
         return Trial("many frames", job, expected, timed=True)
+
+    def _late(self) -> Trial:
+        """All counters go through the middle of their range, and are read before and behind it."""
+        sequence = random_frames(self._model, 40, seed=6, moving=0.9)
+        trace = DeltaNetwork(self._model).run(sequence)
+        job, replies = Job(), []
+        for n in range(0, 42, 2):
+            for k in range(len(self._model.parameters.layers)):
+                self._read(job, f"EVENTS_X_{k}")
+                replies.append(LATE + int(trace.events_x[:n, k].sum()))
+            for k in range(len(self._model.parameters.recurrent)):
+                self._read(job, f"EVENTS_H_{k}")
+                replies.append(LATE + int(trace.events_h[:n, k].sum()))
+            self._read(job, "FRAMES", "CYCLES_LO", "CYCLES_HI")
+            replies += [LATE + n, None, None]
+            if n < len(sequence):
+                job.frames(sequence[n : n + 2])
+            if not n:  # the upper word is latched before it changes
+                self._read(job, "CYCLES_LO")
+                self._read(job.wait(60), "CYCLES_HI")
+                replies += [None, 0x7FFF]
+            job.settle()
+        return Trial("late counters", job, trace, True, replies=tuple(replies), late=True)
+
+    def _bytes(self) -> Trial:
+        """Writes of some bytes of a register; frames between them show that the core lives."""
+        frames = random_frames(self._model, 40, seed=7, moving=0.6)
+        job, replies, sent = Job(0.3, 0.3), [], 0
+        greatest = (1 << self._model.parameters.formats.activation.width) - 1
+        for k, layer in enumerate(self._model.parameters.layers):
+            address = self._address[f"THETA_X_{k}"]
+            for now in (0, greatest, 0x55 & greatest):
+                job.write(address, now)
+                replies.append(None)
+                for strobe in BYTES_IN_A_ROW:
+                    mask = sum(0xFF << 8 * n for n in range(4) if strobe >> n & 1)
+                    value = int(self._rng.integers(1 << 32)) & ~(mask << 8)
+                    if strobe & 1:
+                        value &= 0xFF
+                    now = min((value & mask) | (now & ~mask), greatest)
+                    job.write(address, value, strobe).read(address)
+                    replies += [None, now]
+                    if not strobe & 1:
+                        now = int(self._rng.integers(greatest + 1))
+                        job.write(address, now).write(address, ~mask, strobe).read(address)
+                        replies += [None, None, now]
+            job.write(address, layer.theta_x).frames(frames[sent : sent + 1]).settle()
+            replies.append(None)
+            sent += 1
+        # Bytes of these registers in which no bit does anything.
+        ones = (1 << 32) - 1
+        job.write(self._address["CONTROL"], ones, 0b1110).write(self._address["STATUS"], ones, 1)
+        job.frames(frames[sent : sent + 2]).settle().read(self._address["FRAMES"])
+        replies += [None, None, sent + 2]
+        expected = DeltaNetwork(self._model).run(frames[: sent + 2])
+        return Trial("bytes", job, expected, replies=tuple(replies))
+
+    def _reset_in_mid_frame(self) -> Trial:
+        """A reset that is asked for while a frame comes in is done behind it."""
+        job, sequences = Job(0.7, 0), []
+        for n in range(12):
+            frames = random_frames(self._model, 3, seed=n, moving=0.6)
+            job.frames(frames[:1]).wait(4 + n).write_at_once(self._address["CONTROL"], 1)
+            job.frames(frames[1:]).settle()
+            sequences += [frames[:1], frames[1:]]
+            job.reset()
+        expected = Trace.joined(run_sequences(self._model, sequences))
+        return Trial("resets in mid-frame", job, expected)
+
+    def _random(self, seed: int, gaps: float, pauses: float) -> Trial:
+        """Steps as a soak draws them."""
+        rng, layers = np.random.default_rng(seed), self._model.parameters.layers
+        steps: list[Step] = []
+        for _ in range(150):
+            k = int(rng.integers(len(layers)))
+            vector = "xh"[int(rng.integers(2))] if layers[k].recurrent else "x"
+            steps += [("frames", str(rng.choice(list(FRAME_STYLES))), int(rng.integers(1, 24)))]
+            steps += [
+                [],
+                [("reset",)],
+                [("threshold", k, vector, int(rng.choice((0, 1, 2, 6, 20, 80, 255, 256))))],
+                [("broken", int(rng.integers(1, 2 * self._model.parameters.inputs)))],
+                [("counters",)],
+            ][int(rng.integers(5))]
+        random = played(self._model, steps, Job(gaps, pauses, seed))
+        replies = tuple(value for _, value in random.replies)
+        return Trial(f"random steps {seed}", random.job, random.trace, replies=replies)
+
+    def _often_still(self) -> Trial:
+        """Layers come to rest in many states, and are woken again."""
+        frames = np.repeat(random_frames(self._model, 40, seed=8), 50, axis=0)
+        job, network = Job(), DeltaNetwork(self._model)
+        for k in range(len(self._model.parameters.recurrent)):
+            job.write(self._address[f"THETA_H_{k}"], 6)
+            network.layers[k].theta_h = 6  # type: ignore[union-attr]
+        return Trial("standing still often", job.frames(frames).settle(), network.run(frames))
 
     def _still_for_long(self) -> Trial:
         """So coarse a threshold of h, and so long, that an LSTM's c stands still as well."""
