@@ -374,7 +374,9 @@ def test_masters_come_from_a_model_in_every_bit_that_they_can_hold():
     assert np.array_equal(masters[0].x[:, :-1], (model.weights[0].weight_x.astype(int) << 8) + 128)
     # A bias of 10 fraction bits is a weight of 6 and 4 more, of 8 in a master.
     assert np.array_equal(masters[0].x[:, -1], (model.weights[0].bias[:15].astype(int) << 4) + 128)
-    assert np.array_equal(masters[0].h[10:, -1], (model.weights[0].bias[15:].astype(int) << 4) + 128)
+    assert np.array_equal(
+        masters[0].h[10:, -1], (model.weights[0].bias[15:].astype(int) << 4) + 128
+    )
     assert (masters[0].h[:10, -1] == 128).all()
     wide = replace(model.weights[1], bias=np.array([40000, -40000], dtype=np.int32))
     both = (model.weights[0], wide)

@@ -163,15 +163,16 @@ class Layer:
         frac = self.of.weight_frac
         shift = q.f + self.f.activation.f - (frac + self.l.master - 8) + 11 - self.rate
         for side in (0, 1):
+            rows = self.rows(side)
             for j, d in sorted(self.events[side][t].items()):
-                total = sum(self.weight(side, row, j) * self.g[u][a] for u, a, row in self.rows(side))
+                total = sum(self.weight(side, row, j) * self.g[u][a] for u, a, row in rows)
                 if side == 1 or not self.first:
                     sign = 1 if d > 0 else -1
                     of_delta = page_sat(page_rshift(total, frac) + self.cost * sign, q)
                     of_deltas[side].append(of_delta)
                     of_v[side][j] = page_sat(self.held[side][j] + of_delta, q)
                     self.held[side][j] = page_sat(-of_delta, q)
-                for u, a, row in sorted(self.rows(side), key=lambda each: each[2]):
+                for u, a, row in rows:
                     old = self.masters[side][row][j]
                     step = page_rshift(-self.g[u][a] * d, shift) if self.rate else 0
                     new = self.masters[side][row][j] = page_sat(old + step, masters)

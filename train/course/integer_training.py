@@ -16,14 +16,16 @@ from golden.errors import refusal
 from golden.fixed import Integers, quantize, sat
 from golden.formats import Formats
 from golden.learn.formats import RATE_OFFSET, LearningFormats
+from golden.learn.loss import Verdict, hinge, of_each_frame
 from golden.learn.masters import Masters
-from golden.learn.sequence import LearningNetwork, Settings
+from golden.learn.sequence import LearningNetwork
 from golden.learn.tape import LayerTape
 from golden.parameters import LayerParameters
 from golden.readings import by_sum
 from train.course.fit import reproducible
 from train.data.recordings import Dataset, Floats, Sequences
 from train.nets.delta_rnn import DeltaRNN
+from train.nets.in_place import InPlace
 from train.quantised.float_network import FloatGRU, FloatLinear, FloatNetwork
 
 
@@ -68,10 +70,13 @@ class Tested:
         [T, O] of each.
     fired
         The fraction of all weights that their frames fetched.
+    tapes
+        Of each sequence and layer, where it was computed in integers.
     """
 
     results: list[Floats]
     fired: float
+    tapes: Sequence[Sequence[LayerTape]] = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class Learner(Protocol):
 
 
 class InIntegers:
-    """golden.learn.sequence.
+    """golden.learn.sequence, compiled.
 
     Parameters
     ----------
@@ -151,10 +156,11 @@ class InIntegers:
 
         masters = [Masters(*map(master, each)) for each in reals]
         self.network = LearningNetwork(course.formats, layers, masters, learning)
+        self.compiled = InPlace(self.network)
 
     def test(self, frames: Sequence[Integers]) -> Tested:
         found, tapes = zip(*map(self.network.infer, frames), strict=True)
-        return Tested([self._real(each) for each in found], self._fired(tapes))
+        return Tested([self._real(each) for each in found], self._fired(tapes), tapes)
 
     def _fired(self, tapes: Sequence[Sequence[LayerTape]]) -> float:
         fetched, dense = 0, 0
@@ -174,15 +180,18 @@ class InIntegers:
         return sum(self._one(x, int(y), rate) for x, y in zip(frames, labels, strict=True))
 
     def _one(self, frames: Integers, label: int, rate: int) -> float:
-        settings = Settings(RATE_OFFSET - rate, self.network.layers[-1].units, self.cost)
-        q = self.network.learning.error
+        readout, q = self.network.layers[-1], self.network.learning.error
+        kept, halvings = self.compiled.infer(frames), (len(frames) - 1).bit_length()
+        found = Verdict(kept.sums, halvings, int(kept.sums.argmax()))
         if self.loss == "hinge":
-            trace = self.network.learn(frames, settings, label)
-            return float((np.square(trace.e / q.scale)).sum()) / 2
-        results = self._real(self.network.infer(frames)[0])
-        loss, of_results = cross_entropy(results[None], np.ones((1, len(frames))), [label])
-        halvings = (len(frames) - 1).bit_length()
-        self.network.learn(frames, settings, quantize(of_results[0, 0] * 2.0**halvings, q))
+            frac = self.network.formats.accumulator_frac(readout.weight_frac)
+            e = hinge(found, frac, self.network.learning, label, readout.units)
+            loss = float(np.square(e / q.scale).sum()) / 2
+        else:
+            means = self._real(kept.sums)[None, None] / len(frames)
+            loss, of_means = cross_entropy(means, np.ones((1, 1)), [label])
+            e = quantize(of_means[0, 0] * 2.0**halvings / len(frames), q)
+        self.compiled.learn(kept, of_each_frame(e, found), RATE_OFFSET - rate, self.cost)
         return loss
 
 
