@@ -134,10 +134,12 @@ def test_block_rams_by_hand():
 
 
 def test_memory_of_a_core_by_hand():
-    """GRU 40 -> 128 -> 10, 16 lanes. 24 row blocks of 41 + 129 columns, and 129 of one: 4,209 words
-    of 4 masters for each of 4 stages, 4 cuts of 1,024 * 18 wide and 5 deep. Slopes of 150 frames and
-    64 pairs: 9,600 words of 80 bits, 9 cuts of 2,048 * 9 wide and 5 deep. Lists of half of 42, 130
-    and 130 words, and a count: 150 times 22, 66 and 66; 4, 10 and 10 cuts of 1,024 * 18.
+    """GRU 40 -> 128 -> 10, 16 lanes, 150 frames.
+
+    24 row blocks of 41 + 129 columns, and 129 of one: 4,209 words of 4 masters for each of 4
+    stages, 4 cuts of 1,024 * 18 wide and 5 deep. Slopes of 64 pairs a frame: 9,600 words of 80
+    bits, 9 cuts of 2,048 * 9 wide and 5 deep. Lists of half of 42, 130 and 130 words, and a count:
+    150 times 22, 66 and 66; 4, 10 and 10 cuts of 1,024 * 18.
     """
     found = core("gru", (40, 128), 10, 16, 2)
     assert found.master_words() == 4209

@@ -14,6 +14,8 @@ from golden.fixed import Integers, Q
 from golden.learn.sequence import LearningNetwork
 from golden.tables import sigmoid_table, tanh_table
 
+part = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called from compiled code alone
+
 
 class Numbers(NamedTuple):
     """What the formats come to: shifts, fraction bits and limits."""
@@ -54,17 +56,17 @@ class Kept(NamedTuple):
     sums: Integers
 
 
-@njit
+@part
 def _rshift(v, n):
     return (v + (1 << (n - 1))) >> n if n > 0 else v << -n
 
 
-@njit
+@part
 def _sat(v, q):
     return min(max(v, q[0]), q[1])
 
 
-@njit
+@part
 def _encode(v, sent, theta, deltas):
     for j in range(len(v)):
         d = v[j] - sent[j]
@@ -73,7 +75,7 @@ def _encode(v, sent, theta, deltas):
             sent[j] = v[j]
 
 
-@njit
+@part
 def _add(m, weight, deltas, below):
     """m += weight deltas; m [rows], weight [rows, columns] as masters."""
     for j in range(len(deltas)):
@@ -82,31 +84,29 @@ def _add(m, weight, deltas, below):
                 m[row] += (weight[row, j] >> below) * deltas[j]
 
 
-@njit
+@part
 def _entry(table, index, q):
     return table[_sat(index, q) - q[0]]
 
 
-@njit
+@part
 def _gate(table, m, n):
     readout = _sat(_rshift(m, n.readout), n.readout_range)
     return _entry(table, _rshift(readout, n.index), n.pre_range)
 
 
 @njit
-def _infer(frames, thetas, n, sigmoid, tanh, x, h, top):
+def _infer(frames, thetas, n, sigmoid, tanh, x, h, top, kept):
     length, inputs = frames.shape
-    units, results = h.shape[0] // 3, len(top)
-    kept = Kept(
-        np.zeros((length, inputs + 1), np.int64),
-        np.zeros((length, units + 1), np.int64),
-        np.zeros((length, units + 1), np.int64),
-        np.zeros((length, 5, units), np.int64),
-        np.zeros(results, np.int64),
+    units, one = h.shape[0] // 3, 1 << n.gate
+    m_x, m_h = np.zeros(3 * units, np.int64), np.zeros(3 * units, np.int64)
+    m = np.zeros(len(top), np.int64)
+    sent_x, sent_h = np.zeros(inputs, np.int64), np.zeros(units, np.int64)
+    sent, state, a = (
+        np.zeros(units, np.int64),
+        np.zeros(units, np.int64),
+        np.zeros(units, np.int64),
     )
-    m_x, m_h, m = np.zeros(3 * units, np.int64), np.zeros(3 * units, np.int64), kept.sums * 0
-    sent_x, sent_h, sent = np.zeros(inputs, np.int64), np.zeros(units, np.int64), m_x[:units] * 0
-    state, a, one = np.zeros(units, np.int64), np.zeros(units, np.int64), 1 << n.gate
     kept.x[0, inputs] = kept.h[0, units] = kept.above[0, units] = 1 << n.act
     for t in range(length):
         _encode(frames[t], sent_x, thetas[0], kept.x[t])
@@ -130,11 +130,11 @@ def _infer(frames, thetas, n, sigmoid, tanh, x, h, top):
             a[k] = _sat(_rshift(state[k], n.output), n.activation_range)
         _encode(a, sent, thetas[2], kept.above[t])
         _add(m, top, kept.above[t], n.below)
-        kept.sums[:] += m
-    return kept
+        for o in range(len(m)):
+            kept.sums[o] += m[o]
 
 
-@njit
+@part
 def _sweep(masters, g, deltas, held, of_v, frac, shift, cost, n):
     """A list on its way back: dL/dv of its columns, and the masters' step."""
     for j in range(len(deltas)):
@@ -151,7 +151,7 @@ def _sweep(masters, g, deltas, held, of_v, frac, shift, cost, n):
         held[j] = _sat(-of_delta, n.error_range)
 
 
-@njit
+@part
 def _times(error, factor, frac, n):
     return _sat(_rshift(error * factor, frac), n.error_range)
 
@@ -171,7 +171,8 @@ def _back(kept, of_result, n, shifts, cost, x, h, top):
         above = kept.above[t]
         _sweep(top, g, above, held, of_above, n.frac_readout, shifts[1], cost, n)
         for k in range(units):
-            s_c, s_u, s_r, r, u = kept.slopes[t, :, k]
+            s_c, s_u, s_r = kept.slopes[t, 0, k], kept.slopes[t, 1, k], kept.slopes[t, 2, k]
+            r, u = kept.slopes[t, 3, k], kept.slopes[t, 4, k]
             e = _sat(_sat(of_above[k] + of_h[k], n.error_range) + of_state[k], n.error_range)
             of_c = _times(e, s_c, n.slope, n)
             of_r = _times(of_c, s_r, n.slope, n)
@@ -241,7 +242,13 @@ class InPlace:
     def infer(self, frames: Integers) -> Kept:
         """The tape and the sums of frames [T, I] in activation LSBs."""
         frames = np.ascontiguousarray(frames, dtype=np.int64)
-        return _infer(frames, self.thetas, self.numbers, *self.tables, *self._masters)
+        x, h, top = self._masters
+        units = top.shape[1] - 1
+        of_x, of_h, above = (np.zeros((len(frames), v.shape[1]), np.int64) for v in (x, h, top))
+        slopes, sums = np.zeros((len(frames), 5, units), np.int64), np.zeros(len(top), np.int64)
+        kept = Kept(of_x, of_h, above, slopes, sums)
+        _infer(frames, self.thetas, self.numbers, *self.tables, x, h, top, kept)
+        return kept
 
     def learn(self, kept: Kept, of_result: Integers, rate: int, cost: int) -> None:
         """Learns what ``infer`` kept, from dL/dresult [O], with register RATE at 1 or more."""
