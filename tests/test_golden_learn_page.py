@@ -253,8 +253,9 @@ def test_golden_is_the_page(said, kind, formats):
             assert found.own.T.tolist() == own
             assert found.g.T.tolist() == g
             assert found.of_state.tolist() == of_state
-            asked = [] if found.x.of_deltas is None else found.x.of_deltas.tolist()
-            assert [asked, [] if found.h is None else found.h.of_deltas.tolist()] == of_deltas
+            for sweep, wanted in zip((found.x, found.h), of_deltas, strict=True):
+                asked = None if sweep is None else sweep.of_deltas
+                assert ([] if asked is None else asked.tolist()) == wanted
             assert sorted(written[t, k]) == sorted(writes)
             moved += sum(old != new for *_, old, new in writes)
     assert next(passes, None) is None

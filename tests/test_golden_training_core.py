@@ -114,10 +114,10 @@ GOALS = {0.5: 1.95, 0.2: 4.5, 0.1: 8.5}
 
 
 @pytest.mark.parametrize(
-    "shape", [("gru", (40, 128), 10), ("lstm", (16, 64, 64), 31)], ids=["gru", "lstm"]
+    ("kind", "sizes", "outputs"), [("gru", (40, 128), 10), ("lstm", (16, 64, 64), 31)]
 )
-def test_the_goals_of_speed(shape):
-    found = core(*shape, 16, 2)
+def test_the_goals_of_speed(kind, sizes, outputs):
+    found = core(kind, sizes, outputs, 16, 2)
     dense = found.dense_cycles(150).total
     for occupancy, times in GOALS.items():
         work = Work.uniform(found.layers, 150, occupancy)
