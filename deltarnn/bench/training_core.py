@@ -41,12 +41,7 @@ VARIANTS = (
     Variant("errors from the host, L1 of 64", "softmax", 64),
     Variant("label alone, L1 of 64", "hinge", 64),
     Variant("label alone, slopes of 16 bits", "hinge", 0, LearningFormats(slope=Q(1, 14))),
-    Variant("label alone, slopes of 6 bits", "hinge", 0, LearningFormats(slope=Q(1, 4))),
-    Variant("label alone, errors of 12 bits", "hinge", 0, LearningFormats(error=Q(1, 10))),
-    Variant("label alone, masters of 20 bits", "hinge", 0, LearningFormats(master=20)),
-    Variant("label alone, masters of 12 bits", "hinge", 0, LearningFormats(master=12)),
     Variant("label alone, weights up to 4", "hinge", 0, course={"weight_frac": 5}),
-    Variant("label alone, half the rates", "hinge", 0, course={"rates": (4, 5, 6)}),
 )
 
 
