@@ -28,10 +28,6 @@ class Kind:
         gates, or one more where the last of several gates has one for x and one for h.
     state
         Name of the format of what a neuron keeps between frames; None where it keeps nothing.
-    remembers
-        Names of the formats of what training keeps of a unit and a frame.
-    elementwise
-        Multiplications of a unit in training that are not with weights: for slopes, for errors.
 
     Raises
     ------
@@ -42,8 +38,6 @@ class Kind:
     gates: tuple[str, ...]
     accumulators: tuple[str, ...]
     state: str | None = None
-    remembers: tuple[str, ...] = ()
-    elementwise: int = 0
 
     def __post_init__(self) -> None:
         if self.splits and len(self.accumulators) != len(self.gates) + 1:
@@ -75,20 +69,8 @@ class Kind:
 
 
 KINDS = {
-    "gru": Kind(
-        ("r", "u", "c"),
-        ("r", "u", "xc", "hc"),
-        "state",
-        remembers=("gate", "gate", "gate", "readout", "state"),
-        elementwise=6 + 5,
-    ),
-    "lstm": Kind(
-        ("i", "f", "g", "o"),
-        ("i", "f", "g", "o"),
-        "cell",
-        remembers=("gate", "gate", "gate", "gate", "cell"),
-        elementwise=10 + 6,
-    ),
+    "gru": Kind(("r", "u", "c"), ("r", "u", "xc", "hc"), "state"),
+    "lstm": Kind(("i", "f", "g", "o"), ("i", "f", "g", "o"), "cell"),
     "linear": Kind(("m",), ("m",)),
 }
 KIND_NAMES = " or ".join(repr(kind) for kind in KINDS)

@@ -1,7 +1,7 @@
 """A core that learns: what its integers cost in accuracy, and what leaving out columns gains."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,69 +12,56 @@ from rich.table import Table
 from deltarnn.bench.context import Bench, Context, figure
 from golden.fixed import Q
 from golden.formats import Formats
-from golden.learn.fixed_point import TrainingFormats
-from golden.learn.noise import Nearest, Stochastic
+from golden.learn.formats import LearningFormats
 from golden.parameters import CoreParameters, LayerParameters, NetworkParameters
-from golden.predict.learning_core import Cycles, TrainingCore, Work
+from golden.predict.learning_core import LearningCore, Pipeline, Work
 
-SEEDS = (1, 2, 3)
-SPARSITIES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-FRAMES = 100  # of a sequence in the cycle model
+SEEDS = (1, 2, 3, 4, 5)
+SPARSITIES = (0.0, 0.5, 0.8, 0.9, 0.95)
+FRAMES = 150  # of a sequence in the cycle model
 ACCUMULATOR = 24  # bits, of shapes without weights
+OCCUPANCY = 0.5  # of the columns: what lists have room for
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Formats to learn with: None is a float backward pass."""
+    """How errors are made: ``loss`` None is a float backward pass, which takes batches."""
 
     name: str
-    training: TrainingFormats | None
-    stochastic: bool = False
+    loss: str | None
+    cost: int = 0
+    learning: LearningFormats = LearningFormats()  # noqa: RUF009  # frozen
+    course: dict[str, Any] = field(default_factory=dict)
 
 
-def _formats(error: Q, gradient: Q, master: Q) -> TrainingFormats:
-    return TrainingFormats(error, gradient, master=master)
-
-
-E16, G16, M16 = Q(1, 14), Q(3, 12), Q(2, 13)
 VARIANTS = (
-    Variant("float", None),
-    Variant("all 16 bits", _formats(E16, G16, M16)),
-    Variant("all 16 bits, stochastic", _formats(E16, G16, M16), True),
-    Variant("errors up to 1", _formats(Q(0, 15), G16, M16)),
-    Variant("errors of 12 bits", _formats(Q(1, 10), G16, M16)),
-    Variant("errors of 8 bits", _formats(Q(1, 6), G16, M16)),
-    Variant("errors of 6 bits", _formats(Q(1, 4), G16, M16)),
-    Variant("gradients of 12 bits", _formats(E16, Q(3, 8), M16)),
-    Variant("gradients of 8 bits", _formats(E16, Q(3, 4), M16)),
-    Variant("gradients of 6 bits", _formats(E16, Q(3, 2), M16)),
-    Variant("masters of 20 bits", _formats(E16, G16, Q(2, 17))),
-    Variant("masters of 12 bits", _formats(E16, G16, Q(2, 9))),
-    Variant("masters of 12 bits, stochastic", _formats(E16, G16, Q(2, 9)), True),
-    Variant("masters of 8 bits", _formats(E16, G16, Q(2, 5))),
-    Variant("masters of 8 bits, stochastic", _formats(E16, G16, Q(2, 5)), True),
-    Variant("all 12 bits", _formats(Q(1, 10), Q(3, 8), Q(2, 9))),
-    Variant("all 12 bits, stochastic", _formats(Q(1, 10), Q(3, 8), Q(2, 9)), True),
-    Variant("all 8 bits", _formats(Q(1, 6), Q(3, 4), Q(2, 5))),
-    Variant("all 8 bits, stochastic", _formats(Q(1, 6), Q(3, 4), Q(2, 5)), True),
+    Variant("float, batches of 9", None),
+    Variant("errors from the host", "softmax"),
+    Variant("label alone", "hinge"),
+    Variant("errors from the host, L1 of 64", "softmax", 64),
+    Variant("label alone, L1 of 64", "hinge", 64),
+    Variant("label alone, slopes of 16 bits", "hinge", 0, LearningFormats(slope=Q(1, 14))),
+    Variant("label alone, weights up to 4", "hinge", 0, course={"weight_frac": 5}),
 )
 
 
 @dataclass(frozen=True)
 class Chip:
-    """What a chip has: bits of memory, multipliers, ports of a word that is rewritten."""
+    """A chip: its latencies, ports of a word that is rewritten, lanes, units a cycle."""
 
     name: str
-    bits: int
-    multipliers: int
+    pipeline: Pipeline
     ports: int
     lanes: int
+    activations: int
 
 
-CHIPS = (
-    Chip("UP5K", (128 + 15) * 1024 * 8, 8, 1, 8),
-    Chip("ECP5-85k", 208 * 18 * 1024, 156, 2, 32),
-)
+# Forward latencies are those of the engine's pipelines with the target's reads and multiply-adds.
+ECP5 = Chip("ECP5-85F", Pipeline(activate=32, gather=16, errors=20), 2, 16, 2)
+WIDE = replace(ECP5, lanes=32)
+SMALL = replace(ECP5, lanes=8, activations=1)
+UP5K = Chip("UP5K", Pipeline(activate=24, gather=12, errors=20), 1, 4, 1)
+BLOCK_RAMS, OTHERS = 208, 28  # of an ECP5-85F; and those for lists, M, v^, tables and results
 
 
 @dataclass(frozen=True)
@@ -89,23 +76,28 @@ class Shape:
     def name(self) -> str:
         return f"{self.kind} {' -> '.join(map(str, (*self.sizes, self.outputs)))}"
 
-    def core(self, chip: Chip) -> TrainingCore:
+    def core(self, chip: Chip) -> LearningCore:
         layers = [
             LayerParameters(self.kind, inputs, units, 6, 0, 0)
             for inputs, units in pairwise(self.sizes)
         ]
         layers.append(LayerParameters("linear", self.sizes[-1], self.outputs, 6, 0))
         network = NetworkParameters(Formats(), tuple(layers), ACCUMULATOR)
-        return TrainingCore(CoreParameters(network, chip.lanes), TrainingFormats(), chip.ports)
+        core = CoreParameters(network, chip.lanes, chip.activations)
+        return LearningCore(core, chip.pipeline, ports=chip.ports)
 
 
 JAPANESE_VOWELS = Shape("gru", (12, 32), 9)
-SHAPES = (
-    JAPANESE_VOWELS,
-    Shape("gru", (40, 64), 10),
-    Shape("gru", (40, 128), 10),
-    Shape("lstm", (40, 128), 10),
-    Shape("gru", (64, 256), 12),
+DIGITS, WORDS = Shape("gru", (40, 128), 10), Shape("lstm", (16, 64, 64), 31)
+CORES = (
+    (DIGITS, ECP5),
+    (DIGITS, WIDE),
+    (WORDS, ECP5),
+    (WORDS, WIDE),
+    (Shape("lstm", (40, 128), 10), ECP5),
+    (Shape("gru", (64, 160), 12), ECP5),
+    (JAPANESE_VOWELS, SMALL),
+    (Shape("gru", (40, 64), 10), UP5K),
 )
 
 
@@ -113,108 +105,97 @@ def run(
     context: Context,
     variants: Sequence[Variant] = VARIANTS,
     seeds: Sequence[int] = SEEDS,
-    shapes: Sequence[Shape] = SHAPES,
+    cores: Sequence[tuple[Shape, Chip]] = CORES,
 ) -> dict[str, Any]:
     """Learns Japanese Vowels in every variant and seed, and counts cycles and memory."""
-    from train.course.integer_training import Course, InFloat, InIntegers, learn
+    from train.course.integer_training import Course
     from train.tasks.japanese_vowels import load
 
-    data, course, learned = load(), Course(), []
-    for variant in context.track("training-core", variants, lambda variant: variant.name):
-
-        def make(network: Any, variant: Variant = variant) -> Any:
-            if variant.training is None:
-                return InFloat(network, course)
-            rounding = Stochastic() if variant.stochastic else Nearest()
-            return InIntegers(network, course, variant.training, rounding)
-
-        found = [learn(data, course, seed, make) for seed in seeds]
-        learned.append(
-            {
-                "name": variant.name,
-                "formats": _named(variant.training),
-                "rounding": "stochastic" if variant.stochastic else "nearest",
-                "errors": [each.error for each in found],
-                "losses": [each.loss for each in found],
-                "occupancy": float(np.mean([each.learner.occupancy(each.mask) for each in found])),
-                **_taken(found),
-            }
-        )
+    data, course = load(), Course()
     return {
         "course": {name: value for name, value in vars(course).items() if name != "formats"},
         "seeds": list(seeds),
-        "accuracy": learned,
+        "accuracy": [
+            _learned(data, course, variant, seeds)
+            for variant in context.track("training-core", variants, lambda variant: variant.name)
+        ],
         "frames": FRAMES,
-        "cores": [_core(shape, chip) for shape in shapes for chip in CHIPS],
+        "cores": [_core(shape, chip) for shape, chip in cores],
     }
 
 
-def _named(training: TrainingFormats | None) -> dict[str, str] | None:
-    return training and {name: str(q) for name, q in vars(training).items()}
+def _learned(data: Any, course: Any, variant: Variant, seeds: Sequence[int]) -> dict[str, Any]:
+    from train.course.integer_training import InFloat, InIntegers, learn
+
+    course = replace(course, **variant.course)
+
+    def make(network: Any) -> Any:
+        if variant.loss is None:
+            return InFloat(network, course)
+        return InIntegers(network, course, variant.loss, variant.cost, variant.learning)
+
+    found = [learn(data, course, seed, make) for seed in seeds]
+    return {
+        "name": variant.name,
+        "errors": [each.error for each in found],
+        "losses": [each.loss for each in found],
+        "occupancy": float(np.mean([each.tested.fired for each in found])),
+        **_taken(found),
+    }
 
 
 def _taken(found: Sequence[Any]) -> dict[str, Any]:
     """Cycles a test sequence would take to learn from, of what learned in integers."""
-    from train.course.integer_training import InIntegers
-
-    works = [
-        work
-        for each in found
-        if isinstance(each.learner, InIntegers)
-        for work in each.learner.work(each.mask)
-    ]
-    if not works:
+    tapes = [of_layers for each in found for of_layers in each.tested.tapes]
+    if not tapes:
         return {}
-    core = JAPANESE_VOWELS.core(CHIPS[0])
-    sparse = np.mean([core.cycles(work).total for work in works])
-    dense = np.mean([core.dense_cycles(len(work.events_x)).total for work in works])
-    return {"cycles": float(sparse), "dense_cycles": float(dense)}
+    core = JAPANESE_VOWELS.core(SMALL)
+    works = [Work.of_tapes(of_layers) for of_layers in tapes]
+    frames = sum(len(work.events_x) for work in works)
+    sparse = sum(core.cycles(work).total for work in works)
+    dense = sum(core.dense_cycles(len(work.events_x)).total for work in works)
+    return {"cycles": sparse / frames, "dense_cycles": dense / frames}
 
 
 def _core(shape: Shape, chip: Chip) -> dict[str, Any]:
     core = shape.core(chip)
-    dense = core.dense_cycles(FRAMES)
-    layers = core.core.network.layers
-    points = []
+    dense, points = core.dense_cycles(FRAMES), []
     for sparsity in SPARSITIES:
-        sparse = core.cycles(Work.uniform(layers, FRAMES, 1 - sparsity))
+        work = Work.uniform(core.layers, FRAMES, 1 - sparsity)
+        sparse = core.cycles(work)
         points.append(
             {
                 "sparsity": sparsity,
-                "cycles": _parts(sparse),
+                "cycles": {**vars(sparse), "total": sparse.total},
                 "speedup": dense.total / sparse.total,
-                "speedup_of_products": _products(dense) / _products(sparse),
+                "utilisation": core.bound(work) / sparse.total,
             }
         )
+    counted: dict[str, Any] = {}
+    if chip.ports == 2:
+        counted = {
+            "block_rams": core.block_rams(FRAMES, OCCUPANCY),
+            "longest": core.longest(BLOCK_RAMS, OTHERS, OCCUPANCY),
+        }
     return {
         "shape": shape.name,
         "chip": chip.name,
         "lanes": chip.lanes,
+        "activations": chip.activations,
         "points": points,
-        "fixed_bits": core.fixed_bits(),
-        "frame_bits": {str(occupancy): core.frame_bits(occupancy) for occupancy in (1.0, 0.25)},
-        "chip_bits": chip.bits,
-        "longest": {
-            str(occupancy): core.longest(chip.bits, occupancy) for occupancy in (1.0, 0.25)
-        },
+        **counted,
     }
-
-
-def _parts(cycles: Cycles) -> dict[str, int]:
-    return {**vars(cycles), "total": cycles.total}
-
-
-def _products(cycles: Cycles) -> int:
-    return cycles.forward + cycles.error + cycles.gradient
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
     """Errors and losses of the variants, and the speed-up over sparsity."""
     rows = report["accuracy"]
-    with figure(path, 1, 3, (17, 5.5)) as ((errors, losses, speed),):
-        for axes, key, scale in ((errors, "errors", 100), (losses, "losses", 1)):
-            for n, row in enumerate(rows):
-                found = [scale * value for value in row[key]]
+    with figure(path, 1, 3, (17, 5.5)) as ((errors, fired, speed),):
+        for axes, values in (
+            (errors, [[100 * value for value in row["errors"]] for row in rows]),
+            (fired, [[100 * row["occupancy"]] for row in rows]),
+        ):
+            for n, found in enumerate(values):
                 axes.plot(found, [n] * len(found), "o", color="C0", alpha=0.5, markersize=5)
                 axes.plot([np.mean(found)] * 2, [n - 0.3, n + 0.3], color="C0", linewidth=2)
             axes.set(xlim=(0, None), ylim=(len(rows) - 0.5, -0.5))
@@ -224,10 +205,9 @@ def draw(report: dict[str, Any], path: Path) -> None:
             xlabel="test utterances wrong, %; a dot a seed, bar: mean",
             title="Japanese Vowels learned in integers",
         )
-        losses.set_yticks([])
-        losses.set(xlabel="nats, last epoch of learning", title="and the loss")
-        one_chip = [core for core in report["cores"] if core["chip"] == CHIPS[0].name]
-        for core in one_chip:
+        fired.set_yticks([])
+        fired.set(xlabel="weights that test frames fetch, %", title="and what then fires")
+        for core in report["cores"]:
             x = [100 * point["sparsity"] for point in core["points"]]
             y = [point["speedup"] for point in core["points"]]
             speed.plot(x, y, "o-", markersize=4, label=f"{core['shape']}, {core['lanes']} lanes")
@@ -247,56 +227,44 @@ def draw(report: dict[str, Any], path: Path) -> None:
 def tables(report: dict[str, Any]) -> list[Table]:
     """Accuracy, speed-up, memory."""
     accuracy = Table(title="Japanese Vowels learned in integers", title_justify="left")
-    columns = (
-        "backward pass",
-        "error",
-        "gradient",
-        "master",
-        "wrong",
-        "from - to",
-        "loss",
-        "fired",
-    )
-    for column in columns:
-        accuracy.add_column(column, justify="left" if column == "backward pass" else "right")
+    for column in ("errors", "wrong", "from - to", "loss", "fired", "cycles a frame", "dense"):
+        accuracy.add_column(column, justify="left" if column == "errors" else "right")
     for row in report["accuracy"]:
-        formats = row["formats"] or {}
         low, high = min(row["errors"]), max(row["errors"])
         accuracy.add_row(
             row["name"],
-            *(formats.get(name, "") for name in ("error", "gradient", "master")),
             f"{np.mean(row['errors']):.2%}",
             f"{100 * low:.2f} - {100 * high:.2f}",
             f"{np.mean(row['losses']):.3f}",
             f"{row['occupancy']:.1%}",
+            *(f"{row[key]:.0f}" if key in row else "" for key in ("cycles", "dense_cycles")),
         )
-    speed = Table(title=f"times fewer cycles, {report['frames']} frames", title_justify="left")
-    speed.add_column("network, lanes")
-    for sparsity in SPARSITIES[1:]:
-        speed.add_column(f"{sparsity:.0%}", justify="right")
-    memory = Table(title="memory, kbit", title_justify="left")
-    columns = ("network", "chip", "has", "fixed", "a frame", "frames", "a frame, 1/4", "frames")
-    for column in columns:
-        memory.add_column(column, justify="left" if column in ("network", "chip") else "right")
+    title = f"cycles a frame, {report['frames']} frames"
+    speed = Table(title=title, title_justify="left")
+    speed.add_column("network, lanes, units a cycle")
+    for sparsity in SPARSITIES:
+        speed.add_column("dense" if sparsity == 0 else f"{sparsity:.0%}", justify="right")
+    memory = Table(title=f"block RAM, {report['frames']} frames", title_justify="left")
+    columns = ("network, lanes, units a cycle", "masters", "slopes", "lists", "others", "sum")
+    for column in (*columns, "longest"):
+        memory.add_column(column, justify="left" if column == columns[0] else "right")
     for core in report["cores"]:
+        name = f"{core['shape']}, {core['lanes']}, {core['activations']}"
+        dense, *others = core["points"]
         speed.add_row(
-            f"{core['shape']}, {core['lanes']}",
-            *(f"{point['speedup']:.2f}" for point in core["points"][1:]),
-        )
-        memory.add_row(
-            core["shape"],
-            core["chip"],
-            f"{core['chip_bits'] / 1024:,.0f}",
-            f"{sum(core['fixed_bits'].values()) / 1024:,.0f}",
+            f"{name} ({core['chip']})",
+            f"{dense['cycles']['total'] / report['frames']:,.0f}",
             *(
-                text
-                for occupancy in core["longest"]
-                for text in (
-                    f"{sum(core['frame_bits'][occupancy].values()) / 1024:.1f}",
-                    f"{core['longest'][occupancy]:,}",
-                )
+                f"{point['cycles']['total'] / report['frames']:,.0f} "
+                f"({point['speedup']:.2f}x, {point['utilisation']:.2f})"
+                for point in others
             ),
         )
+        if "block_rams" in core:
+            counts = core["block_rams"].values()
+            total = sum(counts) + OTHERS
+            row = (*map(str, counts), str(OTHERS), str(total), str(core["longest"]))
+            memory.add_row(name, *row)
     return [accuracy, speed, memory]
 
 

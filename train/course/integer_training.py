@@ -1,8 +1,8 @@
-"""A task learned in integers, as a training core would, and the same with a float backward pass.
+"""A task learned as a core would, one sequence after another, and the same with float errors.
 
 Both forward passes are docs/numerics.md with the same thresholds; both learn by plain gradient
-descent with a learning rate that is a power of two, from the same weights, batches and noise. One
-comes back by golden.learn.fixed_point, the other by train.nets.delta_rnn in float32.
+descent with a learning rate that is a power of two, from the same weights and noise. One is
+golden.learn.sequence; the other is train.nets.delta_rnn, which takes batches in lock step.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,15 +12,20 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from golden.fixed import Integers, quantize
+from golden.errors import refusal
+from golden.fixed import Integers, quantize, sat
 from golden.formats import Formats
-from golden.learn.fixed_point import Masters, Rounding, Trainee, TrainingFormats
+from golden.learn.formats import RATE_OFFSET, LearningFormats
+from golden.learn.loss import Verdict, hinge, of_each_frame
+from golden.learn.masters import Masters
+from golden.learn.sequence import LearningNetwork
+from golden.learn.tape import LayerTape
 from golden.parameters import LayerParameters
-from golden.predict.learning_core import Work
 from golden.readings import by_sum
 from train.course.fit import reproducible
 from train.data.recordings import Dataset, Floats, Sequences
 from train.nets.delta_rnn import DeltaRNN
+from train.nets.in_place import InPlace
 from train.quantised.float_network import FloatGRU, FloatLinear, FloatNetwork
 
 
@@ -34,8 +39,12 @@ class Course:
         H of the one GRU layer.
     thresholds
         theta_x and theta_h of the GRU layer, theta_x of the read-out, in activation LSBs.
+    batch
+        Sequences in lock step, where errors are floats.
     rates
         Learning rates 2^-n of equal parts of the epochs, of the sum over a batch.
+    weight_frac
+        f_w of both layers, where they are integers.
     sequence_noise, frame_noise
         As train.course.fit.FitParameters.
     """
@@ -45,9 +54,29 @@ class Course:
     epochs: int = 36
     batch: int = 9
     rates: tuple[int, ...] = (3, 4, 5)
+    weight_frac: int = 6
     sequence_noise: float = 0.5
     frame_noise: float = 0.3
     formats: Formats = Formats()  # noqa: RUF009  # frozen
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a network makes of sequences.
+
+    Attributes
+    ----------
+    results
+        [T, O] of each.
+    fired
+        The fraction of all weights that their frames fetched.
+    tapes
+        Of each sequence and layer, where it was computed in integers.
+    """
+
+    results: list[Floats]
+    fired: float
+    tapes: Sequence[Sequence[LayerTape]] = ()
 
 
 @dataclass(frozen=True)
@@ -61,82 +90,113 @@ class Learned:
     loss
         The mean over the last epoch, while it learned.
     learner
-        The network, which has just seen the test part.
-    mask : float64 [n, T]
-        1 on the frames of the test part.
+        What has learned.
+    tested
+        What it made of the test part.
     """
 
     error: float
     loss: float
     learner: "Learner"
-    mask: Floats
+    tested: Tested
 
 
 class Learner(Protocol):
-    """A network that can be taught by errors of its results."""
+    """A network that can be taught."""
 
-    def forward(self, frames: Integers) -> Floats:
-        """Results [B, T, O], real numbers, of frames [B, T, I] in activation LSBs."""
+    def test(self, frames: Sequence[Integers]) -> Tested:
+        """Of sequences [T, I] in activation LSBs."""
         ...
 
-    def occupancy(self, mask: Floats) -> float:
-        """The fraction of all weights that the last frames, mask [B, T], fetched."""
-        ...
-
-    def learn(self, of_outputs: Floats, rate: int) -> None:
-        """A step down dL/dresults [B, T, O] of the last frames, with learning rate 2^-rate."""
+    def learn(self, frames: Sequence[Integers], labels: Integers, rate: int) -> float:
+        """Learns these sequences with learning rate 2^-rate; their losses, summed."""
         ...
 
 
 class InIntegers:
-    """golden.learn.fixed_point."""
+    """golden.learn.sequence, compiled.
+
+    Parameters
+    ----------
+    loss
+        "hinge" of a label alone, or "softmax": errors from the host.
+    cost
+        lambda of the L1 cost on deltas, in error LSBs.
+    """
 
     def __init__(
-        self, network: FloatNetwork, course: Course, training: TrainingFormats, rounding: Rounding
+        self,
+        network: FloatNetwork,
+        course: Course,
+        loss: str,
+        cost: int = 0,
+        learning: LearningFormats | None = None,
     ) -> None:
-        self.rounding = rounding
+        if loss not in ("hinge", "softmax"):
+            raise refusal("loss", repr(loss), "'hinge' or 'softmax'")
         gru, readout = network.layers
         assert isinstance(gru, FloatGRU)
         assert isinstance(readout, FloatLinear)
+        self.loss, self.cost, learning = loss, cost, learning or LearningFormats()
         theta_x, theta_h, theta_o = course.thresholds
+        frac = course.weight_frac
         layers = (
-            LayerParameters("gru", gru.inputs, gru.units, 0, theta_x, theta_h),
-            LayerParameters("linear", readout.inputs, readout.units, 0, theta_o),
+            LayerParameters("gru", gru.inputs, gru.units, frac, theta_x, theta_h),
+            LayerParameters("linear", readout.inputs, readout.units, frac, theta_o),
         )
         none = np.zeros((readout.units, 0))
-        reals = ((gru.weight_x, gru.weight_h, gru.bias), (readout.weight, none, readout.bias))
-        masters = tuple(Masters(*(quantize(v, training.master) for v in each)) for each in reals)
-        self.trainee = Trainee(course.formats, training, layers, masters)
+        reals = (
+            (np.column_stack([gru.weight_x, gru.bias_x]), _with(gru.weight_h, gru.bias_h)),
+            (_with(readout.weight, readout.bias), none),
+        )
 
-    def forward(self, frames: Integers) -> Floats:
-        outputs, self.tapes = self.trainee.forward(frames)
-        frac = self.trainee.formats.accumulator_frac(self.trainee.frac(1))
-        return np.ldexp(outputs.astype(np.float64), -frac)
+        def master(real: Floats) -> Integers:
+            code = np.floor(np.ldexp(real, learning.master_frac(frac)) + 0.5).astype(np.int64)
+            return sat(code + learning.half, learning.range)
 
-    def occupancy(self, mask: Floats) -> float:
-        fetched, dense = 0.0, 0.0
-        for tape, layer in zip(self.tapes, self.trainee.layers, strict=True):
-            for deltas in (tape.deltas_x, tape.deltas_h):
-                fetched += (
-                    layer.gates * layer.units * float((deltas != 0).sum(axis=2)[mask.T > 0].sum())
-                )
-            dense += layer.weights * float(mask.sum())
+        masters = [Masters(*map(master, each)) for each in reals]
+        self.network = LearningNetwork(course.formats, layers, masters, learning)
+        self.compiled = InPlace(self.network)
+
+    def test(self, frames: Sequence[Integers]) -> Tested:
+        found, tapes = zip(*map(self.network.infer, frames), strict=True)
+        return Tested([self._real(each) for each in found], self._fired(tapes), tapes)
+
+    def _fired(self, tapes: Sequence[Sequence[LayerTape]]) -> float:
+        fetched, dense = 0, 0
+        for of_layers in tapes:
+            for layer, tape in zip(self.network.layers, of_layers, strict=True):
+                of_h = tape.h[:, : layer.columns - layer.inputs]
+                events = np.count_nonzero(tape.x[:, :-1]) + np.count_nonzero(of_h)
+                fetched += events * layer.gates * layer.units
+                dense += layer.weights * len(tape.x)
         return fetched / dense
 
-    def work(self, mask: Floats) -> list[Work]:
-        """What a core has to do for each sequence of the last frames."""
-        return [
-            Work.of_deltas(
-                [tape.deltas_x[: int(frames), n] for tape in self.tapes],
-                [tape.deltas_h[: int(frames), n] for tape in self.tapes],
-            )
-            for n, frames in enumerate(mask.sum(axis=1))
-        ]
+    def _real(self, results: Integers) -> Floats:
+        frac = self.network.formats.accumulator_frac(self.network.layers[-1].weight_frac)
+        return np.ldexp(results.astype(np.float64), -frac)
 
-    def learn(self, of_outputs: Floats, rate: int) -> None:
-        errors = quantize(of_outputs, self.trainee.training.error)
-        gradients = self.trainee.backward(self.tapes, errors)
-        self.trainee = self.trainee.updated(gradients, rate, self.rounding)
+    def learn(self, frames: Sequence[Integers], labels: Integers, rate: int) -> float:
+        return sum(self._one(x, int(y), rate) for x, y in zip(frames, labels, strict=True))
+
+    def _one(self, frames: Integers, label: int, rate: int) -> float:
+        readout, q = self.network.layers[-1], self.network.learning.error
+        kept, halvings = self.compiled.infer(frames), (len(frames) - 1).bit_length()
+        found = Verdict(kept.sums, halvings, int(kept.sums.argmax()))
+        if self.loss == "hinge":
+            frac = self.network.formats.accumulator_frac(readout.weight_frac)
+            e = hinge(found, frac, self.network.learning, label, readout.units)
+            loss = float(np.square(e / q.scale).sum()) / 2
+        else:
+            means = self._real(kept.sums)[None, None] / len(frames)
+            loss, of_means = cross_entropy(means, np.ones((1, 1)), [label])
+            e = quantize(of_means[0, 0] * 2.0**halvings / len(frames), q)
+        self.compiled.learn(kept, of_each_frame(e, found), RATE_OFFSET - rate, self.cost)
+        return loss
+
+
+def _with(weight: Floats, bias: Floats) -> Floats:
+    return np.column_stack([weight, bias])
 
 
 class InFloat:
@@ -149,22 +209,26 @@ class InFloat:
         )
         self.network.set_thresholds(course.thresholds)
 
-    def forward(self, frames: Integers) -> Floats:
-        self.found = self.network(torch.from_numpy(frames).float() / self.scale)
-        return np.asarray(self.found.outputs.detach(), dtype=np.float64)
+    def test(self, frames: Sequence[Integers]) -> Tested:
+        batch, mask = padded(frames)
+        found = self.network(torch.from_numpy(batch).float() / self.scale)
+        results = np.asarray(found.outputs.detach(), dtype=np.float64)
+        fetched, dense = found.cost(torch.from_numpy(mask))
+        return Tested([r[m > 0] for r, m in zip(results, mask, strict=True)], fetched / dense)
 
-    def occupancy(self, mask: Floats) -> float:
-        fetched, dense = self.found.cost(torch.from_numpy(mask))
-        return fetched / dense
-
-    def learn(self, of_outputs: Floats, rate: int) -> None:
+    def learn(self, frames: Sequence[Integers], labels: Integers, rate: int) -> float:
+        batch, mask = padded(frames)
+        found = self.network(torch.from_numpy(batch).float() / self.scale)
+        results = np.asarray(found.outputs.detach(), dtype=np.float64)
+        loss, of_results = cross_entropy(results, mask, labels)
         parameters = list(self.network.parameters())
         gradients = torch.autograd.grad(
-            self.found.outputs, parameters, torch.from_numpy(of_outputs).float()
+            found.outputs, parameters, torch.from_numpy(of_results).float()
         )
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter -= 2.0**-rate * gradient
+        return loss
 
 
 def learn(
@@ -190,16 +254,12 @@ def learn(
             order, loss = rng.permutation(len(taught)), 0.0
             for first in range(0, len(order), course.batch):
                 which = order[first : first + course.batch]
-                frames, mask = padded([taught.frames[n] for n in which])
-                results = learner.forward(_noisy(rng, frames, course))
-                lost, of_results = cross_entropy(results, mask, labels[which])
-                learner.learn(of_results, rate)
-                loss += lost / len(order)
-        frames, mask = padded(test.frames)
-        results = learner.forward(quantize(frames, course.formats.activation))
-    found = np.array([by_sum(r[m > 0]) for r, m in zip(results, mask, strict=True)])
+                frames = _noisy(rng, [taught.frames[n] for n in which], course)
+                loss += learner.learn(frames, labels[which], rate) / len(order)
+        tested = learner.test([quantize(x, course.formats.activation) for x in test.frames])
+    found = np.array([by_sum(results) for results in tested.results])
     error = float((found != np.asarray(test.labels)).mean())
-    return Learned(error, loss, learner, mask)
+    return Learned(error, loss, learner, tested)
 
 
 def initial(rng: np.random.Generator, inputs: int, units: int, outputs: int) -> FloatNetwork:
@@ -213,7 +273,9 @@ def initial(rng: np.random.Generator, inputs: int, units: int, outputs: int) -> 
     return FloatNetwork((gru, FloatLinear(draw(outputs, units), draw(outputs))))
 
 
-def cross_entropy(results: Floats, mask: Floats, labels: np.ndarray) -> tuple[float, Floats]:
+def cross_entropy(
+    results: Floats, mask: Floats, labels: Sequence[int] | np.ndarray
+) -> tuple[float, Floats]:
     """Summed over the batch, of the mean results of each sequence (train.course.goals.OneClass);
     and its derivative by results [B, T, O]. ``mask`` [B, T] is 1 on a frame.
     """
@@ -239,8 +301,11 @@ def padded(frames: Sequence[np.ndarray]) -> tuple[Floats, Floats]:
     return batch, mask
 
 
-def _noisy(rng: np.random.Generator, frames: Floats, course: Course) -> Integers:
-    n, length, inputs = frames.shape
-    whole = course.sequence_noise * rng.standard_normal((n, 1, inputs))
-    each = course.frame_noise * rng.standard_normal((n, length, inputs))
-    return quantize(frames + whole + each, course.formats.activation)
+def _noisy(rng: np.random.Generator, frames: Sequence[Floats], course: Course) -> list[Integers]:
+    """The frames in activation LSBs, with an offset of each sequence's own and noise."""
+    made = []
+    for x in frames:
+        whole = course.sequence_noise * rng.standard_normal(x.shape[1])
+        each = course.frame_noise * rng.standard_normal(x.shape)
+        made.append(quantize(x + whole + each, course.formats.activation))
+    return made

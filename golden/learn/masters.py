@@ -1,0 +1,80 @@
+"""Weights while they learn (docs/training-core.md, "Masters")."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.errors import refusal
+from golden.fixed import Integers, rshift, sat
+from golden.formats import Formats
+from golden.learn.formats import LearningFormats
+from golden.linear import LinearWeights
+from golden.model import WEIGHTS, Model, Weights
+from golden.parameters import LayerParameters
+from golden.recurrent import RecurrentWeights
+
+
+@dataclass(frozen=True)
+class Masters:
+    """The masters of a layer, changed in place.
+
+    Attributes
+    ----------
+    x : int64 [rows, I + 1]
+        The last column is the constant one: x's biases.
+    h : int64 [rows, H], [rows, H + 1] where the last gate has an accumulator for h, or [rows, 0]
+        A GRU's last column is constant: the bias of hc, and second biases of r and u.
+    """
+
+    x: Integers
+    h: Integers
+
+    def copy(self) -> "Masters":
+        return Masters(self.x.copy(), self.h.copy())
+
+
+def columns(layer: LayerParameters) -> tuple[int, int]:
+    """Columns of x and of h, constant ones included."""
+    of_h = layer.columns - layer.inputs
+    return layer.inputs + 1, of_h + layer.has.splits
+
+
+def of_model(model: Model, learning: LearningFormats) -> tuple[Masters, ...]:
+    """The masters of each layer of a model. Raises ValueError where the model cannot learn.
+
+    A bias has f_act fraction bits more than a weight; what does not fit a master is lost.
+    """
+    layers = model.parameters.layers
+    if layers[-1].recurrent:
+        raise refusal("last layer", repr(layers[-1].kind), "a linear layer, for the loss")
+    if any(layer.shift_max for layer in layers):
+        raise refusal("row shifts", "some", "none in a network that learns")
+    formats, made = model.parameters.formats, []
+    for layer, weights in zip(layers, model.weights, strict=True):
+        rows, (of_x, of_h) = layer.gates * layer.units, columns(layer)
+        x, h = np.zeros((rows, of_x), np.int64), np.zeros((rows, of_h), np.int64)
+        x[:, :-1] = weights.weight_x.astype(np.int64) << learning.below
+        bias = rshift(weights.bias.astype(np.int64), formats.activation.f - learning.below)
+        x[:, -1] = bias[:rows]
+        if isinstance(weights, RecurrentWeights):
+            h[:, : layer.units] = weights.weight_h.astype(np.int64) << learning.below
+            h[rows - len(bias[rows:]) :, layer.units :] = bias[rows:, None]
+        made.append(Masters(*(sat(v + learning.half, learning.range) for v in (x, h))))
+    return tuple(made)
+
+
+def weights(
+    formats: Formats, learning: LearningFormats, layer: LayerParameters, masters: Masters
+) -> Weights:
+    """What inference has of a layer's masters."""
+    x, h = (v >> learning.below for v in (masters.x, masters.h))
+    bias = x[:, -1] << formats.activation.f
+    if not layer.recurrent:
+        return LinearWeights(x[:, :-1].astype(np.int8), bias.astype(np.int32))
+    of_h, constant = np.split(h, [layer.units], axis=1)
+    if layer.has.splits:
+        more = constant[:, 0] << formats.activation.f
+        whole = len(bias) - layer.units
+        bias = np.concatenate([bias[:whole] + more[:whole], bias[whole:], more[whole:]])
+    made = (x[:, :-1].astype(np.int8), of_h.astype(np.int8), bias.astype(np.int32))
+    return WEIGHTS[layer.kind](*made)

@@ -1,0 +1,86 @@
+"""What learning keeps of a sequence, and whether there is room for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.errors import require_int
+from golden.fixed import Integers
+from golden.parameters import LayerParameters
+
+FRAMES_MAX = 256  # dL/dresult of an error of 1 then still has 64 LSBs
+
+
+@dataclass(frozen=True)
+class LayerTape:
+    """What a layer's backward pass needs.
+
+    Attributes
+    ----------
+    x : int64 [T, I + 1], h : int64 [T, columns of h]
+        Deltas in activation LSBs, 0 where nothing fired. A constant column fires in frame 0.
+    kept : int64 [T, kept, H]
+        Slopes and gates, as the layer's cell names them.
+    """
+
+    x: Integers
+    h: Integers
+    kept: Integers
+
+
+@dataclass(frozen=True)
+class TapeSize:
+    """The room that a core has.
+
+    Attributes
+    ----------
+    frames
+        Frames of slopes.
+    input, h, above
+        Words of the three stacks of lists: of the network's x, of every h, of every other x. A list
+        takes a word for each event and one for their number.
+    """
+
+    frames: int
+    input: int
+    h: int
+    above: int
+
+    def __post_init__(self) -> None:
+        require_int("frames of the tape", self.frames, 1, FRAMES_MAX)
+
+    @classmethod
+    def whole(cls, layers: Sequence[LayerParameters], frames: int) -> "TapeSize":
+        """Room for ``frames`` frames in which every column fires."""
+        of_h = [layer.units for layer in layers if layer.recurrent]
+        split = sum(layer.has.splits for layer in layers)
+        of_above = [layer.inputs for layer in layers[1:]]
+        return cls(
+            frames,
+            frames * (layers[0].inputs + 1) + 1,
+            frames * (sum(of_h) + len(of_h)) + split,
+            frames * (sum(of_above) + len(of_above)) + len(of_above),
+        )
+
+    def holds(self, tapes: Sequence[LayerTape]) -> bool:
+        """Whether these tapes, of all layers of one sequence, find room."""
+        need = words(tapes)
+        return len(tapes[0].x) <= self.frames and all(
+            need[stack] <= getattr(self, stack) for stack in need
+        )
+
+
+def words(tapes: Sequence[LayerTape]) -> dict[str, int]:
+    """The words that the lists of a sequence take on each stack."""
+    first, *above = tapes
+    return {
+        "input": _words(first.x),
+        "h": sum(_words(tape.h) for tape in tapes),
+        "above": sum(_words(tape.x) for tape in above),
+    }
+
+
+def _words(deltas: Integers) -> int:
+    frames, size = deltas.shape
+    return int(np.count_nonzero(deltas)) + frames if size else 0

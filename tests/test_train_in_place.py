@@ -1,0 +1,57 @@
+"""Learning compiled: golden in every bit, sequence after sequence."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from golden.fixed import Q
+from golden.formats import Formats
+from golden.learn.formats import LearningFormats
+from golden.learn.sequence import LearningNetwork, Settings
+from tests.networks import random_model
+from train.nets.in_place import InPlace
+
+FORMATS = {
+    "defaults": (Formats(), LearningFormats()),
+    "others": (
+        Formats(activation=Q(2, 5), state=Q(1, 14), gate=Q(1, 8), preactivation=Q(3, 6)),
+        LearningFormats(Q(0, 12), Q(1, 9), 14),
+    ),
+}
+
+
+@pytest.mark.parametrize("formats", FORMATS.values(), ids=FORMATS)
+def test_compiled_it_learns_the_same(formats):
+    formats, learning = formats
+    model = random_model((4, 6), 3, formats=formats, theta=(5, 3), scale=90)
+    golden, other = (LearningNetwork.of(model, learning) for _ in range(2))
+    compiled, rng = InPlace(other), np.random.default_rng(2)
+    for n in range(40):
+        frames = np.clip(np.cumsum(rng.integers(-25, 26, (1 + n % 17, 4)), axis=0), -128, 127)
+        rate, cost = 1 + n % 8, 10 * (n % 3)
+        trace = golden.learn(frames, Settings(rate, 3, cost), n % 3)
+        kept = compiled.infer(frames)
+        first, second = trace.tapes
+        for found, wanted in (
+            (kept.x, first.x),
+            (kept.h, first.h),
+            (kept.above, second.x),
+            (kept.slopes, first.kept),
+            (kept.sums, trace.verdict.sums),
+        ):
+            np.testing.assert_array_equal(found, wanted)
+        compiled.learn(kept, trace.of_result, rate, cost)
+        for a, b in zip(golden.masters, other.masters, strict=True):
+            np.testing.assert_array_equal(a.x, b.x)
+            np.testing.assert_array_equal(a.h, b.h)
+    assert any(
+        not np.array_equal(v.weight_x, w.weight_x)
+        for v, w in zip(model.weights, golden.model("after").weights, strict=True)
+    )
+
+
+def test_another_network_is_refused():
+    network = LearningNetwork.of(random_model((3, 4), 2, kinds=("lstm",)))
+    with pytest.raises(ValueError, match=r"layers: found \['lstm', 'linear'\], expected"):
+        InPlace(network)
