@@ -33,8 +33,9 @@ Yosys put {mutants} faults, one at a time, into the netlists of three small core
 {seed}; {tools}). A fault inverts a bit of a cell's pin, ties it to 0 or 1, or inverts it where
 another bit of that pin is 0 or 1. Clocks have none, nor has what no output depends on. A mutant
 plays frames with gaps and back-pressure, provoking and broken frames, resets, new thresholds while
-frames run, and all registers. Each job is like one of a test. All of it took {minutes} minutes of
-a busy machine.
+frames run, all registers, writes of some of their bytes, rests in many states, and random steps as
+a soak draws them. For one more job its counters begin close before half their range is over.
+All of it took {minutes} minutes of a busy machine.
 
 {table}
 
