@@ -78,10 +78,9 @@ class Lists:
         self.still = Signal(layers)
         self.module = m = Module()
         m.submodules.dut = dut = self.dut
-        next_parity = dut.parity ^ (dut.layer == layers - 1)
         for status, layer, parity in (
             (dut.now, dut.layer, dut.parity),
-            (dut.next, dut.next_layer, next_parity),
+            (dut.next, dut.next_layer, dut.next_parity),
         ):
             for n, vector in enumerate((status.x, status.h)):
                 chosen = Array([Array([pair[n] for pair in half])[layer] for half in self.lists])
