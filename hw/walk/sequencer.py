@@ -130,8 +130,8 @@ class Sequencer(wiring.Component):
         # ``leaves``: the layer's lists are not needed any more. ``advances``: to the next layer.
         leaves, advances, finishes = Signal(), Signal(), Signal()
 
-        # ``turns``, ``returns``: the walk begins and ceases to be early. ``taken``: sweeps that have
-        # had their x early. ``gone``: the one under way has, and ``next_gone``, the next one.
+        # ``turns``, ``returns``: the walk begins and ceases to be early. ``gone``: x of the sweep
+        # under way was walked early; ``next_gone``: that of the next one was.
         early, turns, returns = Signal(), Signal(), Signal()
         gone, next_gone = Signal(), Signal()
         first_layer = layers[0]
@@ -296,7 +296,8 @@ class Sequencer(wiring.Component):
             m.d.sync += self.parity.eq(~self.parity)
 
         if layout.early:
-            # x of the next frame, and of the layer above.
+            # What is known of the next frame's x, which stays while it is walked; ``due``: the
+            # layer above has all its x. ``taken``: sweeps whose x was walked early.
             has_come, has_one, due = Signal(), Signal(), Signal()
             with m.If(~early):
                 m.d.sync += [
@@ -324,8 +325,13 @@ class Sequencer(wiring.Component):
             with m.If(turns):
                 m.d.sync += [known.x.eq(self.coming), gate.eq(first_layer.first_row + 1)]
             with m.If(turns | (early & goes_on)):
-                m.d.sync += [here.eq(Cat(Const(1, 1), has_one, Const(0, 1))), segment.eq(1)]
-                m.d.sync += [closing.eq(1), final.eq(0), split.eq(0)]
+                m.d.sync += [
+                    here.eq(Cat(Const(1, 1), has_one, Const(0, 1))),
+                    segment.eq(1),
+                    closing.eq(1),
+                    final.eq(0),
+                    split.eq(0),
+                ]
 
         m.d.comb += [
             rows.layer.eq(self.layer),
@@ -397,9 +403,7 @@ class Sequencer(wiring.Component):
                 closing.eq(0),
                 final.eq(0),
                 counts.eq(1),
-                early.eq(0),
-                gone.eq(0),
             ]
             if layout.early:
-                m.d.sync += taken.eq(0)
+                m.d.sync += Cat(early, gone, taken).eq(0)
         return EnableInserter(self.o.ready)(m)
