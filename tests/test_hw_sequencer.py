@@ -154,8 +154,8 @@ def run_frames(core, frames, *, grow=None, still=(), early=None):
                     await fill(frame % 2, layer, frames[frame + 2][layer])
             if grow is not None:
                 walked = {each[:2] for each in left}
-                for n, (half, targets) in enumerate(zip(pending, bench.lists, strict=True)):
-                    of_frame = frame + (n != frame % 2)
+                for side, (half, targets) in enumerate(zip(pending, bench.lists, strict=True)):
+                    of_frame = frame + (side != frame % 2)
                     for k in range(layers):
                         for n in range(2):
                             if of_below and k and n == 0 and (of_frame, k - 1) not in walked:
