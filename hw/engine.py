@@ -1,6 +1,6 @@
 """The delta engine: frames in, results out, at one event a cycle and P rows an event."""
 
-from amaranth.hdl import Array, Cat, Module, Value, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -223,10 +223,9 @@ class Engine(wiring.Component):
         m.d.comb += [fetch.event_x.eq(path_x.event), fetch.event_h.eq(path_h.event)]
 
         # What the walk knows: the lists of its layer and of the next one, and who stands still.
-        next_parity = parity ^ (layer == layers - 1)
         for status, of, half in (
             (sequencer.now, layer, parity),
-            (sequencer.next, sequencer.next_layer, next_parity),
+            (sequencer.next, sequencer.next_layer, sequencer.next_parity),
         ):
             counts, completes = zip(*above, strict=True) if above else ((), ())
             first = [Array(each)[half] for each in zip(*of_x, strict=True)]
@@ -237,6 +236,11 @@ class Engine(wiring.Component):
                 status.h.count.eq(Array(path_h.count)[h_list]),
                 status.h.complete.eq(path_h.complete.bit_select(h_list, 1)),
                 status.still.eq(standstill.still.bit_select(of, 1)),
+            ]
+        if layout.early:
+            m.d.comb += [
+                sequencer.coming.count.eq(Mux(parity, path_x.count[0], path_x.count[1])),
+                sequencer.coming.complete.eq(path_x.complete.bit_select(~parity, 1)),
             ]
         ends = readout.linear.valid & readout.linear.payload.last if layers > recurrent else 0
         slot = sequencer.o.payload

@@ -55,7 +55,10 @@ class Record:
 
     @property
     def intervals(self) -> Integers:
-        """int64 [frames]: cycles a frame, from finish to finish; the first from its first beat."""
+        """int64 [frames]: cycles a frame, from finish to finish; the first from its first beat.
+
+        What a core walks early of a frame counts in the frame before.
+        """
         before = np.concatenate([self.first_beats[:1] - 1, self.finishes[:-1]])
         return self.finishes - before
 

@@ -88,9 +88,13 @@ def moving_frames(rng: np.random.Generator, length: int, inputs: int, moving: fl
     frames = np.zeros((length, inputs), dtype=np.int8)
     frames[0] = rng.integers(-60, 61, inputs)
     for t in range(1, length):
-        moves = rng.random(inputs) < moving
-        frames[t] = np.where(moves, rng.integers(-60, 61, inputs), frames[t - 1])
+        frames[t] = _next(rng, frames[t - 1], moving)
     return frames
+
+
+def _next(rng: np.random.Generator, frame: np.ndarray, moving: float) -> np.ndarray:
+    moves = rng.random(len(frame)) < moving
+    return np.where(moves, rng.integers(-60, 61, len(frame)), frame).astype(np.int8)
 
 
 def with_thresholds(model: Model, theta: int) -> Model:
@@ -114,6 +118,8 @@ def sweep(
     """One row for each of ``points``: occupancy, events, ideal and measured cycles a frame.
 
     ``length`` frames a point, of which the first WARM_UP do not count; ``emit`` makes the Verilog.
+    One more frame comes behind them: its x is walked early in the last one that counts, as that of
+    the first one that counts was in the one before.
     Raises RuntimeError where the RTL differs from golden in any bit.
     """
     model = shape.model(seed)
@@ -132,6 +138,8 @@ def sweep(
                 layer.theta_h = theta  # type: ignore[union-attr]
                 job.write(address[f"THETA_H_{k}"], theta)
         frames = moving_frames(rng, length, network.inputs, moving)
+        more = _next(np.random.default_rng(seed), frames[-1], moving)
+        frames = np.concatenate([frames, more[None]])
         job.reset().frames(frames).settle()
         parts.append(golden.run(frames))
     record = play(build(emit(core, model), simulator), core, job)
@@ -139,8 +147,9 @@ def sweep(
     mismatch = first_mismatch(Trace.joined(parts), found)
     if mismatch is not None:
         raise RuntimeError(f"{shape.name}: RTL and golden model differ: {mismatch}")
-    events = (found.events_x + found.events_h).reshape(len(points), length, -1)[:, WARM_UP:]
-    cycles = record.intervals.reshape(len(points), length)[:, WARM_UP:]
+    counting = slice(WARM_UP, length)
+    events = (found.events_x + found.events_h).reshape(len(points), length + 1, -1)[:, counting]
+    cycles = record.intervals.reshape(len(points), length + 1)[:, counting]
     bound = core.ideal_cycles(events)
     columns = sum(layer.columns for layer in network.layers)
     rows = []

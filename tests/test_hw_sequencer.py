@@ -64,9 +64,12 @@ def columns_of(core, k):
 
 
 class Lists:
-    """A sequencer's event lists: of each layer and each of two frames, driven by a test."""
+    """A sequencer's event lists: of each layer and each of two frames, driven by a test.
 
-    def __init__(self, core, reopen=1):
+    Only with ``early`` does the sequencer hear of the next frame's x before that frame's turn.
+    """
+
+    def __init__(self, core, reopen=1, *, early=False):
         self.dut = Sequencer(core, reopen)
         layers = len(CoreLayout(core).layers)
         size = max(max(layer.segment_columns) for layer in CoreLayout(core).layers)
@@ -78,26 +81,33 @@ class Lists:
         self.still = Signal(layers)
         self.module = m = Module()
         m.submodules.dut = dut = self.dut
-        next_parity = dut.parity ^ (dut.layer == layers - 1)
         for status, layer, parity in (
             (dut.now, dut.layer, dut.parity),
-            (dut.next, dut.next_layer, next_parity),
+            (dut.next, dut.next_layer, dut.next_parity),
         ):
             for n, vector in enumerate((status.x, status.h)):
                 chosen = Array([Array([pair[n] for pair in half])[layer] for half in self.lists])
                 m.d.comb += vector.eq(chosen[parity])
             m.d.comb += status.still.eq(self.still.bit_select(layer, 1))
+        if early:
+            x = Array([self.lists[p][0][0] for p in range(2)])
+            m.d.comb += dut.coming.eq(x[~dut.parity])
 
 
-def run_frames(core, frames, *, grow=None, still=()):
+def run_frames(core, frames, *, grow=None, still=(), early=None):
     """The slots of each frame, and the cycles it took; ``frames`` holds counts (x, h) by layer.
 
+    ``early`` is a list that takes those slots that a frame has before its turn, a list for each; by
+    default there are none. With it x of a layer only grows when the layer below has been left.
     Lists are there at once, or grow at random (``grow``, a random generator). A list is emptied
     when its layer is left, and refilled for the frame after the next.
     """
-    bench = Lists(core)
+    of_below = early is not None
+    bench = Lists(core, early=of_below)
     dut = bench.dut
     layers = len(core.network.layers)
+    early = early if early is not None else []
+    early += [[] for _ in range(len(frames) + 1)]
     found, cycles, left = [[]], [], []
     pending = [[[(0, None)] * 2 for _ in range(layers)] for _ in range(2)]
 
@@ -118,11 +128,11 @@ def run_frames(core, frames, *, grow=None, still=()):
         ctx.set(dut.start[1], len(frames) > 1)
         p = dut.o.payload
         slot = [dut.o.valid, p.tag.layer, p.tag.row, *(getattr(p, name) for name in FIELDS)]
-        strobes = [dut.index, dut.layer, dut.leave, dut.skip, dut.finish]
+        strobes = [dut.index, dut.parity, dut.layer, dut.leave, dut.skip, dut.finish]
         frame = since = 0
-        index_before, frame_before = None, 0  # a slot is of the cycle before
+        index_before, frame_before, parity_before = None, 0, 0  # a slot is of the cycle before
         async for sampled in ctx.tick().sample(*strobes, *slot):
-            index, layer, leave, skip, finish, valid, of_layer, gate, *values = sampled[2:]
+            index, parity, layer, leave, skip, finish, valid, of_layer, gate, *values = sampled[2:]
             since += 1
             assert since < 20_000, f"stands still in frame {frame}"
             if valid:
@@ -132,8 +142,10 @@ def run_frames(core, frames, *, grow=None, still=()):
                 place = (segment, index_before, base) if event else (None, None, None)
                 tag = gate if close else None
                 rest = (row, bool(first), bool(close), bool(count_it))
-                found[frame_before].append((of_layer, tag, *place, *rest))
-            index_before, frame_before = index, frame
+                in_turn = parity_before == frame_before % 2
+                into = found[frame_before] if in_turn else early[frame_before + 1]
+                into.append((of_layer, tag, *place, *rest))
+            index_before, frame_before, parity_before = index, frame, parity
             if frame == len(frames):
                 return
             if leave:
@@ -141,9 +153,13 @@ def run_frames(core, frames, *, grow=None, still=()):
                 if frame + 2 < len(frames):
                     await fill(frame % 2, layer, frames[frame + 2][layer])
             if grow is not None:
-                for half, targets in zip(pending, bench.lists, strict=True):
+                walked = {each[:2] for each in left}
+                for side, (half, targets) in enumerate(zip(pending, bench.lists, strict=True)):
+                    of_frame = frame + (side != frame % 2)
                     for k in range(layers):
                         for n in range(2):
+                            if of_below and k and n == 0 and (of_frame, k - 1) not in walked:
+                                continue
                             status = targets[k][n]
                             count, most = ctx.get(status.count), half[k][n]
                             if count < most and grow.random() < 0.4:
@@ -211,26 +227,59 @@ def test_walks_lists_that_grow(seed, kinds):
     frames = [random_counts(rng, core) for _ in range(6)]
     found, _, _ = run_frames(core, frames, grow=rng)
     for slots, counts in zip(found, frames, strict=True):
-        rows, opened = [], None
-        for layer, tag, segment, index, base, row, first, close, count_it in slots:
-            if first:
-                opened, events = (layer, row), []
-            assert opened == (layer, row)
-            if index is not None:
-                events.append((segment, index, base, count_it))
-            else:
-                assert close  # the only slot without an event is one that closes
-            if close:
-                rows.append((*opened, tag, events))
-                opened = None
-        assert opened is None
-        wanted = {}
-        for layer, tag, segment, index, base, row, _, _, count_it in expected_slots(layout, counts):
-            events = wanted.setdefault((layer, row), [None, []])
-            events[0] = tag
-            if index is not None:
-                events[1].append((segment, index, base, count_it))
-        assert rows == [(*where, tag, events) for where, (tag, events) in wanted.items()]
+        assert rows_of(slots) == rows_of(expected_slots(layout, counts))
+
+
+def rows_of(slots):
+    """[((layer, row), tag, events)], row by row as they are opened and closed."""
+    rows, opened = [], None
+    for layer, tag, segment, index, base, row, first, close, count_it in slots:
+        if first:
+            opened, events = (layer, row), []
+        assert opened == (layer, row)
+        if index is not None:
+            events.append((segment, index, base, count_it))
+        else:
+            assert close  # the only slot without an event is one that closes
+        if close:
+            rows.append((opened, tag, events))
+            opened = None
+    assert opened is None
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(4))
+@KINDS
+def test_x_of_the_next_frame_is_walked_early(seed, kinds):
+    """Row by row from the second on, and seen in its own frame; a row then takes what is left."""
+    rng = np.random.default_rng(seed)
+    sizes, outputs = [((3, 5, 4), None), ((2, 6), 3), ((3, 7, 2), 1), ((4, 1), 1)][seed]
+    core = CoreParameters(random_model(sizes, outputs, kinds=kinds).parameters, 2)
+    layout = CoreLayout(core)
+    frames = [random_counts(rng, core) for _ in range(5)]
+    early = []
+    found, _, _ = run_frames(core, frames, grow=rng if seed else None, early=early)
+    assert any(early)
+    if seed == 1:  # beyond the first block
+        assert max(len(rows_of(slots)) for slots in early) > layout.layers[0].whole_gates
+    for slots, before, counts in zip(found, early, frames, strict=False):
+        wanted = rows_of(expected_slots(layout, counts))
+        rows = rows_of(slots)
+        assert [each[:2] for each in rows] == [each[:2] for each in wanted]
+        ahead = rows_of(before)
+        both = [where for where, *_ in wanted if where[0] == 0 and takes_both(layout, where[1])]
+        assert [where for where, _, _ in ahead] == both[1 : 1 + len(ahead)]
+        assert all(tag != 3 for _, tag, _ in ahead)  # nor is a block read out
+        taken = {where: events for where, _, events in ahead}
+        for (where, _, left), (_, _, events) in zip(rows, wanted, strict=True):
+            assert sorted(left + taken.get(where, [])) == sorted(events)
+            assert {event[0] for event in taken.get(where, [])} <= {1}
+
+
+def takes_both(layout, row):
+    """Whether row ``row`` of the first layer takes x and h."""
+    first = layout.layers[0]
+    return row % first.accumulators < first.whole_gates
 
 
 @pytest.mark.parametrize("sizes", [(3, 5, 4), (6, 9)])

@@ -23,6 +23,7 @@ import numpy as np
 from amaranth.utils import bits_for, ceil_log2
 
 from golden.fixed import Integers
+from golden.kinds import ROWS
 from golden.model import Model
 from golden.parameters import CoreParameters, LayerParameters
 from golden.recurrent import RecurrentWeights
@@ -69,6 +70,11 @@ class LayerLayout:
         return sum(self.segment_columns)
 
     @property
+    def whole_gates(self) -> int:
+        """Gates, the first ones, whose row takes both segments."""
+        return self.gates - self.splits
+
+    @property
     def words(self) -> int:
         return self.blocks * self.gates * self.columns
 
@@ -98,6 +104,17 @@ class CoreLayout:
         layer it is h, which the frame before has just finished.
         """
         return len(self.core.network.layers) > 1
+
+    @property
+    def early(self) -> bool:
+        """x of the next frame is walked early (hw.walk.sequencer), over the first layer's rows that
+        take both segments, save the very first.
+
+        The layer above must be there to wait for its x. A row is far enough from where it was last
+        opened, and will be next, where a block has four.
+        """
+        first = self.layers[0]
+        return self.x_last and first.accumulators == ROWS and first.whole_gates > 1
 
     @cached_property
     def layers(self) -> tuple[LayerLayout, ...]:

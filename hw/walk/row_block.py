@@ -39,14 +39,19 @@ class RowBlock(wiring.Component):
         Where that slot's row is: the address of the weight word of its segment's column 0; the row.
     last_block : Out
         The block under way is its layer's last one.
+    early, turns, returns : In
+        The walk is early (hw.walk.sequencer.Sequencer), begins to be, and ceases to be. Absent
+        where it never is.
     restart : In
         Back to the first block of the first layer.
     """
 
     def __init__(self, layout: CoreLayout) -> None:
         self._layout = layout
+        early = ("early", "turns", "returns") if layout.early else ()
         super().__init__(
             {
+                **{name: In(1) for name in early},
                 "layer": In(ceil_log2(len(layout.layers))),
                 "leave": In(1),
                 "finish": In(1),
@@ -71,6 +76,8 @@ class RowBlock(wiring.Component):
             name: Signal(name=f"was_{name}")
             for name in ("leave", "finish", "ends_block", "ends_sweep", "ends_group", "skip")
         }
+        if self._layout.early:
+            was |= {name: Signal(name=f"was_{name}") for name in ("early", "turns", "returns")}
         m.d.sync += [was_layer.eq(self.layer)]
         m.d.sync += [signal.eq(getattr(self, name)) for name, signal in was.items()]
 
@@ -86,19 +93,30 @@ class RowBlock(wiring.Component):
                 block.eq(block + 1),
                 self.last_block.eq(block + 2 == of_slot("blocks")),
             ]
+        rows, words = Const(1), of_slot("columns")
+        first, *others = layers
+        if self._layout.early and first.splits:  # early, the gate that is split is left out
+            over = was["early"] & was["ends_block"]
+            rows = Mux(over, first.accumulators - first.whole_gates + 1, rows)
+            words = Mux(over, 2 * first.columns, words)
         with m.If(was["ends_group"] | was["skip"]):
-            m.d.sync += self.row.eq(self.row + Mux(was["skip"], of_slot("rows"), 1))
+            m.d.sync += self.row.eq(self.row + Mux(was["skip"], of_slot("rows"), rows))
         with m.If(was["ends_sweep"] | was["skip"]):
-            m.d.sync += base.eq(base + Mux(was["skip"], of_slot("words"), of_slot("columns")))
+            m.d.sync += base.eq(base + Mux(was["skip"], of_slot("words"), words))
         with m.If(was["leave"]):
             m.d.sync += block.eq(0)
         with m.If(was["finish"]):
             m.d.sync += [base.eq(0), self.row.eq(0)]
-        single = [layer.blocks == 1 for layer in layers]
+        single = [int(layer.blocks == 1) for layer in layers]
         with m.If(self.leave):
-            m.d.sync += self.last_block.eq(
-                by_layer([int(s) for s in [*single[1:], single[0]]], self.layer)
-            )
+            m.d.sync += self.last_block.eq(by_layer([*single[1:], single[0]], self.layer))
+        if self._layout.early:
+            with m.If(was["turns"]):
+                m.d.sync += [base.eq(first.columns), self.row.eq(1)]
+            with m.If(was["returns"]):
+                m.d.sync += [base.eq(others[0].base), self.row.eq(others[0].row)]
+            with m.If(self.turns):
+                m.d.sync += self.last_block.eq(single[0])
         with m.If(self.restart):
             m.d.sync += [
                 block.eq(0),

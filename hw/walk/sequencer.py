@@ -1,6 +1,6 @@
 """Walks layers, blocks, gates and events: one slot for the lanes a cycle."""
 
-from amaranth.hdl import Array, Cat, Elaboratable, EnableInserter, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Elaboratable, EnableInserter, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
@@ -9,7 +9,7 @@ from golden.parameters import CoreParameters
 from hw.walk.layout import CoreLayout
 from hw.walk.place import head_of, place, place_layout
 from hw.walk.row_block import RowBlock, by_layer
-from hw.walk.slot import layer_status, slot_layout
+from hw.walk.slot import layer_status, list_status, slot_layout
 
 
 class Sequencer(wiring.Component):
@@ -22,6 +22,11 @@ class Sequencer(wiring.Component):
     not, because its list is empty or because its end was known too late, costs one slot without an
     event. Nothing else costs a slot, so a frame with events in both vectors takes exactly its
     ideal cycles.
+
+    Behind the first of several layers the walk is *early* for a while. The layer above has to wait
+    for the last of its x. Meanwhile x of the next frame, if it has come, is walked over rows of the
+    first layer that take both lists. Such a row is not read out, and takes only h when its turn
+    comes. The first sweep is left whole, so that each event is first seen in its own frame.
 
     Parameters
     ----------
@@ -37,14 +42,18 @@ class Sequencer(wiring.Component):
     now, next : In, layer_status
         What is known of ``layer`` in this frame, and of the one after it, which may be the first
         one of the next frame. What is seen here counts from the next cycle on.
+    coming : In, list_status
+        x of the first layer, in the frame after this one. Absent where the walk is never early.
     start : In, array of 2
         The frame of this parity may begin: its x has begun to come, and there is room for its
         results. Counts from the next cycle on.
     layer, next_layer : Out
         The layer under way, and the one after it.
     parity : Out
-        Changes with every frame: which half of the h lists, and of the first layer's x lists, is
-        being read. The other half is being written.
+        Which half of the h lists, and of the first layer's x lists, is being read. It changes with
+        every frame, and while the walk is early. The other half is being written.
+    next_parity : Out
+        The same for ``next``.
     index : Out
         The event to read in this cycle.
     o : Out, stream
@@ -67,14 +76,17 @@ class Sequencer(wiring.Component):
         self._layout, self._activations, self._reopen = layout, core.activations, reopen
         layers = layout.layers
         columns = max(max(layer.segment_columns) for layer in layers)
+        coming = {"coming": In(list_status(columns))} if layout.early else {}
         super().__init__(
             {
+                **coming,
                 "now": In(layer_status(columns)),
                 "next": In(layer_status(columns)),
                 "start": In(1).array(2),
                 "layer": Out(ceil_log2(len(layers))),
                 "next_layer": Out(ceil_log2(len(layers))),
                 "parity": Out(1),
+                "next_parity": Out(1),
                 "index": Out(ceil_log2(columns)),
                 "o": Out(stream.Signature(slot_layout(core))),
                 "leave": Out(1),
@@ -115,7 +127,15 @@ class Sequencer(wiring.Component):
         counts = Signal(init=1)  # the first walk over the layer's lists
         at_start = Signal(init=1)  # no slot of this layer yet
 
-        leaves, finishes = Signal(), Signal()
+        # ``leaves``: the layer's lists are not needed any more. ``advances``: to the next layer.
+        leaves, advances, finishes = Signal(), Signal(), Signal()
+
+        # ``turns``, ``returns``: the walk begins and ceases to be early. ``gone``: x of the sweep
+        # under way was walked early; ``next_gone``: that of the next one was.
+        early, turns, returns = Signal(), Signal(), Signal()
+        gone, next_gone = Signal(), Signal()
+        first_layer = layers[0]
+        last_whole = gate == first_layer.first_row + first_layer.whole_gates - 1
 
         # What is known of the layer's lists, a register away from them, and what follows from it
         # for their first elements; also of the next layer's, for when this one is left.
@@ -127,18 +147,19 @@ class Sequencer(wiring.Component):
         def lists(status: data.View) -> list[data.View]:
             return [status.h, status.x] if layout.x_last else [status.x, status.h]
 
-        m.d.sync += [known.eq(Mux(leaves, self.next, self.now)), next_still.eq(self.next.still)]
+        m.d.sync += [known.eq(Mux(advances, self.next, self.now)), next_still.eq(self.next.still)]
         for n in range(2):
             now, following = head_of(lists(self.now)[n]), head_of(lists(self.next)[n])
             m.d.sync += [
-                heads[n].eq(Mux(leaves, following, now)),
+                heads[n].eq(Mux(advances, following, now)),
                 next_heads[n].eq(following),
             ]
 
         # The element the walk is at, if it stays there and if it goes on.
         here = Signal(place_layout)
         current = data.View(self.now.x.shape(), Mux(segment, lists(known)[1], lists(known)[0]))
-        stays = place(current, index, ahead)
+        none = Const(place_layout.const({"ends": 1, "end": 1}).as_value().value, place_layout.size)
+        stays = Mux(gone & segment, none, place(current, index, ahead))
         steps = place(current, ahead, beyond)
 
         # ``split``: c, whose segments have a group each. ``closing``: a group that ends here is
@@ -150,6 +171,7 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             last_layer.eq(self.layer == len(layers) - 1),
             self.next_layer.eq(Mux(last_layer, 0, self.layer + 1)),
+            self.next_parity.eq(self.parity ^ last_layer ^ early),
         ]
 
         # Reasons to go and to wait, all of them registers. ``holds`` a block's last slot, until the
@@ -172,6 +194,7 @@ class Sequencer(wiring.Component):
             jumps.eq((works & here.ends & ~(final & holds)) | skips),
             go.eq(works & (here.have | closes) & ~(closes & final & holds)),
             leaves.eq((ends_block & last_block) | skips),
+            advances.eq((leaves & ~turns) | returns),
             finishes.eq(leaves & last_layer),
             self.begin.eq(frame & ~started & ~self.restart & self.o.ready),
             self.active.eq(started),
@@ -181,6 +204,8 @@ class Sequencer(wiring.Component):
         ]
         units = Mux(last_block, of_layer("last_units") - 1, lanes - 1)
         m.d.comb += self.index.eq(index)
+        # An early row is none that ends a block: what is kept of it, the next block's rows replace.
+        row = gate if first_layer.splits else Mux(early, 0, gate)
         m.d.sync += [
             self.o.valid.eq(go),
             slot.event.eq(here.have),
@@ -189,21 +214,23 @@ class Sequencer(wiring.Component):
             slot.close.eq(closes),
             slot.count_it.eq(counts),
             slot.tag.layer.eq(self.layer),
-            slot.tag.row.eq(Mux(final, 3, gate)),
+            slot.tag.row.eq(Mux(final, 3, row)),
             slot.tag.units.eq(units),
             slot.tag.last.eq(last_block),
         ]
 
         # The next position: the same, the next element, or the first of a list.
         begins_with_last = heads[0].end | ~recurrent  # r, u: nothing in segment 0
+        head_last = data.View(place_layout, Mux(next_gone, none, heads[1]))
         linear = of_next_layer([int(not layer.recurrent) for layer in layers])
         next_begins_with_last = next_heads[0].end | linear
         # Segment 0 is over and its group is not, or c has its own group for segment 1.
         to_other = ~segment & (split | ~closing)
         # What follows a gate: c of a GRU, with a group for each segment; the next gate; the next
         # block. In an LSTM the last of four gates ends the block as soon as its group closes.
-        splits_next, next_final = gate == 1, ~recurrent
-        next_gate = Mux(final, of_layer("first_row"), 1)
+        splits_next, next_final = (gate == 1) & ~early, ~recurrent
+        ends_whole = final | (early & last_whole)
+        next_gate = Mux(ends_whole, of_layer("first_row"), 1)
         other_final = split
         m.d.sync += [here.eq(stays), closing.eq(closing | heads[1].end)]
         whole = [int(layer.recurrent and not layer.splits) for layer in layers]
@@ -211,8 +238,8 @@ class Sequencer(wiring.Component):
             even = by_layer(whole, self.layer)
             at_last = even & (gate == 3)
             splits_next &= ~even
-            next_gate = Mux(final, of_layer("first_row"), gate + 1)
-            next_final = Mux(even, (gate == 2) & (begins_with_last | heads[1].end), ~recurrent)
+            next_gate = Mux(ends_whole, of_layer("first_row"), gate + 1)
+            next_final = Mux(even, (gate == 2) & (begins_with_last | head_last.end), ~recurrent)
             other_final = split | at_last
             m.d.sync += final.eq(final | (at_last & heads[1].end))
         with m.If(works & here.have & ~here.ends):
@@ -224,7 +251,7 @@ class Sequencer(wiring.Component):
             ]
         with m.Elif(jumps):
             m.d.sync += [index.eq(0), ahead.eq(1), beyond.eq(2)]
-            with m.If(leaves):
+            with m.If(advances):
                 m.d.sync += [
                     here.eq(Mux(next_begins_with_last, next_heads[1], next_heads[0])),
                     segment.eq(next_begins_with_last),
@@ -251,9 +278,9 @@ class Sequencer(wiring.Component):
                 ]
             with m.Else():
                 m.d.sync += [
-                    here.eq(Mux(begins_with_last, heads[1], heads[0])),
+                    here.eq(Mux(begins_with_last, head_last, heads[0])),
                     segment.eq(begins_with_last),
-                    closing.eq(begins_with_last | heads[1].end),
+                    closing.eq(begins_with_last | head_last.end),
                     final.eq(next_final),
                     gate.eq(next_gate),
                     split.eq(0),
@@ -263,17 +290,55 @@ class Sequencer(wiring.Component):
             m.d.sync += [first.eq(closes), at_start.eq(0)]
         with m.If(jumps & closing):
             m.d.sync += counts.eq(0)
-        with m.If(leaves):
+        with m.If(advances):
             m.d.sync += [self.layer.eq(self.next_layer), at_start.eq(1), counts.eq(1)]
         with m.If(finishes):
             m.d.sync += self.parity.eq(~self.parity)
 
+        if layout.early:
+            # What is known of the next frame's x, which stays while it is walked; ``due``: the
+            # layer above has all its x. ``taken``: sweeps whose x was walked early.
+            has_come, has_one, due = Signal(), Signal(), Signal()
+            with m.If(~early):
+                m.d.sync += [
+                    has_come.eq(self.coming.complete & (self.coming.count != 0)),
+                    has_one.eq(self.coming.count == 1),
+                ]
+            taken = Signal(range(first_layer.blocks * first_layer.whole_gates))
+            goes_on = jumps & ~(leaves | returns | to_other | splits_next)  # to another whole gate
+            m.d.comb += [
+                turns.eq(ends_block & last_block & (self.layer == 0) & has_come),
+                returns.eq(early & jumps & (due | (last_block & last_whole))),
+                next_gone.eq((self.layer == 0) & ~early & (taken != 0)),
+                rows.turns.eq(turns),
+                rows.returns.eq(returns),
+                rows.early.eq(early),
+            ]
+            m.d.sync += due.eq(self.next.x.complete)
+            with m.If(jumps):
+                m.d.sync += [
+                    gone.eq(goes_on & next_gone),
+                    taken.eq(taken + early - (goes_on & next_gone)),
+                ]
+            with m.If(turns | returns):
+                m.d.sync += [early.eq(turns), self.parity.eq(~self.parity)]
+            with m.If(turns):
+                m.d.sync += [known.x.eq(self.coming), gate.eq(first_layer.first_row + 1)]
+            with m.If(turns | (early & goes_on)):
+                m.d.sync += [
+                    here.eq(Cat(Const(1, 1), has_one, Const(0, 1))),
+                    segment.eq(1),
+                    closing.eq(1),
+                    final.eq(0),
+                    split.eq(0),
+                ]
+
         m.d.comb += [
             rows.layer.eq(self.layer),
-            rows.leave.eq(leaves),
+            rows.leave.eq(leaves | returns),
             rows.finish.eq(finishes),
             rows.skip.eq(skips),
-            rows.ends_block.eq(ends_block),
+            rows.ends_block.eq(ends_block | (early & jumps & last_whole)),
             rows.ends_sweep.eq(jumps & ~to_other),
             rows.ends_group.eq(jumps & closing),
             rows.segment.eq(slot.segment),
@@ -289,7 +354,7 @@ class Sequencer(wiring.Component):
             next_frame.eq(may_begin | (frame & ~finishes)),
             next_rests.eq(at_start & ~go & known.still & begins_with_last & heads[1].end),
         ]
-        with m.If(leaves):
+        with m.If(advances):
             m.d.comb += next_rests.eq(next_still & next_begins_with_last & next_heads[1].end)
         next_works = next_frame & ~next_rests
         if layout.rows < self._reopen:
@@ -298,11 +363,17 @@ class Sequencer(wiring.Component):
             closed = Cat(go & closes, before)
             m.d.sync += before.eq(closed)
             next_works &= sum(closed) < layout.rows
+        if layout.early:
+            # A row that is walked early, or was, is to be opened sooner than in a plain walk.
+            if first_layer.rows - 1 < self._reopen:
+                next_works &= ~turns
+            if layers[1].rows + 2 < self._reopen:
+                next_works &= ~returns
         m.d.sync += [
             frame.eq(next_frame),
             started.eq(frame & ~finishes),
             works.eq(next_works),
-            skips.eq(next_frame & next_rests & ~leaves),
+            skips.eq(next_frame & next_rests & ~advances),
         ]
 
         sends = Mux(recurrent, units >> exact_log2(self._activations), units)
@@ -313,7 +384,7 @@ class Sequencer(wiring.Component):
             # At least for the cycle in which it is found out whether the next block is the last.
             m.d.sync += [busy.eq(sends), holds.eq(1)]
         single = of_next_layer([int(layer.blocks == 1) for layer in layers])
-        with m.If(leaves & single):
+        with m.If(advances & single):
             m.d.sync += holds.eq(1)
         with m.If(self.restart):
             m.d.sync += [
@@ -333,4 +404,6 @@ class Sequencer(wiring.Component):
                 final.eq(0),
                 counts.eq(1),
             ]
+            if layout.early:
+                m.d.sync += Cat(early, gone, taken).eq(0)
         return EnableInserter(self.o.ready)(m)

@@ -17,7 +17,7 @@ class SlotsWait(Claim):
 
     def __init__(self, kind: type = Sequencer) -> None:
         dut = kind(CoreParameters(TWO_AND_A_READ_OUT, 2))
-        super().__init__(dut, dut.now, dut.next, *dut.start, dut.o.ready, dut.restart)
+        super().__init__(dut, dut.now, dut.next, dut.coming, *dut.start, dut.o.ready, dut.restart)
 
     def elaborate(self, platform) -> Module:
         m = Module()
