@@ -329,17 +329,23 @@ def test_a_load_goes_to_the_core_and_ends_when_it_says_so():
             ctx.set(dut.given_up, state[1])
             await request(ctx, dut, length)
             assert (await decision(ctx, dut))[0] == status
-        ctx.set(dut.booting, 0)
-        ctx.set(dut.given_up, 0)
+
+    run_bench(dut, bench, background=(heard(dut.weights, found, source),))
+
+
+def test_a_load_that_the_core_does_not_take_is_given_up():
+    dut, source = Load(), random.Random(6)
+
+    async def bench(ctx):
         await request(ctx, dut, 3)
-        await offered(ctx, dut.i, b"\1", source)
+        await offered(ctx, dut.i, b"\1\2", source)
         await ctx.tick().repeat(9)
         assert not ctx.get(dut.decided)
         ctx.set(dut.ended, 1)
         assert (await decision(ctx, dut))[0] == Status.STUCK
         assert ctx.get(dut.give_up)
 
-    run_bench(dut, bench, background=(heard(dut.weights, found, source),))
+    run_bench(dut, bench)
 
 
 class Core:

@@ -56,13 +56,8 @@ class AnswerWriter(wiring.Component):
         index, header_ends = Signal(range(HEADER)), Signal()
         m.d.sync += [self.anew.eq(0), self.o.valid.eq(0), self.done.eq(0)]
 
-        def send(byte: Value, ends: Value) -> None:
-            m.d.sync += [
-                self.o.valid.eq(1),
-                self.o.payload.byte.eq(byte),
-                self.o.payload.last.eq(ends),
-                self.done.eq(ends),
-            ]
+        def send(ends: Value) -> None:
+            m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(ends), self.done.eq(ends)]
 
         def begin() -> None:
             with m.If(self.start):
@@ -81,25 +76,31 @@ class AnswerWriter(wiring.Component):
             with m.State("idle"):
                 begin()
             with m.State("header"):
-                send(header[: 8 * HEADER].word_select(index, 8), header_ends & empty)
+                send(header_ends & empty)
                 m.d.sync += [
+                    self.o.payload.byte.eq(header[: 8 * HEADER].word_select(index, 8)),
                     index.eq(index + 1),
                     header_ends.eq(index == HEADER - 2),
                     empty.eq(left == 0),
                     last.eq(left == 1),
                 ]
                 with m.If(header_ends):
-                    m.next = "payload"
+                    m.next = "take"
                     with m.If(empty):
                         m.next = "idle"
                 begin()
-            with m.State("payload"):
+            with m.State("take"):
                 m.d.comb += self.i.ready.eq(1)
+                m.d.sync += self.o.payload.byte.eq(self.i.payload)
                 with m.If(self.i.valid):
-                    send(self.i.payload, last)
-                    m.d.sync += [left.eq(left - 1), last.eq(left == 2)]
-                    with m.If(last):
-                        m.next = "idle"
+                    m.next = "give"
+                begin()
+            with m.State("give"):
+                send(last)
+                m.d.sync += [left.eq(left - 1), last.eq(left == 2)]
+                m.next = "take"
+                with m.If(last):
+                    m.next = "idle"
                 begin()
         one_hot(fsm.state)
         return m

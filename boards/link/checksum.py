@@ -1,6 +1,6 @@
 """The checksum of a packet, and of an image in flash (docs/link.md), byte after byte."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
@@ -36,16 +36,17 @@ class Checksum(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=STEP).create()
+        crc, start = CRC32_ISO_HDLC(data_width=STEP).create(), Signal()
+        # Its own strobe may come with a byte, which would take as much logic again.
+        m.submodules.crc = ResetInserter(start)(crc)
         byte, left = Signal(8), Signal(SPACING)  # a bit for each step that is to come
         m.d.sync += [byte.eq(byte >> STEP), left.eq(left >> 1)]
         with m.If(self.i.valid):
             m.d.sync += [byte.eq(self.i.payload), left.eq(~0)]
         m.d.comb += [
-            crc.start.eq(self.start),
             crc.valid.eq(left[0]),
             crc.data.eq(byte[:STEP]),
             self.crc.eq(crc.crc),
         ]
-        m.d.sync += self.right.eq(crc.match_detected)
+        m.d.sync += [start.eq(self.start), self.right.eq(crc.match_detected)]
         return m

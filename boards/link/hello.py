@@ -36,6 +36,7 @@ class Hello(wiring.Component):
         said = self._link.hello()
         bytes_ = Array(Const(byte, 8) for byte in said)
         place, at_flags, ends = Signal(range(len(said))), Signal(), Signal()
+        byte = Signal(8)
         dropped = Signal()  # since the last HELLO
         flags = {
             Flag.LOADS: Const(self._link.loads, 1),
@@ -48,7 +49,10 @@ class Hello(wiring.Component):
             self.decided.eq(0),
             at_flags.eq(place == HELLO_FLAGS),
             ends.eq(place == len(said) - 1),
+            byte.eq(bytes_[place]),
         ]
+        with m.If(place == HELLO_FLAGS):
+            m.d.sync += byte.eq(Cat(flags[flag] for flag in Flag))
         with m.FSM() as fsm:
             with m.State("idle"), m.If(self.start):
                 m.next = "answer"
@@ -59,9 +63,7 @@ class Hello(wiring.Component):
             with m.State("read"):  # for the registers to say something of this place
                 m.next = "answer"
             with m.State("answer"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(bytes_[place])]
-                with m.If(at_flags):
-                    m.d.comb += self.o.payload.eq(Cat(flags[flag] for flag in Flag))
+                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(byte)]
                 with m.If(self.o.ready):
                     m.d.sync += place.eq(place + 1)
                     m.next = "read"

@@ -37,10 +37,7 @@ class Load(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         final = Signal()  # the load ends with this request
-        m.d.comb += [
-            self.weights.payload.byte.eq(self.i.payload.byte),
-            self.weights.payload.last.eq(self.i.payload.last & final),
-        ]
+        ends = Signal()  # this byte is the request's last one
         m.d.sync += [self.decided.eq(0), self.give_up.eq(0)]
         with m.FSM() as fsm:
             with m.State("idle"), m.If(self.start):
@@ -56,18 +53,28 @@ class Load(wiring.Component):
                 m.d.comb += self.i.ready.eq(1)
                 with m.If(self.i.valid):
                     m.d.sync += final.eq(self.i.payload.byte[0])
-                    m.next = "weights"
-            with m.State("weights"):
-                m.d.comb += [
-                    self.weights.valid.eq(self.i.valid),
-                    self.i.ready.eq(self.weights.ready),
-                ]
-                with m.If(self.i.valid & self.weights.ready & self.i.payload.last):
-                    decide(m, self, Status.OK)
-                    m.next = "idle"
+                    m.next = "take"
+            with m.State("take"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(self.i.valid):
+                    m.d.sync += [
+                        self.weights.payload.byte.eq(self.i.payload.byte),
+                        self.weights.payload.last.eq(self.i.payload.last & final),
+                        ends.eq(self.i.payload.last),
+                    ]
+                    m.next = "give"
+            with m.State("give"):
+                m.d.comb += self.weights.valid.eq(1)
+                with m.If(self.weights.ready):
+                    m.next = "given"
                 with m.Elif(self.ended):
                     m.d.sync += self.give_up.eq(1)
                     decide(m, self, Status.STUCK)
+                    m.next = "idle"
+            with m.State("given"):
+                m.next = "take"
+                with m.If(ends):
+                    decide(m, self, Status.OK)
                     m.next = "idle"
         one_hot(fsm.state)
         return m

@@ -1,11 +1,12 @@
 """Packets between a UART and those who read and make them (boards.link.protocol)."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from boards.link.checksum import Checksum
 from boards.link.protocol import CHECK, ESCAPE, FLAG, FLIP, HEADER
+from boards.link.states import one_hot
 from boards.link.uart import RECEIVED
 from hw.primitive.memory import UNCHECKED
 
@@ -83,6 +84,7 @@ class PacketReceiver(wiring.Component):
         length = Signal(max(8, self._depth.bit_length()))  # of the payload, as the header says
         size = Signal(len(length) + 1)  # that of the whole packet
         bad, something, fits, good = Signal(), Signal(), Signal(), Signal()
+        over = Signal()  # there is no room for another byte
         last_index = Signal.like(count)
         m.d.comb += [
             write.addr.eq(count),
@@ -97,10 +99,11 @@ class PacketReceiver(wiring.Component):
             self.dropped.eq(0),
             size.eq(length + (HEADER + CHECK)),
             fits.eq(count == size),
+            over.eq(self.full | (count == self._depth)),
         ]
         with m.If(valid):
             m.d.sync += count.eq(count + 1)
-            with m.If(self.full | (count == self._depth)):
+            with m.If(over):
                 m.d.sync += [bad.eq(1), count.eq(count)]
             with m.If(count == 2):
                 m.d.sync += length[:8].eq(byte)
@@ -207,7 +210,16 @@ class PacketSender(wiring.Component):
         ]
         place, data_read = Signal(range(CHECK)), Signal(8)
         m.d.sync += data_read.eq(read.data)
-        with m.FSM():
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+
+        def say(byte: Value | int, state: str) -> None:
+            """Gives the line a byte as soon as it has the one before; goes on then."""
+            with m.If(~self.o.valid):
+                m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(byte)]
+                m.next = state
+
+        with m.FSM() as fsm:
             with m.State("idle"):
                 m.d.comb += self.idle.eq(1)
                 with m.If(self.i.valid):
@@ -220,10 +232,9 @@ class PacketSender(wiring.Component):
                 with m.If(self.anew):
                     m.d.sync += count.eq(0)
             with m.State("flag"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(FLAG), checksum.start.eq(1)]
+                m.d.comb += checksum.start.eq(1)
                 m.d.sync += [signal.eq(0) for signal in (index, of_check, place)]
-                with m.If(self.o.ready):
-                    m.next = "address"
+                say(FLAG, "address")
             with m.State("address"):
                 m.next = "read"
             with m.State("read"):  # through a register, as above
@@ -235,19 +246,14 @@ class PacketSender(wiring.Component):
                 m.d.comb += checksum.i.valid.eq(~of_check)
                 m.next = "send"
             with m.State("send"):
-                m.d.comb += [
-                    self.o.valid.eq(1),
-                    self.o.payload.eq(Mux(special, ESCAPE, byte)),
-                ]
-                with m.If(self.o.ready):
-                    m.d.sync += byte.eq(byte ^ FLIP)
-                    m.next = "next"
-                    with m.If(special):
-                        m.next = "escaped"
+                say(Mux(special, ESCAPE, byte), "sent")
+            with m.State("sent"):
+                m.d.sync += byte.eq(byte ^ FLIP)
+                m.next = "next"
+                with m.If(special):
+                    m.next = "escaped"
             with m.State("escaped"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(byte)]
-                with m.If(self.o.ready):
-                    m.next = "next"
+                say(byte, "next")
             with m.State("next"):
                 m.d.sync += index.eq(index + 1)
                 m.next = "address"
@@ -258,7 +264,8 @@ class PacketSender(wiring.Component):
                 with m.Elif(index == last_index):
                     m.d.sync += of_check.eq(1)
             with m.State("end"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(FLAG)]
-                with m.If(self.o.ready):
-                    m.next = "idle"
+                say(FLAG, "sent all")
+            with m.State("sent all"), m.If(~self.o.valid):
+                m.next = "idle"
+        one_hot(fsm.state)
         return m

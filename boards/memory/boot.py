@@ -6,10 +6,12 @@ import zlib
 from amaranth.hdl import Array, Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from boards.link.checksum import SPACING, Checksum
 from boards.link.packets import BYTE
 from boards.link.protocol import CHECK
+from boards.link.states import one_hot
 from golden.errors import require_int
 
 MAGIC = b"DRNW"
@@ -96,7 +98,7 @@ class Boot(wiring.Component):
             in_weights.eq((index >= len(self._header)) & (index < checked)),
             header_ends.eq(index == len(self._header) - 1),
             ends.eq(index == checked + CHECK - 1),
-            expected_byte.eq(expected[index[: len(self._header).bit_length()]]),
+            expected_byte.eq(expected[index[: ceil_log2(len(self._header))]]),
         ]
 
         def clock(done: str) -> None:
@@ -111,7 +113,7 @@ class Boot(wiring.Component):
             m.d.sync += [self.cs_n.eq(0), out.eq(byte), bits.eq(8)]
             m.next = state
 
-        with m.FSM():
+        with m.FSM() as fsm:
             with m.State("power-up"):
                 send(WAKE, "wake")
                 m.d.comb += checksum.start.eq(1)
@@ -182,4 +184,5 @@ class Boot(wiring.Component):
                 m.next = "done"
             with m.State("done"):
                 m.d.sync += [self.cs_n.eq(1), self.busy.eq(0)]
+        one_hot(fsm.state)
         return m
