@@ -37,6 +37,7 @@ _CORE = f"{MAP_CORE}write_rtlil core.il\n"
 _BOARD = """\
 read_verilog stub.v
 read_rtlil {top}.il
+setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2
 {synthesis} -top {top}
 delete {core}
 read_rtlil core.il

@@ -1,6 +1,6 @@
 """Bytes into a bus's beats, and beats into bytes; little-endian."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -38,21 +38,23 @@ class Gather(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        before, place = Signal(8 * (self._size - 1)), Signal(range(self._size))
-        beat = Signal(range(self._beats))
-        whole = place == self._size - 1
+        place, beat = Signal(range(self._size)), Signal(range(self._beats))
+        ends = place == self._size - 1
         m.d.comb += [
-            self.o.valid.eq(self.i.valid & whole),
-            self.o.payload.data.eq(Cat(before, self.i.payload)),
+            self.i.ready.eq(~self.o.valid),
             self.o.payload.last.eq(beat == self._beats - 1),
-            self.i.ready.eq(self.o.ready | ~whole),
         ]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [before.eq(Cat(before, self.i.payload)[8:]), place.eq(place + 1)]
-            with m.If(whole):
-                m.d.sync += [place.eq(0), beat.eq(beat + 1)]
-                with m.If(self.o.payload.last):
-                    m.d.sync += beat.eq(0)
+            m.d.sync += [
+                self.o.payload.data.eq(Cat(self.o.payload.data, self.i.payload)[8:]),
+                place.eq(Mux(ends, 0, place + 1)),
+                self.o.valid.eq(ends),
+            ]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += [
+                self.o.valid.eq(0),
+                beat.eq(Mux(self.o.payload.last, 0, beat + 1)),
+            ]
         return m
 
 

@@ -1,11 +1,12 @@
 """Packets between a UART and those who read and make them (boards.link.protocol)."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
+from boards.link.checksum import Checksum
 from boards.link.protocol import CHECK, ESCAPE, FLAG, FLIP, HEADER
+from boards.link.states import one_hot
 from boards.link.uart import RECEIVED
 from hw.primitive.memory import UNCHECKED
 
@@ -56,11 +57,14 @@ class PacketReceiver(wiring.Component):
         m.submodules.memory = store = memory.Memory(
             shape=8, depth=self._depth, init=[], attrs=UNCHECKED
         )
-        m.submodules.crc = crc = CRC32_ISO_HDLC().create()
+        m.submodules.checksum = checksum = Checksum()
         write, read = store.write_port(), store.read_port()
 
         # Bytes without their escapes, a cycle late.
-        byte, valid, ends, flip = Signal(8), Signal(), Signal(), Signal()
+        byte, valid, flip = Signal(8), Signal(), Signal()
+        # A flag, when the checksum of what came before it is known, and before anything follows.
+        flag = Signal(3)
+        ends = flag[-1]
         here, broken = self.i.valid, self.i.payload.broken
         is_flag, is_escape = Signal(), Signal()
         m.d.comb += [
@@ -69,7 +73,7 @@ class PacketReceiver(wiring.Component):
         ]
         m.d.sync += [
             valid.eq(here & ~is_flag & ~is_escape),
-            ends.eq(here & is_flag),
+            flag.eq(Cat(here & is_flag, flag)),
         ]
         with m.If(here):
             m.d.sync += byte.eq(self.i.payload.byte ^ Mux(flip, FLIP, 0))
@@ -77,30 +81,36 @@ class PacketReceiver(wiring.Component):
                 m.d.sync += flip.eq(is_escape)
 
         count = Signal(range(self._depth + 1))
-        length = Signal(16)  # of the payload, as the header says
+        length = Signal(max(8, self._depth.bit_length()))  # of the payload, as the header says
+        size = Signal(len(length) + 1)  # that of the whole packet
         bad, something, fits, good = Signal(), Signal(), Signal(), Signal()
+        over = Signal()  # there is no room for another byte
         last_index = Signal.like(count)
         m.d.comb += [
             write.addr.eq(count),
             write.data.eq(byte),
             write.en.eq(valid & ~self.full),
-            crc.data.eq(byte),
-            crc.valid.eq(valid),
-            crc.start.eq(ends),
+            checksum.i.payload.eq(byte),
+            checksum.i.valid.eq(valid),
+            checksum.start.eq(ends),
+            good.eq(fits & checksum.right & ~bad & ~flip & ~self.full),
         ]
         m.d.sync += [
             self.dropped.eq(0),
-            fits.eq(count == length + (HEADER + CHECK)),
-            good.eq(fits & crc.match_detected & ~bad & ~flip & ~self.full),
+            size.eq(length + (HEADER + CHECK)),
+            fits.eq(count == size),
+            over.eq(self.full | (count == self._depth)),
         ]
         with m.If(valid):
             m.d.sync += count.eq(count + 1)
-            with m.If(self.full | (count == self._depth)):
+            with m.If(over):
                 m.d.sync += [bad.eq(1), count.eq(count)]
             with m.If(count == 2):
                 m.d.sync += length[:8].eq(byte)
             with m.If(count == 3):
                 m.d.sync += length[8:].eq(byte)
+                with m.If(byte >> (len(length) - 8)):
+                    m.d.sync += bad.eq(1)
         with m.If(here & ~is_flag):
             m.d.sync += something.eq(1)
             with m.If(broken):
@@ -183,7 +193,7 @@ class PacketSender(wiring.Component):
         m.submodules.memory = store = memory.Memory(
             shape=8, depth=self._depth, init=[], attrs=UNCHECKED
         )
-        m.submodules.crc = crc = CRC32_ISO_HDLC().create()
+        m.submodules.checksum = checksum = Checksum()
         write, read = store.write_port(), store.read_port()
         count, last_index = Signal(range(self._depth)), Signal(range(self._depth))
         index = Signal(range(self._depth + CHECK + 1))
@@ -195,12 +205,21 @@ class PacketSender(wiring.Component):
             write.en.eq(self.i.valid),
             read.addr.eq(index),
             read.en.eq(1),
-            crc.data.eq(byte),
+            checksum.i.payload.eq(byte),
             special.eq((byte == FLAG) | (byte == ESCAPE)),
         ]
         place, data_read = Signal(range(CHECK)), Signal(8)
         m.d.sync += data_read.eq(read.data)
-        with m.FSM():
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+
+        def say(byte: Value | int, state: str) -> None:
+            """Gives the line a byte as soon as it has the one before; goes on then."""
+            with m.If(~self.o.valid):
+                m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(byte)]
+                m.next = state
+
+        with m.FSM() as fsm:
             with m.State("idle"):
                 m.d.comb += self.idle.eq(1)
                 with m.If(self.i.valid):
@@ -213,34 +232,28 @@ class PacketSender(wiring.Component):
                 with m.If(self.anew):
                     m.d.sync += count.eq(0)
             with m.State("flag"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(FLAG), crc.start.eq(1)]
+                m.d.comb += checksum.start.eq(1)
                 m.d.sync += [signal.eq(0) for signal in (index, of_check, place)]
-                with m.If(self.o.ready):
-                    m.next = "address"
+                say(FLAG, "address")
             with m.State("address"):
                 m.next = "read"
             with m.State("read"):  # through a register, as above
                 m.next = "fetch"
             with m.State("fetch"):
-                m.d.sync += byte.eq(Mux(of_check, crc.crc.word_select(place, 8), data_read))
+                m.d.sync += byte.eq(Mux(of_check, checksum.crc.word_select(place, 8), data_read))
                 m.next = "check"
             with m.State("check"):
-                m.d.comb += crc.valid.eq(~of_check)
+                m.d.comb += checksum.i.valid.eq(~of_check)
                 m.next = "send"
             with m.State("send"):
-                m.d.comb += [
-                    self.o.valid.eq(1),
-                    self.o.payload.eq(Mux(special, ESCAPE, byte)),
-                ]
-                with m.If(self.o.ready):
-                    m.d.sync += byte.eq(byte ^ FLIP)
-                    m.next = "next"
-                    with m.If(special):
-                        m.next = "escaped"
+                say(Mux(special, ESCAPE, byte), "sent")
+            with m.State("sent"):
+                m.d.sync += byte.eq(byte ^ FLIP)
+                m.next = "next"
+                with m.If(special):
+                    m.next = "escaped"
             with m.State("escaped"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(byte)]
-                with m.If(self.o.ready):
-                    m.next = "next"
+                say(byte, "next")
             with m.State("next"):
                 m.d.sync += index.eq(index + 1)
                 m.next = "address"
@@ -251,7 +264,8 @@ class PacketSender(wiring.Component):
                 with m.Elif(index == last_index):
                     m.d.sync += of_check.eq(1)
             with m.State("end"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(FLAG)]
-                with m.If(self.o.ready):
-                    m.next = "idle"
+                say(FLAG, "sent all")
+            with m.State("sent all"), m.If(~self.o.valid):
+                m.next = "idle"
+        one_hot(fsm.state)
         return m

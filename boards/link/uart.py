@@ -37,19 +37,19 @@ class UartReceiver(wiring.Component):
         m = Module()
         rx = Signal(init=1)
         m.submodules += FFSynchronizer(self.rx, rx, init=1)
-        timer = Signal(range(self._divisor))
+        timer = Signal(range(-1, self._divisor - 1), init=-1)  # below 0: it is time
         left = Signal(range(11))  # bits to come
         bits = Signal(8)
         m.d.sync += self.o.valid.eq(0)
-        with m.If(timer != 0):
+        with m.If(timer >= 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Elif(left != 0):
-            m.d.sync += [left.eq(left - 1), timer.eq(self._divisor - 1), bits.eq(Cat(bits[1:], rx))]
+            m.d.sync += [left.eq(left - 1), timer.eq(self._divisor - 2), bits.eq(Cat(bits[1:], rx))]
             with m.If((left == 10) & rx):  # what began was no start bit
                 m.d.sync += left.eq(0)
             with m.If(left == 1):
                 m.d.sync += [
-                    timer.eq(0),
+                    timer.eq(-1),
                     self.o.valid.eq(1),
                     self.o.payload.byte.eq(bits),
                     self.o.payload.broken.eq(~rx),
@@ -58,8 +58,8 @@ class UartReceiver(wiring.Component):
         high = Signal()
         with m.If(rx):
             m.d.sync += high.eq(1)
-        with m.Elif((left == 0) & (timer == 0) & high):
-            m.d.sync += [left.eq(10), timer.eq(self._divisor // 2 - 1), high.eq(0)]
+        with m.Elif((left == 0) & (timer < 0) & high):
+            m.d.sync += [left.eq(10), timer.eq(self._divisor // 2 - 2), high.eq(0)]
         return m
 
 
@@ -85,19 +85,20 @@ class UartTransmitter(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        timer = Signal(range(self._divisor))
+        timer = Signal(range(-1, self._divisor - 1), init=-1)  # as above
         left = Signal(range(11))
         bits = Signal(9, init=0x1FF)
-        m.d.comb += self.i.ready.eq((left == 0) & (timer == 0))
-        with m.If(timer != 0):
+        taken = self.i.valid & self.i.ready
+        m.d.sync += self.i.ready.eq((left == 0) & (timer <= 0) & ~taken)
+        with m.If(timer >= 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Elif(left != 0):
             m.d.sync += [
                 left.eq(left - 1),
-                timer.eq(self._divisor - 1),
+                timer.eq(self._divisor - 2),
                 self.tx.eq(bits[0]),
                 bits.eq(Cat(bits[1:], 1)),
             ]
-        with m.If(self.i.valid & self.i.ready):
+        with m.If(taken):
             m.d.sync += [left.eq(10), bits.eq(Cat(0, self.i.payload))]
         return m

@@ -5,11 +5,13 @@ import zlib
 
 from amaranth.hdl import Array, Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
+from boards.link.checksum import SPACING, Checksum
 from boards.link.packets import BYTE
 from boards.link.protocol import CHECK
+from boards.link.states import one_hot
 from golden.errors import require_int
 
 MAGIC = b"DRNW"
@@ -74,7 +76,7 @@ class Boot(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.crc = crc = CRC32_ISO_HDLC().create()
+        m.submodules.checksum = checksum = Checksum()
         timer = Signal(range(self._waking + 1))
         out, back, bits = Signal(8), Signal(8), Signal(range(9))
         request = Array(Const(byte, 8) for byte in (READ, *self._address.to_bytes(3, "big")))
@@ -87,7 +89,7 @@ class Boot(wiring.Component):
         kept, full = Signal(16), Signal(range(3))  # the last two weights
         m.d.comb += [
             self.copi.eq(out[-1]),
-            crc.data.eq(back),
+            checksum.i.payload.eq(back),
             self.weights.payload.byte.eq(kept[:8]),
         ]
 
@@ -96,7 +98,7 @@ class Boot(wiring.Component):
             in_weights.eq((index >= len(self._header)) & (index < checked)),
             header_ends.eq(index == len(self._header) - 1),
             ends.eq(index == checked + CHECK - 1),
-            expected_byte.eq(expected[index[: len(self._header).bit_length()]]),
+            expected_byte.eq(expected[index[: ceil_log2(len(self._header))]]),
         ]
 
         def clock(done: str) -> None:
@@ -111,10 +113,10 @@ class Boot(wiring.Component):
             m.d.sync += [self.cs_n.eq(0), out.eq(byte), bits.eq(8)]
             m.next = state
 
-        with m.FSM():
+        with m.FSM() as fsm:
             with m.State("power-up"):
                 send(WAKE, "wake")
-                m.d.comb += crc.start.eq(1)
+                m.d.comb += checksum.start.eq(1)
             with m.State("wake"):
                 clock("waking")
             with m.State("waking"):
@@ -136,7 +138,7 @@ class Boot(wiring.Component):
             with m.State("reading"):
                 clock("byte")
             with m.State("byte"):
-                m.d.comb += crc.valid.eq(1)
+                m.d.comb += checksum.i.valid.eq(1)
                 m.d.sync += index.eq(index + 1)
                 m.next = "read"
                 with m.If(in_header & (back != expected_byte)):
@@ -149,7 +151,7 @@ class Boot(wiring.Component):
                 with m.If(header_ends):
                     m.next = "header"
                 with m.If(ends):
-                    m.next = "checksum"
+                    m.next = "settle"
             with m.State("header"):
                 m.next = "read"
                 with m.If(wrong):
@@ -159,8 +161,12 @@ class Boot(wiring.Component):
                 with m.If(self.weights.ready):
                     m.d.sync += kept.eq(Cat(kept[8:], back))
                     m.next = "read"
+            with m.State("settle"):  # for the checksum to have taken the last byte
+                m.d.sync += bits.eq(bits + 1)
+                with m.If(bits == SPACING + 1):
+                    m.next = "checksum"
             with m.State("checksum"):
-                m.d.sync += wrong.eq(~crc.match_detected)
+                m.d.sync += wrong.eq(~checksum.right)
                 m.next = "end"
             with m.State("end"):
                 m.d.comb += [
@@ -178,4 +184,5 @@ class Boot(wiring.Component):
                 m.next = "done"
             with m.State("done"):
                 m.d.sync += [self.cs_n.eq(1), self.busy.eq(0)]
+        one_hot(fsm.state)
         return m
