@@ -49,9 +49,9 @@ The ordinary tests (`make check`) come on top of this page, and are not counted 
 _TAIL = """\
 ## What is not shown
 
-- The walk of networks of several layers has changed since all but the soak was measured: x of the
-  next frame is walked early ([architecture.md](architecture.md)). The proofs of the walk and of the
-  engine's liveness were run again.
+- The walk of networks of several layers has changed since this was measured: x of the next frame
+  is walked early ([architecture.md](architecture.md)). The proofs of the walk and of the engine's
+  liveness were run again, and 144 cases of the soak with seed 2: 127 equal, 17 refused, none wrong.
 - No board was tried. Pads, board clocks, power and the USB bridges are as the tools and data
   sheets say.
 - Timing closure is nextpnr's word, and icetime's where it is given.
