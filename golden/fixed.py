@@ -59,10 +59,7 @@ def rshift(v: ArrayLike, n: ArrayLike) -> Integers:
 
     ``n`` is one number, or one for each of the last axes of ``v``.
     """
-    v = np.asarray(v, dtype=np.int64)
-    if isinstance(n, int):
-        return (v + (1 << (n - 1))) >> n if n > 0 else v << -n
-    n = np.asarray(n, dtype=np.int64)
+    v, n = np.asarray(v, dtype=np.int64), np.asarray(n, dtype=np.int64)
     right = np.maximum(n, 0)
     half = np.where(right > 0, np.int64(1) << np.maximum(right - 1, 0), 0)
     return ((v + half) >> right) << np.maximum(-n, 0)
@@ -70,7 +67,7 @@ def rshift(v: ArrayLike, n: ArrayLike) -> Integers:
 
 def sat(v: ArrayLike, q: Q) -> Integers:
     """``v`` clipped to the range of ``q``."""
-    return np.minimum(np.maximum(np.asarray(v, dtype=np.int64), q.min), q.max)
+    return np.clip(np.asarray(v, dtype=np.int64), q.min, q.max)
 
 
 def quantize(real: ArrayLike, q: Q) -> Integers:

@@ -28,7 +28,7 @@ def test_nothing_on_the_page_falls_short(kind):
 
 def let_live(result):
     for core in result["cores"].values():
-        more = core["survivors"] * 3
+        more = core["survivors"] * 6
         core["survivors"] += more
         core["mutants"] += len(more)
 
