@@ -10,10 +10,10 @@ class GRUWeights(RecurrentWeights):
     """Weight rows r, u, c; biases r, u, xc, hc."""
 
 
-def update_state(
-    formats: Formats, weight_frac: int | Integers, m: Integers, h: Integers
-) -> Integers:
-    """Step 3: h_t (state) from the accumulators M [batch, 4, H] (r, u, xc, hc) and h_(t-1).
+def gates(
+    formats: Formats, weight_frac: int | Integers, m: Integers
+) -> tuple[Integers, Integers, Integers, Integers]:
+    """r, u, c (gate) and R(M_hc) (readout) from the accumulators M [batch, 4, H] (r, u, xc, hc).
 
     ``weight_frac`` is one number, or one for each accumulator [4, H].
     """
@@ -25,9 +25,17 @@ def update_state(
     u = sigmoid[sat(rshift(m_u, formats.index_shift), pre) - pre.min]
     candidate = (m_xc << gate.f) + r * m_hc
     c = tanh[sat(rshift(candidate, formats.candidate_shift), pre) - pre.min]
-    c_blend = c << (formats.blend_frac - gate.f)
+    return r, u, c, m_hc
+
+
+def update_state(
+    formats: Formats, weight_frac: int | Integers, m: Integers, h: Integers
+) -> Integers:
+    """Step 3: h_t (state) from M, as of ``gates``, and h_(t-1) [batch, H]."""
+    _, u, c, _ = gates(formats, weight_frac, m)
+    c_blend = c << (formats.blend_frac - formats.gate.f)
     h_blend = h << (formats.blend_frac - formats.state.f)
-    blend = (c_blend << gate.f) + u * (h_blend - c_blend)
+    blend = (c_blend << formats.gate.f) + u * (h_blend - c_blend)
     return sat(rshift(blend, formats.update_shift), formats.state)
 
 

@@ -12,6 +12,12 @@ WHOLE = 0b1111  # the strobe of a write to all bytes of a register
 BYTES_IN_A_ROW = [((1 << n) - 1) << first for first in range(4) for n in range(1, 5 - first)]
 
 
+def merged(old: int, value: int, strobe: int) -> int:
+    """What 32 bits are after a write of those bytes of ``value`` that ``strobe`` says."""
+    mask = sum(0xFF << 8 * n for n in range(4) if strobe >> n & 1)
+    return (old & ~mask) | (value & mask)
+
+
 @dataclass
 class Job:
     """What is to be done with a core, step by step, and how the buses behave meanwhile.
@@ -71,7 +77,7 @@ class Job:
 
     def write_at_once(self, address: int, value: int) -> "Job":
         """Writes a register though frames may be on their way; gives one reply."""
-        return self._step("write_at_once", _word_address(address), value)
+        return self._step("write_at_once", _word_address(address), value, WHOLE)
 
     def wait(self, cycles: int) -> "Job":
         """Lets ``cycles`` go by."""

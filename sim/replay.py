@@ -19,7 +19,7 @@ from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters
 from golden.recurrent import DeltaRecurrent
 from hw.bus.registers import CONTROL, CONTROL_RESET_STATE, register_map
-from sim.job import WHOLE, Job
+from sim.job import Job, merged
 from sim.run import Record, trace_of
 
 _LAG = 8  # cycles from what the walk does until the monitor shows it, at most
@@ -68,10 +68,8 @@ class _Threshold:
         self.values, self.cycles = [value], [0]
         self._now, self._greatest = 0, greatest
 
-    def write(self, cycle: int, value: int, strobe: int = WHOLE) -> None:
-        mask = sum(0xFF << 8 * n for n in range(4) if strobe >> n & 1)
-        kept = min(self.values[-1], self._greatest) & ~mask
-        self.values.append(kept | (value & mask))
+    def write(self, cycle: int, value: int, strobe: int) -> None:
+        self.values.append(merged(min(self.values[-1], self._greatest), value, strobe))
         self.cycles.append(cycle)
 
     def explains(self, size: int, fires: bool, first: int, last: int) -> bool:
@@ -135,8 +133,8 @@ def _sequences(job: Job, model: Model) -> tuple[Integers, list[int]]:
             frames.append(array.astype(np.int64))
         resets = step in ("reset", "load")
         if step in ("write", "write_at_once") and arguments[0] == CONTROL:
-            strobe = arguments[2] if step == "write" else WHOLE
-            resets = bool(arguments[1] >> CONTROL_RESET_STATE & strobe & 1)
+            _, value, strobe = arguments
+            resets = bool(merged(0, value, strobe) >> CONTROL_RESET_STATE & 1)
             if resets and step == "write_at_once":
                 raise refusal("state reset", "one while frames are on their way", "one behind them")
         if resets:

@@ -100,18 +100,20 @@ def compile_program(
     verilate = ["verilator", "--cc", "--exe", *ARGUMENTS, *more, "-Mdir", str(folder)]
     verilate += ["--top-module", top, "--prefix", "Vtop", "-o", program]
     make = ["make", "-j", str(os.cpu_count()), "-C", str(folder), "-f", "Vtop.mk"]
+    kind = "-harness" + "-waves" * waves + "-coverage" * coverage
     if optimised:
         verilate += map(str, sources)
     else:
         verilate += [str(source) for source in sources if source.suffix != ".cpp"]
-        make += _in_one_unit(folder, [source for source in sources if source.suffix == ".cpp"])
+        more, headers = _in_one_unit([source for source in sources if source.suffix == ".cpp"])
+        make += more
+        kind += f"-{headers}"
     root = Path(verilator_environment()["VERILATOR_ROOT"])
     if not is_plain(root):  # make would take it for several names
         link = folder / "verilator"
         link.symlink_to(root)
         root = link
     environment = {**os.environ, **_variables(root)}
-    kind = "-harness" + "-once" * (not optimised) + "-waves" * waves + "-coverage" * coverage
     runtime = runtime_folder(shared, kind)
     with log.open("w") as file:
         for command in with_runtime(verilate, make, folder, runtime):
@@ -121,21 +123,23 @@ def compile_program(
     (folder / "verilator").unlink(missing_ok=True)
 
 
-def _in_one_unit(folder: Path, sources: Sequence[Path]) -> list[str]:
+def _in_one_unit(sources: Sequence[Path]) -> tuple[list[str], str]:
     """Arguments of make that compile ``sources`` with the model, all in one and not optimised.
 
     A compiler spends most of a small model's time on the headers. It reads them once here, and
-    those that no model changes it reads once for all builds.
+    those that no model changes it reads once for all builds: builds with the same name of these,
+    which is given, too.
     """
     lines = "".join(source.read_text() for source in sources).splitlines(keepends=True)
     standard = sorted({line for line in lines if line.startswith("#include <")})
     text = "".join([*standard, '#include "verilated.h"\n'])
-    header = f"common-{hashlib.sha256(text.encode()).hexdigest()[:16]}.h"
-    (folder / header).write_text(text)
-    (folder / "once.mk").write_text(_ONCE.format(header=header))
+    name = f"common-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    folder = sources[0].parent
+    (folder / f"{name}.h").write_text(text)
+    (folder / "once.mk").write_text(_ONCE.format(header=f"{name}.h"))
     included = "".join(f" -include {source.name}" for source in sources)
-    flags = f"OPT_FAST=-O0 -include {header}{included}"
-    return ["-f", "once.mk", flags, "OPT_SLOW=-O0", "OPT_GLOBAL=-O0"]
+    flags = f"OPT_FAST=-O0 -include {name}.h{included}"
+    return ["-f", "once.mk", flags, "OPT_SLOW=-O0", "OPT_GLOBAL=-O0"], name
 
 
 # It is made where it is not there; make would make it anew where the header is the younger one.
@@ -166,7 +170,6 @@ _KEEP_RUNTIME = """
 set -eu
 part="$2.$$"
 mkdir -p "$part"
-cp "$1"/verilated*.o "$part"
-cp "$1"/*.gch "$part" 2>/dev/null || true
+find "$1" -maxdepth 1 "(" -name "verilated*.o" -o -name "*.gch" ")" -exec cp "{}" "$part" ";"
 mv -T "$part" "$2" 2>/dev/null || rm -rf "$part"
 """

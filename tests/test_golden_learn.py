@@ -137,6 +137,13 @@ def test_what_learns_computes_what_inference_does(kinds):
     assert not np.array_equal(made.weights[0].weight_x, model.weights[0].weight_x)
 
 
+def test_a_label_of_numpy_is_a_label():
+    frames = random_frames(random_model((3, 5), 2), 6, moving=0.5)
+    traces = [small().learn(frames, Settings(8, 2), said) for said in (1, np.int64(1), np.uint8(1))]
+    assert len({tuple(trace.e.tolist()) for trace in traces}) == 1
+    assert traces[0].e.any()
+
+
 # Corners ----------------------------------------------------------------------------------------
 
 

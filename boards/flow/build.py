@@ -34,6 +34,8 @@ SEED = 1  # of nextpnr: the same inputs give the same bitstream
 
 # The core is mapped by itself, as the benchmarks do, and goes into the mapped board afterwards.
 _CORE = f"{MAP_CORE}write_rtlil core.il\n"
+# No memory of a board is read where it is written in the same cycle: the link's hold packets, which
+# are read when they are whole. So Yosys need not keep what such a read gives. Each has one writer.
 _BOARD = """\
 read_verilog stub.v
 read_rtlil {top}.il

@@ -5,7 +5,13 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from boards.link.beats import Gather, Scatter, beat_layout
-from boards.link.command import command_members, decide
+from boards.link.command import (
+    command_members,
+    decide,
+    give_up,
+    refuse_to_wait,
+    waiting_members,
+)
 from boards.link.protocol import Link, Status
 from boards.link.registers import VALUE, register_signature
 from boards.link.states import one_hot
@@ -23,10 +29,6 @@ class Frames(wiring.Component):
     Members
     -------
     (those of boards.link.command)
-    booting : In
-        The weights are being copied from flash.
-    ended, given_up, give_up : In, In, Out
-        boards.link.patience.Patience.
     registers : Out
         To boards.link.registers.RegisterPort.
     frames, results : Out, In, streams
@@ -37,15 +39,11 @@ class Frames(wiring.Component):
         self._link = link
         beat = link.result * link.per_beat
         members = {
-            "booting": In(1),
-            "ended": In(1),
-            "given_up": In(1),
-            "give_up": Out(1),
             "registers": Out(register_signature()),
             "frames": Out(stream.Signature(beat_layout(link.element))),
             "results": In(stream.Signature(beat_layout(beat, keep=beat))),
         }
-        super().__init__(command_members() | members)
+        super().__init__(command_members() | waiting_members() | members)
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -78,20 +76,12 @@ class Frames(wiring.Component):
             *(strobe.eq(0) for strobe in (self.decided, self.give_up, ended)),
         ]
 
-        def give_up() -> None:
-            m.d.sync += self.give_up.eq(1)
-            decide(m, self, Status.STUCK)
-            m.next = "idle"
-
         with m.FSM() as fsm:
             with m.State("idle"):
                 m.d.sync += [signal.eq(0) for signal in (count, counter, counts, streamed)]
                 m.d.sync += [left.eq(self.length), total.eq(VALUE * len(link.counters))]
                 with m.If(self.start):
-                    with m.If(self.booting):
-                        decide(m, self, Status.BUSY)
-                    with m.Elif(self.given_up):
-                        decide(m, self, Status.STUCK)
+                    refuse_to_wait(m, self)
                     with m.Else():
                         m.next = "count"
 
@@ -137,7 +127,7 @@ class Frames(wiring.Component):
                 m.d.sync += counts.eq(~registers.value[STATUS_ACTIVE])
                 m.next = "point"
                 with m.If(registers.value[STATUS_ACTIVE] & self.ended):
-                    give_up()
+                    give_up(m, self)
             with m.State("bytes"):
                 m.d.comb += [
                     self.o.valid.eq(1),
@@ -174,6 +164,6 @@ class Frames(wiring.Component):
                 with m.If(none):
                     m.next = "point"
                 with m.Elif(self.ended):
-                    give_up()
+                    give_up(m, self)
         one_hot(fsm.state)
         return m

@@ -2,9 +2,15 @@
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
-from boards.link.command import command_members, decide
+from boards.link.command import (
+    command_members,
+    decide,
+    give_up,
+    refuse_to_wait,
+    waiting_members,
+)
 from boards.link.packets import BYTE
 from boards.link.protocol import Status
 from boards.link.states import one_hot
@@ -16,23 +22,13 @@ class Load(wiring.Component):
     Members
     -------
     (those of boards.link.command)
-    booting : In
-        The weights are being copied from flash.
-    ended, given_up, give_up : In, In, Out
-        boards.link.patience.Patience.
     weights : Out, stream of BYTE
         To the core.
     """
 
     def __init__(self) -> None:
-        members = {
-            "booting": In(1),
-            "ended": In(1),
-            "given_up": In(1),
-            "give_up": Out(1),
-            "weights": Out(stream.Signature(BYTE)),
-        }
-        super().__init__(command_members() | members)
+        members = {"weights": Out(stream.Signature(BYTE))}
+        super().__init__(command_members() | waiting_members() | members)
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -41,10 +37,7 @@ class Load(wiring.Component):
         m.d.sync += [self.decided.eq(0), self.give_up.eq(0)]
         with m.FSM() as fsm:
             with m.State("idle"), m.If(self.start):
-                with m.If(self.booting):
-                    decide(m, self, Status.BUSY)
-                with m.Elif(self.given_up):
-                    decide(m, self, Status.STUCK)
+                refuse_to_wait(m, self)
                 with m.Elif(~self.length[1:].any()):
                     decide(m, self, Status.LENGTH)
                 with m.Else():
@@ -68,9 +61,7 @@ class Load(wiring.Component):
                 with m.If(self.weights.ready):
                     m.next = "given"
                 with m.Elif(self.ended):
-                    m.d.sync += self.give_up.eq(1)
-                    decide(m, self, Status.STUCK)
-                    m.next = "idle"
+                    give_up(m, self)
             with m.State("given"):
                 m.next = "take"
                 with m.If(ends):

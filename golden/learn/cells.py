@@ -1,14 +1,13 @@
 """A unit's slopes, and how errors go through them (docs/training-core.md, "Slopes", "Errors")."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
+from golden import gru, lstm
 from golden.fixed import Integers, Q, rshift, sat
 from golden.formats import Formats
 from golden.learn.formats import LearningFormats
-from golden.tables import sigmoid_table, tanh_table
 
 
 class Cell(Protocol):
@@ -45,14 +44,6 @@ def _times(error: Integers, factor: Integers, frac: int, q: Q) -> Integers:
     return sat(rshift(error * factor, frac), q)
 
 
-def _gates(formats: Formats, index: Integers, tables: Sequence[object]) -> list[Integers]:
-    """Table entries of readouts or candidates [T, n, H] that are already table indices."""
-    pre = formats.preactivation
-    place = sat(index, pre) - pre.min
-    of = {True: sigmoid_table(pre, formats.gate), False: tanh_table(pre, formats.gate)}
-    return [of[table is sigmoid_table][place[:, n]] for n, table in enumerate(tables)]
-
-
 class GRU:
     """The state is h. Slopes of c, u and r, and the gates r and u."""
 
@@ -63,12 +54,7 @@ class GRU:
     def keep(
         self, formats: Formats, slope: Q, frac: int, m: Integers, states: Integers
     ) -> Integers:
-        readout = sat(rshift(m, formats.readout_shift(frac)), formats.readout)
-        index = rshift(readout[:, :2], formats.index_shift)
-        r, u = _gates(formats, index, (sigmoid_table, sigmoid_table))
-        m_xc, m_hc = readout[:, 2], readout[:, 3]
-        candidate = rshift((m_xc << formats.gate.f) + r * m_hc, formats.candidate_shift)
-        (c,) = _gates(formats, candidate[:, None], (tanh_table,))
+        r, u, c, m_hc = gru.gates(formats, frac, m)
         f, one = formats.gate.f, formats.gate.scale
         h_blend = states[:-1] << (formats.blend_frac - formats.state.f)
         h_c = h_blend - (c << (formats.blend_frac - f))
@@ -105,12 +91,8 @@ class LSTM:
     def keep(
         self, formats: Formats, slope: Q, frac: int, m: Integers, states: Integers
     ) -> Integers:
-        readout = sat(rshift(m, formats.readout_shift(frac)), formats.readout)
-        index = rshift(readout, formats.index_shift)
-        sigmoid, tanh = sigmoid_table, tanh_table
-        i, f, g, o = _gates(formats, index, (sigmoid, sigmoid, tanh, sigmoid))
-        shown = rshift(states[1:], formats.cell_index_shift)
-        (y,) = _gates(formats, shown[:, None], (tanh,))
+        i, f, g, o = lstm.gates(formats, frac, m)
+        y = lstm.shown(formats, states[1:])
         fraction, one = formats.gate.f, formats.gate.scale
         n = 3 * fraction - slope.f
         slopes = [

@@ -120,7 +120,9 @@ class LearningNetwork:
         kept = CELLS[parameters.kind].keep(self.formats, slope, frac, m, states)
         return outputs, LayerTape(x, h, kept)
 
-    def learn(self, frames: Integers, settings: Settings, said: int | Integers) -> Trace:
+    def learn(
+        self, frames: Integers, settings: Settings, said: int | np.integer | Integers
+    ) -> Trace:
         """Learns from frames [T, I] and a label, or errors e [O] of each result's mean.
 
         Errors are in error LSBs. Raises ValueError where settings or errors do not fit the network.
@@ -135,20 +137,22 @@ class LearningNetwork:
         of_result = loss.of_each_frame(e, found)
         passes: tuple[Pass, ...] = ()
         if not dropped:
-            back = self._readout if settings.readout_only else self._backward
-            passes = tuple(back(tapes, found, settings, e, of_result))
+            back = self._backward(tapes, settings, of_result)
+            if settings.readout_only:
+                back = self._readout(tapes[-1], found, settings, e)
+            passes = tuple(back)
         saturated = any(self._saturated(each) for each in passes)
         return Trace(results, tapes, found, dropped, e, of_result, passes, saturated)
 
     def _errors(
-        self, found: Verdict, settings: Settings, said: int | Integers
+        self, found: Verdict, settings: Settings, said: int | np.integer | Integers
     ) -> tuple[Integers, str]:
         readout, q = self.layers[-1], self.learning.error
-        if isinstance(said, int):
+        if isinstance(said, int | np.integer):
             if not 0 <= said < settings.known:
                 return np.zeros(readout.units, dtype=np.int64), "unknown label"
             frac = self.formats.accumulator_frac(readout.weight_frac)
-            return loss.hinge(found, frac, self.learning, said, settings.known), ""
+            return loss.hinge(found, frac, self.learning, int(said), settings.known), ""
         if said.shape != (readout.units,) or (sat(said, q) != said).any():
             raise refusal("errors", list(said.shape), f"[{readout.units}] in format {q}")
         return np.where(np.arange(readout.units) < settings.known, said, 0), ""
@@ -160,12 +164,7 @@ class LearningNetwork:
         return Step(self.learning, frac, shift, settings.cost)
 
     def _backward(
-        self,
-        tapes: Sequence[LayerTape],
-        found: Verdict,
-        settings: Settings,
-        e: Integers,
-        of_result: Integers,
+        self, tapes: Sequence[LayerTape], settings: Settings, of_result: Integers
     ) -> Iterator[Pass]:
         layers = [
             _LayerBackward(self, k, tapes[k], self._step(layer, settings))
@@ -178,16 +177,11 @@ class LearningNetwork:
                 yield done
 
     def _readout(
-        self,
-        tapes: Sequence[LayerTape],
-        found: Verdict,
-        settings: Settings,
-        e: Integers,
-        of_result: Integers,
+        self, tape: LayerTape, found: Verdict, settings: Settings, e: Integers
     ) -> Iterator[Pass]:
         """One pass with the mean of v^ in place of deltas: dL/dW is e times it."""
         last = len(self.layers) - 1
-        means = rshift(tapes[last].x.cumsum(axis=0).sum(axis=0), found.halvings)
+        means = rshift(tape.x.cumsum(axis=0).sum(axis=0), found.halvings)
         kept = np.zeros((1, 0, len(e)), np.int64)
         one = LayerTape(means[None], np.zeros((1, 0), np.int64), kept)
         step = replace(self._step(self.layers[last], settings), cost=0)

@@ -200,7 +200,7 @@ async def play(dut) -> None:
     replies: list[tuple[int, int]] = []
     sent = 0
 
-    async def write(address: int, value: int, strobe: int = 0b1111) -> None:
+    async def write(address: int, value: int, strobe: int) -> None:
         first, end = (strobe & -strobe).bit_length() - 1, strobe.bit_length()
         reply = await registers.write(address + first, value.to_bytes(4, "little")[first:end])
         replies.append((int(reply.resp), 0))

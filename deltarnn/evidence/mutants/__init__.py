@@ -1,8 +1,8 @@
 """Mutation testing of the emitted Verilog: which faults in a core the tests would not see.
 
 Yosys puts one small fault after the other into the netlist of three small cores. Each mutant plays
-jobs as tests of the suite have them. What differs from golden in no bit and in no cycle is put to a
-solver; what that cannot prove to be equal survives, and is explained (``explained``).
+jobs (``trials``). What differs from golden in no bit and in no cycle is put to a solver; what that
+cannot prove to be equal survives, and is explained as far as the reason is known (``explained``).
 """
 
 import time

@@ -8,8 +8,8 @@ from deltarnn.evidence.mutants.netlist import Mutation
 _RULES = (
     (
         r"^_(104|286)_\$mux A\[2\]",
-        "counts only where a write to this threshold leaves its lowest byte out; jobs do that to "
-        "the thresholds of x",
+        "counts only where a write to this threshold of h leaves its lowest byte out; jobs do that "
+        "to the thresholds of x",
     ),
     (
         r"^engine\.activation\.lstm_\d_output_product_\d\$dff D\[[0-6]\]",

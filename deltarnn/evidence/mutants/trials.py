@@ -1,4 +1,4 @@
-"""Three small cores, and what the bench does with each: no more than tests of the suite do."""
+"""Three small cores, and what the bench does with each."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from hw.bus.registers import (
     STATUS_FRAME_SHORT,
     register_map,
 )
-from sim.job import BYTES_IN_A_ROW, Job
+from sim.job import BYTES_IN_A_ROW, Job, merged
 from tests.networks import provoking_frames, random_frames, random_model
 
 
@@ -329,16 +329,18 @@ class _Trials:
                 job.write(address, now)
                 replies.append(None)
                 for strobe in BYTES_IN_A_ROW:
-                    mask = sum(0xFF << 8 * n for n in range(4) if strobe >> n & 1)
-                    value = int(self._rng.integers(1 << 32)) & ~(mask << 8)
-                    if strobe & 1:
-                        value &= 0xFF
-                    now = min((value & mask) | (now & ~mask), greatest)
+                    ones = merged(0, (1 << 32) - 1, strobe)
+                    # Upper bytes that are written would make it the greatest one, nearly always.
+                    value = int(self._rng.integers(1 << 32)) & (
+                        0xFF if strobe & 1 else ~(ones << 8)
+                    )
+                    now = min(merged(now, value, strobe), greatest)
                     job.write(address, value, strobe).read(address)
                     replies += [None, now]
-                    if not strobe & 1:
+                    if not strobe & 1:  # zeros in those bytes, ones in all that are left alone
                         now = int(self._rng.integers(greatest + 1))
-                        job.write(address, now).write(address, ~mask, strobe).read(address)
+                        others = merged((1 << 32) - 1, 0, strobe)
+                        job.write(address, now).write(address, others, strobe).read(address)
                         replies += [None, None, now]
             job.write(address, layer.theta_x).frames(frames[sent : sent + 1]).settle()
             replies.append(None)
