@@ -234,8 +234,9 @@ def _fresh(prefix: str, parent: Path) -> Path:
 
 
 def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    _folders.discard(folder)
+    with shielded():  # rmtree closes what it has closed once more where a signal cuts it in two
+        shutil.rmtree(folder, ignore_errors=True)
+        _folders.discard(folder)
 
 
 @atexit.register

@@ -112,6 +112,28 @@ def test_a_signal_ends_programs_of_all_threads_and_leaves_no_folder(number, tmp_
     assert {path.name for path in place.iterdir()} == {"a", "b"}
 
 
+def test_a_signal_while_a_folder_is_removed_is_raised_behind_it(tmp_path):
+    """It comes just when rmtree has closed a file: it may not make it close that file twice."""
+    owner = """
+import os, signal, sys
+from golden.processes import Interrupted, interruptible
+from golden.files import aside_folder
+from pathlib import Path
+close = os.close
+def close_and_signal(fd):
+    close(fd)
+    os.kill(os.getpid(), signal.SIGTERM)
+try:
+    with interruptible(), aside_folder(Path(sys.argv[1]), "name"):
+        os.close = close_and_signal
+except Interrupted:
+    print("interrupted")
+"""
+    done = run([sys.executable, "-c", owner, tmp_path])
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_a_signal_at_any_moment_leaves_nothing(seed, tmp_path):
     """Folders come and go and programs start and end all the time."""
