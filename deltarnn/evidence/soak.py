@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -126,7 +127,7 @@ def check(case: Case, tally: Tally) -> None:
             raise RuntimeError(f"{player.name}: replies {replies}, expected {played.replies}")
         if player is QUICK:
             cycles = int(record.finishes[-1])
-            if case.seed % ICARUS_EVERY == 0 and cycles < ICARUS_CYCLES:
+            if _drawn(case) and cycles < ICARUS_CYCLES:
                 players.append(SIMULATORS["icarus"])
                 tally.icarus += 1
     tally.equal += 1
@@ -237,6 +238,11 @@ def _require_same(model: Model, read: Model) -> None:
     )
     if not same:
         raise RuntimeError("the model file gives another model than was written")
+
+
+def _drawn(case: Case) -> bool:
+    """One case in ``ICARUS_EVERY``, whatever is in it: hypothesis draws some seeds too often."""
+    return zlib.crc32(json.dumps(case.as_json()).encode()) % ICARUS_EVERY == 0
 
 
 def _kind(refused: str) -> str:
