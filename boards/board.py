@@ -40,6 +40,9 @@ class Board:
         MHz to try, highest first.
     lanes
         How many to try first; half as many, and so on, where those do not fit.
+    activations
+        How many units a cycle to try first, likewise. A unit multiplies four to six times, which is
+        cheap where the chip has multipliers to spare, and costs lanes or clock where it has not.
     baud
         The fastest that its bridge to the host can do, up to 3 M.
     flash
@@ -62,6 +65,7 @@ class Board:
     pll: type[Pll]
     clocks: Sequence[float]
     lanes: int
+    activations: int = 1
     baud: int = BAUD
     flash: int | None = None
     spi: int = 0
@@ -143,6 +147,7 @@ _ALL = (
         pll=Ecp5Pll,
         clocks=_ECP5_CLOCKS,
         lanes=16,
+        activations=4,
         loader=("-b", "ulx3s"),
     ),
     Board(
@@ -156,6 +161,7 @@ _ALL = (
         pll=Ecp5Pll,
         clocks=_ECP5_CLOCKS,
         lanes=32,
+        activations=4,
         loader=("-b", "ulx3s"),
     ),
     Board(
@@ -172,6 +178,7 @@ _ALL = (
         pll=Ecp5Pll,
         clocks=_ECP5_CLOCKS,
         lanes=16,
+        activations=4,
         programmer=("dfu-util", "-d", "1209:5af0", "-a", "0", "-D", "FILE"),
     ),
     Board(
@@ -185,6 +192,7 @@ _ALL = (
         pll=Ecp5Pll,
         clocks=_ECP5_CLOCKS,
         lanes=32,
+        activations=4,
         loader=("-b", "ecp5_evn"),
     ),
 )

@@ -130,6 +130,7 @@ class Network:
         folder: str | Path | None = None,
         *,
         lanes: int | None = None,
+        activations: int | None = None,
         clock: float | None = None,
         report: Callable[[str], None] = lambda _: None,
     ) -> "Built":
@@ -138,7 +139,7 @@ class Network:
         from boards.flow.build import build
 
         place = Path("build") / f"{self.model.name}-{board}" if folder is None else Path(folder)
-        return build(self.model, find_board(board), place, lanes, clock, report)
+        return build(self.model, find_board(board), place, lanes, clock, report, activations)
 
     def frames(self, features: ArrayLike) -> np.ndarray:
         """int64 [.., I], features as the core takes them: in activation LSBs."""

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ from click.testing import CliRunner
 import boards.flow.build
 from boards.board import BOARDS, find_board
 from boards.family.pll import Ecp5Pll, Ice40Pll
-from boards.flow.build import Built, build, built_lanes, misfit, netlist
+from boards.flow.build import Built, build, built_core, misfit, netlist
 from boards.flow.place import DoesNotFitError
 from deltarnn.command import cli
 from deltarnn.demo import held_out
 from golden.model_file import load_model, save_model
+from golden.parameters import CoreParameters
 from tests.networks import random_model
 
 COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]
@@ -108,47 +110,135 @@ def test_what_does_not_fit_is_said_and_what_would_help(tmp_path):
         build(SMALL, BOARDS["icebreaker"], tmp_path, lanes=16)
 
 
-def test_fewer_lanes_than_the_boards_are_said_and_kept(monkeypatch, tmp_path):
-    """What synthesis finds is made up here: 8 lanes need too much, 4 fit."""
+def small(lanes, activations=1):
+    return CoreParameters(SMALL.parameters, lanes, activations)
+
+
+def builds_what_fits(monkeypatch, most):
+    """What synthesis finds is made up: cores of more than ``most`` lanes and units need too much.
+
+    A list of what was tried, (lanes, units a cycle), is returned.
+    """
+    tried = []
 
     def run(work, clocks, begin):
-        if work.lanes > 4:
-            raise misfit(work.board, work.lanes, {"bram": (33, 30)})
-        sizes = {"resources": {}, "weights": 1, "dense_cycles": 1, "seconds": 0.0}
-        built = Built(work.board.name, "m", work.lanes, 12, 13, 1, **sizes, fewer=work.fewer)
-        manifest = {"lanes": built.lanes, "core": {"model": {"sha256": SMALL.sha256}}}
+        core = work.parameters
+        tried.append((core.lanes, core.activations))
+        if tried[-1] > most or core.activations > most[1]:
+            raise misfit(work.board, core, {"bram": (25 + core.lanes * core.activations, 30)})
+        built = Built(
+            work.board.name,
+            "m",
+            core.lanes,
+            core.activations,
+            clock=12,
+            fmax=13,
+            baud=1,
+            resources={},
+            weights=1,
+            dense_cycles=1,
+            seconds=0.0,
+            fewer=work.fewer,
+            slower=work.slower,
+        )
+        manifest = {
+            "lanes": built.lanes,
+            "activations": built.activations,
+            "core": {"model": {"sha256": SMALL.sha256}},
+        }
         (work.folder / f"{work.board.name}.json").write_text(json.dumps(manifest))
         return built
 
     monkeypatch.setattr(boards.flow.build._Work, "run", run)
+    return tried
+
+
+def test_fewer_lanes_than_the_boards_are_said_and_kept(monkeypatch, tmp_path):
+    tried = builds_what_fits(monkeypatch, (4, 1))
     board = BOARDS["icebreaker"]
-    assert built_lanes(SMALL, board, tmp_path) is None
+    assert built_core(SMALL, board, tmp_path) is None
     built = build(SMALL, board, tmp_path)
-    assert (built.lanes, built.fewer) == (4, "8 need 33 block RAM of 30")
-    assert built_lanes(SMALL, board, tmp_path) == 4
-    assert built_lanes(replace(SMALL, sha256="other"), board, tmp_path) is None
+    assert (built.lanes, built.fewer, built.slower) == (4, "8 need 33 block RAM of 30", "")
+    assert tried == [(8, 1), (4, 1)]
+    assert built_core(SMALL, board, tmp_path) == small(4)
+    assert built_core(replace(SMALL, sha256="other"), board, tmp_path) is None
     assert build(SMALL, board, tmp_path, lanes=2).fewer == ""
 
 
-@pytest.mark.parametrize("built", [4, None])
-def test_run_simulates_the_lanes_that_were_built(built, monkeypatch, tmp_path):
+def test_units_a_cycle_are_given_up_before_lanes(monkeypatch, tmp_path):
+    tried = builds_what_fits(monkeypatch, (8, 2))
+    board = BOARDS["ulx3s-25f"]
+    built = build(SMALL, board, tmp_path)
+    assert (built.lanes, built.activations) == (8, 2)
+    assert built.fewer == "16 need 41 block RAM of 30"
+    assert built.slower == "4 need 57 block RAM of 30"
+    assert tried == [(16, 4), (16, 2), (16, 1), (8, 4), (8, 2)]
+    assert built_core(SMALL, board, tmp_path) == small(8, 2)
+    with pytest.raises(DoesNotFitError, match="8 lanes and 4 units a cycle on ulx3s-25f"):
+        build(SMALL, board, tmp_path, lanes=8, activations=4)
+    built = build(SMALL, board, tmp_path, lanes=3)  # which only one divides
+    assert (built.lanes, built.activations, built.slower) == (3, 1, "")
+    with pytest.raises(ValueError, match="a power of two that divides 3 lanes"):
+        build(SMALL, board, tmp_path, lanes=3, activations=2)
+
+
+@pytest.mark.parametrize(
+    ("reached", "clock", "placed"),
+    [
+        ([48.4], 48, [1]),
+        ([47.1, 48.0], 48, [1, 2]),
+        ([45.7, 46.0, 47.9, 46.1], 45, [1, 2, 3, 1]),
+        ([45.5, 45.1], 45, [1, 1]),
+    ],
+    ids=["at once", "the second placement", "none of three", "too far off to try again"],
+)
+def test_a_clock_that_is_nearly_reached_is_placed_again(
+    reached, clock, placed, monkeypatch, tmp_path
+):
+    """What nextpnr reaches is made up."""
+    seeds = []
+    memories = {"weights": {"words": 1, "width": 8}}
+    emission = SimpleNamespace(manifest={"memories": memories})
+    design = SimpleNamespace(shell=SimpleNamespace(divisor=16))
+
+    def route(work, mhz, seed=1, *more):
+        seeds.append(seed)
+        return reached[len(seeds) - 1]
+
+    monkeypatch.setattr(boards.flow.build._Work, "core", lambda work: emission)
+    monkeypatch.setattr(boards.flow.build._Work, "board_design", lambda work, *_: (design, {}))
+    monkeypatch.setattr(boards.flow.build._Work, "_route", route)
+    monkeypatch.setattr(boards.flow.build._Work, "_finished", lambda *_: ())
+    built = build(SMALL, BOARDS["icebreaker"], tmp_path)
+    assert (built.clock, seeds) == (clock, placed)
+    assert built.fmax >= clock
+
+
+@pytest.mark.parametrize(
+    ("name", "built"),
+    [("icebreaker", (4, 1)), ("icebreaker", None), ("ulx3s-25f", (8, 2)), ("ulx3s-25f", None)],
+)
+def test_run_simulates_the_core_that_was_built(name, built, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     save_model(SMALL, tmp_path / "m.safetensors")
     np.save("frames.npy", np.zeros((1, 4), np.int8))
     if built is not None:
-        folder = tmp_path / "build/m-icebreaker"
+        folder = tmp_path / f"build/m-{name}"
         folder.mkdir(parents=True)
         sha256 = load_model(tmp_path / "m.safetensors").sha256
-        manifest = {"lanes": built, "core": {"model": {"sha256": sha256}}}
-        (folder / "icebreaker.json").write_text(json.dumps(manifest))
+        sizes = dict(zip(("lanes", "activations"), built, strict=True))
+        manifest = {**sizes, "core": {"model": {"sha256": sha256}}}
+        (folder / f"{name}.json").write_text(json.dumps(manifest))
 
     def simulated(made, _):
-        raise RuntimeError(f"{made.emission.manifest['lanes']} lanes")
+        raise RuntimeError("{lanes} and {activations}".format(**made.emission.manifest))
 
     monkeypatch.setattr("deltarnn.commands.at_board.simulated", simulated)
-    words = ["run", "m.safetensors", "frames.npy", "--simulated-board"]
+    words = ["run", "m.safetensors", "frames.npy", "--board", name, "--simulated-board"]
     done = CliRunner().invoke(cli, words)
-    assert str(done.exception) == f"{built or BOARDS['icebreaker'].lanes} lanes"
+    board = BOARDS[name]
+    lanes, activations = built or (board.lanes, board.activations)
+    assert str(done.exception) == f"{lanes} and {activations}"
 
 
 def test_a_clock_that_cannot_be_is_refused(tmp_path):

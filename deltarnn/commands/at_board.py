@@ -34,7 +34,7 @@ class AtBoard:
     Attributes
     ----------
     core, link
-        As they were built, or would be with the board's lanes.
+        As they were built, or would be with the board's lanes and units a cycle.
     port
         Where the board is; None where it is simulated.
     design
@@ -59,15 +59,15 @@ class AtBoard:
         """
         from boards.board import find_board
         from boards.family.targets import find_target
-        from boards.flow.build import built_lanes, require_room
+        from boards.flow.build import built_core, require_room
         from boards.flow.design import design
         from boards.link.protocol import Link
         from hw.emit.verilog import emit
 
         board = find_board(name)
         require_room(model, board)
-        lanes = built_lanes(model, board, default_folder(file, name)) or board.lanes
-        core = CoreParameters(model.parameters, lanes)
+        core = built_core(model, board, default_folder(file, name))
+        core = core or CoreParameters(model.parameters, board.lanes, board.activations)
         target = find_target(board.target).target
         link = Link.of(core, model, target.loads)
         made = None

@@ -24,6 +24,7 @@ OCCUPANCY = (1.0, 0.1)  # at which frames a second are reported
 @BOARD
 @BUILT
 @click.option("--lanes", type=int, help="Lanes P. Default: the board's, or fewer if they must be.")
+@click.option("--activations", type=int, help="Units a cycle A. Default: likewise.")
 @click.option("--clock", type=float, help="MHz. Default: the board's highest that closes.")
 @JSON
 def build(
@@ -31,6 +32,7 @@ def build(
     board: str,
     folder: Path | None,
     lanes: int | None,
+    activations: int | None,
     clock: float | None,
     as_json: bool,
 ) -> None:
@@ -43,9 +45,9 @@ def build(
     chosen = find_board(board)
     loaded = load_model(model)
     place = folder or default_folder(model, board)
-    lanes = lanes and fitting_lanes(loaded.parameters, lanes)
+    lanes = lanes and fitting_lanes(loaded.parameters, lanes, activations or 1)
     with progress.status("beginning") as status:
-        built = run(loaded, chosen, place, lanes, clock, status.update)
+        built = run(loaded, chosen, place, lanes, clock, status.update, activations)
     speed = {
         occupancy: built.clock * 1e6 / max(built.dense_cycles * occupancy, 1)
         for occupancy in OCCUPANCY
@@ -54,9 +56,8 @@ def build(
         print_json({**vars(built), "frames_per_second": speed})
         return
     rows = {
-        "lanes": f"{built.lanes} of the board's {chosen.lanes}: {built.fewer}"
-        if built.fewer
-        else built.lanes,
+        "lanes": _of(built.lanes, chosen.lanes, built.fewer),
+        "units a cycle": _of(built.activations, chosen.activations, built.slower),
         "clock": f"{built.clock:g} MHz ({built.fmax:.1f} would be possible)",
         "weights": f"{built.weights:,} bytes",
         **{
@@ -70,3 +71,7 @@ def build(
     }
     table(rows, f"{loaded.name} on {chosen.title}")
     print(*built.files, sep="\n")
+
+
+def _of(some: int, most: int, why: str) -> str:
+    return f"{some} of the board's {most}: {why}" if why else str(some)
