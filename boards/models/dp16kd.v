@@ -103,64 +103,48 @@ module DP16KD(
     INITVAL_0F, INITVAL_0E, INITVAL_0D, INITVAL_0C, INITVAL_0B, INITVAL_0A, INITVAL_09, INITVAL_08,
     INITVAL_07, INITVAL_06, INITVAL_05, INITVAL_04, INITVAL_03, INITVAL_02, INITVAL_01, INITVAL_00
   };
-  // A word of 9 bits is a place of the array; narrower shapes leave out the ninth. An address counts
-  // bits of those: a shape of w bits has its own above log2(w) zeros, one of 18 above four.
-  function [14:0] place(input integer width, input [13:0] address, input integer n);
-    case (width)
-      18: place = address[13:4] * 20 + n;
-      9: place = address[13:4] * 20 + address[3] * 9 + n;
-      default: place = address[13:4] * 20 + address[3] * 9 + address[2:0] + n;
-    endcase
-  endfunction
-
-  reg memory [0:20479];
+  // 1,024 rows of 18 bits, in places of 20. An address counts bits of two words of 9, of which
+  // narrower shapes leave out the ninth: a shape of w bits has its own above log2(w) zeros, one of 18
+  // above four.
+  reg [19:0] memory [0:1023];
   integer n;
-  genvar g;
-  initial for (n = 0; n < 20480; n = n + 1) memory[n] = LISTS[n];
+  initial for (n = 0; n < 1024; n = n + 1) memory[n] = LISTS[20 * n +: 20];
 
   wire [13:0] address_a = {ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3,
     ADA2, ADA1, ADA0};
   wire [17:0] in_a = {DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7,
     DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0};
-  wire [17:0] word_a;
+  wire [4:0] first_a = DATA_WIDTH_A == 18 ? 0
+    : address_a[3] * 9 + (DATA_WIDTH_A == 9 ? 0 : address_a[2:0]);
+  wire [19:0] row_a = memory[address_a[13:4]];
   reg [17:0] array_a, register_a;
   always @(posedge CLKA) begin
-    if (CEA) array_a <= word_a;
+    if (CEA) array_a <= row_a >> first_a & (1 << DATA_WIDTH_A) - 1;
     if (OCEA) register_a <= array_a;
     if (CEA && WEA)
       for (n = 0; n < DATA_WIDTH_A; n = n + 1)
         if (DATA_WIDTH_A < 18 || address_a[n / 9])
-          memory[place(DATA_WIDTH_A, address_a, n)] <= in_a[n];
+          memory[address_a[13:4]][first_a + n] <= in_a[n];
   end
   assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5,
     DOA4, DOA3, DOA2, DOA1, DOA0} = REGMODE_A == "OUTREG" ? register_a : array_a;
-  generate
-    for (g = 0; g < 18; g = g + 1) begin : read_a
-      if (g < DATA_WIDTH_A) assign word_a[g] = memory[place(DATA_WIDTH_A, address_a, g)];
-      else assign word_a[g] = 1'b0;
-    end
-  endgenerate
 
   wire [13:0] address_b = {ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3,
     ADB2, ADB1, ADB0};
   wire [17:0] in_b = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7,
     DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0};
-  wire [17:0] word_b;
+  wire [4:0] first_b = DATA_WIDTH_B == 18 ? 0
+    : address_b[3] * 9 + (DATA_WIDTH_B == 9 ? 0 : address_b[2:0]);
+  wire [19:0] row_b = memory[address_b[13:4]];
   reg [17:0] array_b, register_b;
   always @(posedge CLKB) begin
-    if (CEB) array_b <= word_b;
+    if (CEB) array_b <= row_b >> first_b & (1 << DATA_WIDTH_B) - 1;
     if (OCEB) register_b <= array_b;
     if (CEB && WEB)
       for (n = 0; n < DATA_WIDTH_B; n = n + 1)
         if (DATA_WIDTH_B < 18 || address_b[n / 9])
-          memory[place(DATA_WIDTH_B, address_b, n)] <= in_b[n];
+          memory[address_b[13:4]][first_b + n] <= in_b[n];
   end
   assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5,
     DOB4, DOB3, DOB2, DOB1, DOB0} = REGMODE_B == "OUTREG" ? register_b : array_b;
-  generate
-    for (g = 0; g < 18; g = g + 1) begin : read_b
-      if (g < DATA_WIDTH_B) assign word_b[g] = memory[place(DATA_WIDTH_B, address_b, g)];
-      else assign word_b[g] = 1'b0;
-    end
-  endgenerate
 endmodule
