@@ -53,7 +53,7 @@ DEALT = [
     ("configuration", "choice"), [*DEALT, *(case(name, *shape) for name, shape in WIDE.items())]
 )
 def test_equals_golden_in_the_harness(configuration, choice):
-    equals_golden(configuration, Harness(), choice)
+    equals_golden(configuration, Harness(optimised=False), choice)
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,8 @@ class _LeanVerilatorRunner(_OwnProcesses, VerilatorRunner):
             for command in super()._build_command()
         )
         runtime = runtime_folder(self._shared, "-cocotb-waves" if self.waves else "-cocotb")
+        # Python takes most of the time of a cycle, so a quick model is not worth its compilation.
+        make += ["OPT_FAST=-O0", "OPT_SLOW=-O0"]
         return with_runtime(verilate, make, Path(self.build_dir), runtime)
 
 
