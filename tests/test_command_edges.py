@@ -3,18 +3,23 @@
 import io
 import json
 import os
+import random
+import re
 import subprocess
 import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from deltarnn import command, console
+from deltarnn.commands.run import _lines
 from golden.fixed import Q
 from golden.formats import Formats
 from golden.model import Model
@@ -361,3 +366,33 @@ def test_the_shell_completes_names(words, begun, names):
 
 def test_recordings_in_a_folder_that_is_not_there_are_missed_before_hours_of_work(place):
     assert_refused(["results", "--data", "nope"], "nope: found no folder, expected the folder")
+
+
+# Lines that `run -` takes.
+
+
+def line_of(words: list[bytes], monkeypatch, *, floats: bool) -> list[float] | None:
+    """The frame that a line of such words is for a model of so many inputs; None: refused."""
+    model, frames = random_model((len(words), 2)), io.BytesIO(b" ".join(words) + b"\n")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=frames))
+    try:
+        (frame,) = _lines(model, floats, [])
+    except ValueError:
+        return None
+    return frame[0].tolist()
+
+
+def test_a_line_is_numbers_as_everybody_writes_them(monkeypatch):
+    """Not as Python writes them in its source; pieces of numbers, put together at random."""
+    source, pieces = random.Random(5), [b"0", b"7", b"12", b"-", b"+", b"_", b".", b"e1", b"x"]
+    number = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)(e\d+)?")
+    counts = dict.fromkeys(product((True, False), repeat=3), 0)
+    for _ in range(600):
+        word = b"".join(source.choices(pieces, k=source.randint(1, 4)))
+        for floats in (False, True):
+            integer = re.fullmatch(rb"[-+]?\d+", word) and -128 <= int(word) <= 127
+            right = bool(number.fullmatch(word) if floats else integer)
+            found = line_of([b"1", word], monkeypatch, floats=floats)
+            assert (found is not None) == right, word
+            counts[floats, right, b"_" in word] += 1
+    assert all(counts[floats, *rest] for floats in (True, False) for rest in ((1, 0), (0, 1)))
