@@ -239,7 +239,7 @@ def _npy(path: Path) -> Recordings:
 
 def _npz(path: Path) -> Recordings:
     arrays = load_arrays(path, _NPZ, BYTES_MAX, (ARRAYS, KEPT))
-    source, expected = "features", "[N, T, I], or [sum T, I] with lengths"
+    source, expected = "features", "numbers [N, T, I], or [sum T, I] with lengths"
     if "frames" in arrays:
         source = "frames"
         if "start" not in arrays:

@@ -3,18 +3,23 @@
 import io
 import json
 import os
+import random
+import re
 import subprocess
 import sys
 import tempfile
-from contextlib import redirect_stderr, redirect_stdout
+from collections import Counter
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from deltarnn import command, console
+from deltarnn.commands.run import _lines
 from golden.fixed import Q
 from golden.formats import Formats
 from golden.model import Model
@@ -361,3 +366,23 @@ def test_the_shell_completes_names(words, begun, names):
 
 def test_recordings_in_a_folder_that_is_not_there_are_missed_before_hours_of_work(place):
     assert_refused(["results", "--data", "nope"], "nope: found no folder, expected the folder")
+
+
+# Lines that `run -` takes.
+
+
+def test_a_line_is_numbers_as_everybody_writes_them(monkeypatch):
+    """Not as Python writes them in its source; pieces of numbers, put together at random."""
+    source, pieces = random.Random(5), [b"0", b"7", b"12", b"-", b"+", b"_", b".", b"e1", b"x"]
+    number = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)(e\d+)?")
+    model, counts = random_model((2, 2)), Counter()
+    for _ in range(400):
+        word = b"".join(source.choices(pieces, k=source.randint(1, 4)))
+        integer = re.fullmatch(rb"[-+]?\d+", word) and -128 <= int(word) <= 127
+        for floats, right in ((False, integer), (True, number.fullmatch(word))):
+            lines = io.BytesIO(b"1 " + word + b"\n")
+            monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=lines))
+            with nullcontext() if right else pytest.raises(ValueError, match=r"line 1: found '1 "):
+                assert len(list(_lines(model, floats, []))) == 1, word
+            counts[floats, bool(right), b"_" in word] += 1
+    assert all(counts[floats, right, not right] for floats in (False, True) for right in (0, 1))

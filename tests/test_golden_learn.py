@@ -306,6 +306,18 @@ def test_a_full_tape_drops_the_sequence():
     assert not same(before, network)
 
 
+@pytest.mark.parametrize("readout_only", [False, True])
+def test_a_sequence_of_more_than_256_frames_is_dropped(readout_only):
+    """Also where there is no tape: S and the sums of v^ have bits for no more."""
+    frames = random_frames(random_model((3, 5), 2), 257)
+    for length, dropped in ((256, ""), (257, "too many frames")):
+        network = small()
+        before = snapshot(network)
+        trace = network.learn(frames[:length], Settings(8, 2, 0, readout_only), 1)
+        assert trace.dropped == dropped
+        assert same(before, network) == bool(dropped)
+
+
 @pytest.mark.parametrize("label", [-1, 1, 2])
 def test_a_label_of_an_unknown_class_drops_the_sequence(label):
     network, frames = small(), random_frames(random_model((3, 5), 2), 9)
@@ -356,8 +368,15 @@ def test_what_cannot_learn_is_refused():
         network.learn(frames[:0], Settings(1, 2), 0)
     with pytest.raises(ValueError, match="known: found 3, expected an integer from 1 to 2"):
         network.learn(frames, Settings(1, 3), 0)
-    for errors in (np.array([0]), np.array([0, 32768])):
-        with pytest.raises(ValueError, match=r"errors: found .*, expected \[2\] in format Q1.14"):
+    for shape in (2, 4), (6,):
+        with pytest.raises(ValueError, match=r"frames: found .*, expected \[T, 3\]"):
+            network.learn(np.zeros(shape, dtype=np.int64), Settings(1, 2), 0)
+    for errors, message in (
+        (np.array([0]), r"errors: found \[1\], expected \[2\]"),
+        (np.array([0, 32768]), r"errors: found \[0, 32768\], expected integers in format Q1.14"),
+        (np.array([0, 0.5]), r"errors: found \[0.0, 0.5\], expected integers in format Q1.14"),
+    ):
+        with pytest.raises(ValueError, match=message):
             network.learn(frames, Settings(1, 2), errors)
 
 

@@ -151,7 +151,10 @@ BAD = {
         save(features=PADDED, targets=np.where(PADDED[1, 6, 2] == PADDED, np.nan, PADDED)),
         "targets, recording 1 [6, 2]: found nan",
     ),
-    "texts": (save(features=np.full((5, 3), "a")), "features: found dtype <U1"),
+    "texts": (
+        save(features=np.full((5, 3), "a")),
+        "features: found dtype <U1, expected numbers [N",
+    ),
     "wide frames": (
         save(frames=np.ones((5, 3), int), start=np.array([0, 5])),
         "frames: found dtype int64",

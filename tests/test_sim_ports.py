@@ -5,24 +5,33 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from golden.network import DeltaNetwork
+from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters
-from hw.bus.registers import ADDRESS_WIDTH, register_map
+from hw.bus.registers import ADDRESS_WIDTH, CONTROL, CONTROL_RESET_STATE, register_map
 from hw.emit.verilog import emit
 from sim.build import build
+from sim.compare import first_mismatch
 from sim.fast.harness import Harness
-from sim.run import Job, play
+from sim.run import Job, play, trace_of
 from tests.networks import random_frames, random_model
 
 OKAY, SLVERR = 0, 2
 MODEL = random_model((3, 4), theta=(1, 2))
 CORE = CoreParameters(MODEL.parameters, 2)
 ADDRESS = {register.name: register.address for register in register_map(MODEL.parameters)}
+# Three layers: x of the next frame is walked early.
+DEEP = random_model((3, 5, 4), 3)
+DEEP_CORE = CoreParameters(DEEP.parameters, 2)
 
 
 @pytest.fixture(scope="module")
 def simulation():
     return build(emit(CORE, MODEL), Harness())
+
+
+@pytest.fixture(scope="module")
+def deep():
+    return build(emit(DEEP_CORE, DEEP), Harness(optimised=False))
 
 
 class Interrupted(Harness):
@@ -76,6 +85,39 @@ def test_rst_at_any_time_starts_over(simulation):
             here, there = getattr(found, table.name), getattr(expected, table.name)
             same = all(np.array_equal(a, b) for a, b in zip(here, there, strict=True))
             assert same, f"{table.name}, rst after {cycles} cycles"
+
+
+@pytest.mark.slow
+def test_rst_at_any_time_of_an_early_walk_starts_over(deep):
+    job = Job().frames(random_frames(DEEP, 5)).settle()
+    expected = play(deep, DEEP_CORE, job)
+    right = trace_of(expected, DEEP_CORE)
+    first, last = int(expected.first_beats[0]), int(expected.finishes[-1])
+    for cycles in range(first + 1, last, 5):
+        found = play(replace(deep, simulator=Interrupted(cycles)), DEEP_CORE, job)
+        assert first_mismatch(right, trace_of(found, DEEP_CORE)) is None, cycles
+        assert np.array_equal(found.finishes, expected.finishes), cycles
+
+
+@pytest.mark.slow
+def test_a_state_reset_asked_for_at_any_time_comes_between_two_frames(deep):
+    """The later it is asked for, the later; frames stream on, and x of some is walked early."""
+    frames = random_frames(DEEP, 8, moving=0.6)
+    possible = []
+    for border in range(len(frames) + 1):
+        network = DeltaNetwork(DEEP)
+        before = network.run(frames[:border])
+        network.reset()
+        possible.append(Trace.joined([before, network.run(frames[border:])]))
+    borders = []
+    for cycles in range(1, 200, 5):
+        job = Job().frames(frames).wait(cycles).write_at_once(CONTROL, 1 << CONTROL_RESET_STATE)
+        found = trace_of(play(deep, DEEP_CORE, job.settle()), DEEP_CORE)
+        equal = [n for n, right in enumerate(possible) if first_mismatch(right, found) is None]
+        assert len(equal) == 1, cycles
+        borders += equal
+    assert borders == sorted(borders)
+    assert len(set(borders)) >= 5
 
 
 def test_counters_count_thousands(simulation):

@@ -190,6 +190,9 @@ REFUSED = {
     "feature 1: found 4 in every frame, expected one that changes": good(
         features=broken(features(N, T, I), (..., 1), 4.0)
     ),
+    "feature 2: found 1.23457e+09 in every frame": good(
+        features=broken(features(N, T, I), (..., 2), 1234567890.1)
+    ),
     "feature 0: found a standard deviation of 1.04e+10": good(features=1e10 * features(N, T, I)),
     "labels: found -1, expected classes from 0": good(labels=broken(CLASSES, 3, -1)),
     "labels: found 3, but no 2, expected classes without": good(labels=broken(CLASSES, 3, 3)),

@@ -227,7 +227,7 @@ def _lines(model: Model, floats: bool, lengths: list[int]) -> Iterator[Integers 
             continue
         try:
             numbers = np.array([[float(word) if floats else int(word) for word in words]])
-            if not np.isfinite(numbers).all():
+            if b"_" in line or not np.isfinite(numbers).all():  # Python would take 1_000
                 raise ValueError
             frame = features.frames(numbers) if floats and len(words) == inputs else numbers
         except (ValueError, OverflowError, TypeError):

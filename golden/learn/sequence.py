@@ -14,7 +14,7 @@ from golden.learn.cells import CELLS
 from golden.learn.formats import RATE_MAX, LearningFormats
 from golden.learn.loss import Verdict
 from golden.learn.masters import Masters
-from golden.learn.tape import LayerTape, TapeSize
+from golden.learn.tape import FRAMES_MAX, LayerTape, TapeSize
 from golden.learn.trace import Pass, Trace
 from golden.learn.update import Step, encoder_errors
 from golden.model import Model
@@ -70,7 +70,7 @@ class LearningNetwork:
         self.formats, self.layers = formats, tuple(layers)
         self.learning = learning or LearningFormats()
         self.masters = tuple(each.copy() for each in masters)
-        self.tape = tape or TapeSize.whole(self.layers, 256)
+        self.tape = tape or TapeSize.whole(self.layers, FRAMES_MAX)
 
     @classmethod
     def of(
@@ -94,6 +94,8 @@ class LearningNetwork:
         """Results [T, O] of frames [T, I] in activation LSBs, from reset, and the tapes."""
         if not len(frames):
             raise refusal("frames", 0, "at least one")
+        if frames.ndim != 2 or frames.shape[1] != self.layers[0].inputs:
+            raise refusal("frames", list(frames.shape), f"[T, {self.layers[0].inputs}]")
         v, tapes = np.asarray(frames, dtype=np.int64), []
         for layer, of_layer in zip(self.layers, self.masters, strict=True):
             v, tape = self._forward(layer, of_layer, v)
@@ -133,6 +135,8 @@ class LearningNetwork:
         e, dropped = self._errors(found, settings, said)
         if not settings.readout_only and not self.tape.holds(tapes):
             dropped = "tape full"
+        if len(frames) > FRAMES_MAX:
+            dropped = "too many frames"
         e = e * (not dropped)
         of_result = loss.of_each_frame(e, found)
         passes: tuple[Pass, ...] = ()
@@ -153,8 +157,10 @@ class LearningNetwork:
                 return np.zeros(readout.units, dtype=np.int64), "unknown label"
             frac = self.formats.accumulator_frac(readout.weight_frac)
             return loss.hinge(found, frac, self.learning, int(said), settings.known), ""
-        if said.shape != (readout.units,) or (sat(said, q) != said).any():
-            raise refusal("errors", list(said.shape), f"[{readout.units}] in format {q}")
+        if said.shape != (readout.units,):
+            raise refusal("errors", list(said.shape), f"[{readout.units}]")
+        if said.dtype.kind not in "iu" or (sat(said, q) != said).any():
+            raise refusal("errors", said.tolist(), f"integers in format {q}")
         return np.where(np.arange(readout.units) < settings.known, said, 0), ""
 
     def _step(self, layer: LayerParameters, settings: Settings) -> Step:

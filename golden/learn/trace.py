@@ -62,7 +62,7 @@ class Trace:
     verdict
         Sums, and the class that they decide.
     dropped
-        Why nothing was learned: "tape full", "unknown label", or "" where it was.
+        Why nothing was learned: "tape full", "too many frames", "unknown label"; "" where it was.
     e, of_result : int64 [O]
         The loss' errors, and what each frame gets of them. 0 in a sequence that is dropped.
     passes

@@ -238,10 +238,8 @@ def _parts(
 
 def _require_learnable(source: str, train: Sequences, names: tuple[str, ...] | None) -> None:
     """Refuses a part to train with from which a core could not learn what is asked."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, std = train.moments()
-    for i, (at, spread) in enumerate(zip(mean, std, strict=True)):
-        _require_spread(f"{source}, feature {i}", at, spread)
+    for i, values in enumerate(np.concatenate(train.frames).T):
+        _require_spread(f"{source}, feature {i}", values)
     every = _rows(train.labels)
     if names is not None:
         absent = np.setdiff1d(np.arange(len(names)), every)
@@ -252,7 +250,7 @@ def _require_learnable(source: str, train: Sequences, names: tuple[str, ...] | N
     with np.errstate(over="ignore", invalid="ignore"):
         means, spreads = every.mean(axis=0), every.std(axis=0)
     for o, at in enumerate(means):
-        _require_spread(f"{source}, target {o}", at, spreads[o])
+        _require_spread(f"{source}, target {o}", every[:, o])
         # One scale serves all results, that of the one which moves most.
         if abs(at) > OFF_TARGET * spreads.max():
             found = f"a mean of {at:.6g} at a standard deviation of {spreads.max():.3g}"
@@ -260,9 +258,11 @@ def _require_learnable(source: str, train: Sequences, names: tuple[str, ...] | N
             raise refusal(f"{source}, target {o}", found, expected)
 
 
-def _require_spread(name: str, mean: float, std: float) -> None:
-    if not std:
-        raise refusal(name, f"{mean:.6g} in every frame", "one that changes: leave it out")
+def _require_spread(name: str, values: Floats) -> None:
+    if (values == values[0]).all():  # the deviation of a constant may be more than 0, by rounding
+        raise refusal(name, f"{values[0]:.6g} in every frame", "one that changes: leave it out")
+    with np.errstate(over="ignore", invalid="ignore"):
+        std = values.std()
     if not SMALLEST <= std <= LARGEST:
         expected = f"one from {SMALLEST:g} to {LARGEST:g}"
         raise refusal(name, f"a standard deviation of {std:.3g}", expected)
