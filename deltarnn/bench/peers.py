@@ -22,6 +22,7 @@ from deltarnn.demo import held_out
 from golden.fixed import Integers
 from golden.model import Model
 from golden.network import DeltaNetwork
+from hw.emit.verilog import Emission, emit
 from sim.simulate import simulate
 from sim.simulator import Simulator
 from sim.sweep import WARM_UP, Shape, moving_frames, sweep, with_thresholds
@@ -89,11 +90,13 @@ def run(
     """
     networks = {}
     for shape in context.track("peers", shapes, lambda shape: shape.name):
-        works = [_moving(shape, context, wanted) for wanted in (None, *occupancies)]
+        own = shape.model(context.seed)
+        emission = emit(shape.core(own), own)
+        works = [_moving(shape, emission, context, wanted) for wanted in (None, *occupancies)]
         if isinstance(shape, Shipped):
-            works.append(_heard(shape, context.simulator, utterances))
+            works.append(_heard(shape, emission, context.simulator, utterances))
         networks[shape.name] = {
-            "dense_cycles": shape.core(works[0].model).dense_cycles,
+            "dense_cycles": shape.core(own).dense_cycles,
             "works": [_compared(work) for work in works],
         }
     return {
@@ -103,7 +106,7 @@ def run(
     }
 
 
-def _moving(shape: Shape, context: Context, wanted: float | None) -> Work:
+def _moving(shape: Shape, emission: Emission, context: Context, wanted: float | None) -> Work:
     """Frames that let about a fraction ``wanted`` of all columns fire; None: as many as can be."""
     own = shape.model(context.seed)
 
@@ -118,18 +121,18 @@ def _moving(shape: Shape, context: Context, wanted: float | None) -> Work:
         name = f"about {100 * wanted:g} %"
         points = product((wanted, 2 * wanted, 4 * wanted), THRESHOLDS)
         chosen = min(points, key=lambda point: abs(work(*point).occupancy - wanted))
-    (row,) = sweep(shape, context.simulator, context.seed, FRAMES, [chosen])
+    (row,) = sweep(shape, context.simulator, context.seed, FRAMES, [chosen], lambda *_: emission)
     found = replace(work(*chosen), cycles=row["cycles"])
     if not np.isclose(found.occupancy, row["occupancy"]):
         raise RuntimeError(f"{shape.name}, {name}: core and processors had other frames")
     return found
 
 
-def _heard(shape: Shape, simulator: Simulator, utterances: int) -> Work:
+def _heard(shape: Shape, emission: Emission, simulator: Simulator, utterances: int) -> Work:
     """Recordings, at the thresholds that training chose."""
     model, sequences, _ = held_out()
     sequences = sequences[:utterances]
-    found = simulate(shape.core(model), model, sequences, simulator)
+    found = simulate(shape.core(model), model, sequences, simulator, emission=emission)
     if found.mismatch is not None:
         raise RuntimeError(f"{shape.name}: RTL and golden model differ: {found.mismatch}")
     return Work("its recordings", model, sequences, 1, found.report()["cycles_per_frame"])

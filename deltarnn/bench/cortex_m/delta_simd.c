@@ -13,14 +13,12 @@ static event events[WIDEST];
 
 static void begin(const layer *its)
 {
+    const int sums = its->weight_h ? 4 * its->units : its->units;
     int k;
     for (k = 0; k < its->inputs; k++) {
         its->sent_x[k] = 0;
     }
-    for (k = 0; k < its->units; k++) {
-        its->sums[k] = its->bias[k];
-    }
-    for (; its->weight_h && k < 4 * its->units; k++) {
+    for (k = 0; k < sums; k++) {
         its->sums[k] = its->bias[k];
     }
     for (k = 0; its->weight_h && k < its->units; k++) {
