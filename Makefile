@@ -21,7 +21,7 @@ setup: .venv/ready-demo
 	touch $@
 
 .venv/ready-test: .venv/ready-demo
-	$(INSTALL) '.[sim,boards,bench,import,train,dev]'
+	$(INSTALL) '.[sim,boards,bench,peers,import,train,dev]'
 	touch $@
 
 demo: setup

@@ -12,6 +12,7 @@ from deltarnn.bench.context import Bench, Context
 from deltarnn.bench.cycles import CYCLES
 from deltarnn.bench.growth import GROWTH
 from deltarnn.bench.kinds import KINDS
+from deltarnn.bench.peers import PEERS
 from deltarnn.bench.precision import PRECISION
 from deltarnn.bench.timeline import TIMELINE
 from deltarnn.bench.training import TRAINING
@@ -28,6 +29,7 @@ BENCHES = {
     "growth": GROWTH,
     "kinds": KINDS,
     "precision": PRECISION,
+    "peers": PEERS,
     "training": TRAINING,
     "training-core": TRAINING_CORE,
 }
@@ -50,10 +52,10 @@ def measure(
     Returns the reports by name, and the files. Raises ValueError where a tool or a package is
     missing or the folder cannot be written to, RuntimeError where RTL and golden differ.
     """
-    for package in (package for bench in benches.values() for package in bench.needs):
+    for extra, package in ((each.extra, name) for each in benches.values() for name in each.needs):
         if find_spec(package) is None:
-            wanted = "it installed: pip install 'deltarnn[train]'"
-            raise refusal("extra train", f"no package {package}", wanted)
+            wanted = f"it installed: pip install 'deltarnn[{extra}]'"
+            raise refusal(f"extra {extra}", f"no package {package}", wanted)
     make_folder(folder)
     header = context.header()
     reports: dict[str, Any] = {}

@@ -67,7 +67,7 @@ class Bench:
         Where the tables go in the document that has the measurement's name, if there is one beside
         the folder: deltarnn.markdown.fill's names.
     needs
-        Packages of the extra `train` that it takes.
+        Packages that it takes, of ``extra``.
     """
 
     run: Callable[[Context], dict[str, Any]]
@@ -75,6 +75,7 @@ class Bench:
     tables: Callable[[dict[str, Any]], list[Table]]
     marks: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    extra: str = "train"
 
 
 @contextmanager
