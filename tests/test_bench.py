@@ -1,9 +1,11 @@
 """What `deltarnn bench` makes of its measurements; the tools behind it have tests of their own."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import numpy as np
 import pytest
 from rich.console import Console
@@ -12,15 +14,18 @@ from rich.progress import Progress
 from boards.family.chip import UP5K
 from boards.flow.place import DoesNotFitError, Hop, Placement
 from boards.flow.synthesis import COMPONENTS, Netlist
-from deltarnn.bench import area, clock, growth, kinds, timeline
+from deltarnn.bench import area, clock, growth, kinds, precision, timeline
 from deltarnn.bench.benches import BENCHES, chosen, measure
 from deltarnn.bench.context import Bench, Context
 from deltarnn.bench.workshop import SUBJECTS, on_up5k
+from deltarnn.commands.bench import bench as command
 from hw.emit.verilog import emit
 from sim.outside import emit_simulated
 from sim.simulators import SIMULATORS
 from sim.sweep import POINTS, WARM_UP, Shape, sweep
+from train.importers.conversion import PRECISIONS
 
+BENCHED = Path(__file__).parents[1] / "docs/bench"
 SMALL = Shape("3 -> 4, 2 lanes", (3, 4), None, 2)
 NETLIST = Netlist(
     UP5K,
@@ -68,6 +73,11 @@ def test_a_bench_that_is_not_there_is_refused():
     assert chosen([]) == BENCHES
     with pytest.raises(ValueError, match="bench: found 'speed', expected cycles or "):
         chosen(["speed"])
+
+
+def test_the_command_says_which_benches_there_are():
+    text = command.get_help(click.Context(command, terminal_width=1000))
+    assert set(BENCHES) <= set(re.findall(r"[\w-]+", text))
 
 
 def test_a_package_that_is_not_there_is_missed_before_the_work(tmp_path):
@@ -141,10 +151,18 @@ def test_kinds_are_measured_side_by_side(tmp_path):
     shown(report, kinds.KINDS, tmp_path, "LSTM 16 -> 128, 8 lanes")
 
 
-def test_all_subjects_are_what_their_chips_can_hold_in_name():
-    assert len({subject.name for subject in SUBJECTS}) == len(SUBJECTS)
-    for subject in SUBJECTS:
+@pytest.mark.parametrize("subjects", [SUBJECTS, precision.SUBJECTS])
+def test_all_subjects_are_what_their_chips_can_hold_in_name(subjects):
+    assert len({subject.name for subject in subjects}) == len(subjects)
+    for subject in subjects:
         assert list(subject.clocks) == sorted(subject.clocks)
+
+
+def test_what_is_known_of_each_precision_is_of_cores_that_are_measured():
+    names = [subject.name for subject in precision.SUBJECTS]
+    assert len(names) == 2 * 2 * len(PRECISIONS)  # chips and kinds
+    known = json.loads((BENCHED / "precision.json").read_text())["cores"]
+    assert list(known) == [name for name in names if name in known]
 
 
 def test_a_timeline_shows_all_that_a_frame_does(tmp_path):
@@ -231,6 +249,6 @@ def shown(report, bench, folder, word):
 
 
 def test_committed_data_are_drawn_again_whatever_the_components_were_called_then(tmp_path):
-    report = json.loads((Path(__file__).parents[1] / "docs/bench/kinds.json").read_text())
+    report = json.loads((BENCHED / "kinds.json").read_text())
     BENCHES["kinds"].draw(report, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")

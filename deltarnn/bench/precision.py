@@ -1,36 +1,33 @@
 """What each precision that an import may choose takes of a chip, and the clock that is left."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from deltarnn.bench import area, clock, kinds
 from deltarnn.bench.context import Bench, Context
-from deltarnn.bench.workshop import Subject, on_up5k
+from deltarnn.bench.workshop import Subject, on_ecp5, on_up5k
 from sim.sweep import Shape
-from train.importers.conversion import PRECISIONS
+from train.importers.conversion import PRECISIONS, Precision
 
 
-def _subject(kind: str, inputs: int, n: int) -> Subject:
-    precision = PRECISIONS[n]
-    name = f"{kind.upper()} {inputs} -> 128, 8 lanes, {precision.name}"
-    sizes = (inputs, 128)
-    return on_up5k(
-        Shape(
-            name,
-            sizes,
-            None,
-            8,
-            kind=kind,
-            formats=precision.formats,
-            shift_max=precision.shift_max,
-        )
+def _shape(kind: str, inputs: int, lanes: int, precision: Precision) -> Shape:
+    return Shape(
+        f"{kind.upper()} {inputs} -> 128, {lanes} lanes, {precision.name}",
+        (inputs, 128),
+        None,
+        lanes,
+        kind=kind,
+        formats=precision.formats,
+        shift_max=precision.shift_max,
     )
 
 
+CHIPS: tuple[tuple[Callable[[Shape], Subject], int], ...] = ((on_up5k, 8), (on_ecp5, 32))  # lanes
 SUBJECTS = tuple(
-    _subject(kind, inputs, n)
+    on_chip(_shape(kind, inputs, lanes, precision))
+    for on_chip, lanes in CHIPS
     for kind, inputs in (("gru", 40), ("lstm", 16))
-    for n in range(len(PRECISIONS))
+    for precision in PRECISIONS
 )
 
 
