@@ -35,6 +35,9 @@ class Target:
         None: one stage, however many lanes; it must be so where the store may wait or be loaded.
     serializer : type
         What a block's units leave through (hw.primitive.serializer.Serializer).
+    block_rows : int
+        Lanes of a core up to which accumulators lie in block RAM, however few their rows are; in
+        wider ones Yosys decides.
     block_shapes : tuple of (int, int)
         Words, and bits of each, that a block RAM may be read as. None where they may be any: then
         no table is folded to save block RAM (hw.unit.table).
@@ -52,6 +55,7 @@ class Target:
     read_latency: int = 1
     stage_lanes: int | None = None
     serializer: type[Serializer] = ShiftSerializer
+    block_rows: int = 0
     block_shapes: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:

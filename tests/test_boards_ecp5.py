@@ -1,14 +1,18 @@
-"""ECP5 block RAM: where its contents lie, and its output registers."""
+"""ECP5 block RAM: where its contents lie, its output registers, and what becomes it."""
 
 import copy
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
-from boards.family.ecp5 import EBR_BITS, EBR_SHAPES, ebr_lists
+from boards.family.ecp5 import EBR_BITS, EBR_SHAPES, ECP5, ebr_lists
 from boards.family.output_registers import absorb_output_registers
 from boards.tool import YOSYS
+from golden.parameters import CoreParameters
+from hw.emit.verilog import emit
+from tests.networks import random_model
 from tests.slow import every
 
 _ROM = """\
@@ -75,3 +79,11 @@ def test_what_something_else_reads_stays(result, tmp_path):
     absorb_output_registers(module)
     assert memories(module)
     assert module == before
+
+
+@pytest.mark.parametrize("wide", [4, 3])
+def test_accumulators_of_up_to_so_many_lanes_shall_be_block_ram(wide):
+    model = random_model((2, 4))
+    core = CoreParameters(model.parameters, 4)
+    asked = emit(core, model, replace(ECP5, block_rows=wide)).verilog.count('ram_style = "block"')
+    assert asked == (1 if wide == 4 else 0)  # one for each four lanes

@@ -190,6 +190,9 @@ ECP5 = Target(
     multiply_add=MultMultiplyAdd(),
     stage_lanes=4,
     serializer=MuxSerializer,
+    # Few rows would become LUT RAM, whose address has many more places to reach. Beyond this there
+    # are not blocks enough.
+    block_rows=64,
     block_shapes=(
         (1 << 9, 36),
         (1 << 10, 18),

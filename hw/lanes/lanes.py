@@ -83,7 +83,7 @@ class Lanes(wiring.Component):
     def __init__(
         self, core: CoreParameters, bias: Sequence[Sequence[int]], target: Target = GENERIC
     ) -> None:
-        lanes = core.lanes
+        lanes = self._lanes = core.lanes
         closed = closed_row_layout(core)
         self._bias, self._target, self._stages = bias, target, target.stages(core)
         self.latency = target.lane.latency
@@ -106,6 +106,7 @@ class Lanes(wiring.Component):
         along = self.latency + len(self._stages) - 1
         valids, slots = staged(m, self.i.valid, self.i.payload, along, "slot")
         m.d.comb += [self.o.payload.tag.eq(slots[self.latency].tag)]
+        in_blocks = {"ram_style": "block"} if self._lanes <= self._target.block_rows else {}
 
         for n, stage in enumerate(self._stages):
             size = len(stage)
@@ -117,7 +118,7 @@ class Lanes(wiring.Component):
                 init=[[0] * size] * upper
                 + [b[stage.start : stage.stop] for b in self._bias]
                 + empty,
-                attrs=UNCHECKED,
+                attrs=UNCHECKED | in_blocks,
             )
             read, write = stored.read_port(), stored.write_port()
 
