@@ -71,6 +71,7 @@ class Loaded(Component):
         m = Module()
         m.submodules.memory = memory = self.memory
         m.d.comb += [
+            memory.port.request.valid.eq(1),
             memory.port.request.payload.eq(self.address),
             self.word.eq(memory.port.word.payload),
         ]

@@ -115,7 +115,7 @@ class DeltaEncoder(wiring.Component):
 
         m.d.comb += [
             read.addr.eq(Cat(self.i.payload.group, self.i.payload.vector)),
-            read.en.eq(1),
+            read.en.eq(self.i.valid),
         ]
         latency = self._read_latency
         before = data.View(self._values, delayed(m, read.data.as_value(), latency - 1, "before"))

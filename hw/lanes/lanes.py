@@ -124,7 +124,10 @@ class Lanes(wiring.Component):
             # The row's old values are there when its first product is.
             adds = n + self.latency - 1
             fetch = adds - self._target.read_latency
-            m.d.comb += [read.addr.eq(Cat(slots[fetch].row, slots[fetch].begin)), read.en.eq(1)]
+            m.d.comb += [
+                read.addr.eq(Cat(slots[fetch].row, slots[fetch].begin)),
+                read.en.eq(valids[fetch] & slots[fetch].first),
+            ]
             old = delayed(m, read.data.as_value(), adds - fetch - 1, f"old_{n}")
             first = Signal(name=f"first_{n}")
             closed = Signal(name=f"closed_{n}")

@@ -105,7 +105,10 @@ class ActivationUnit(wiring.Component):
 
         ahead = max(cell.ahead for cell in self._cells.values())
         looks_up = self.latency - ahead - read
-        m.d.comb += [state_read.en.eq(1), state_read.addr.eq(address(places[looks_up]))]
+        m.d.comb += [
+            state_read.en.eq(valids[looks_up]),
+            state_read.addr.eq(address(places[looks_up])),
+        ]
         before = data.View(
             self._kept, delayed(m, state_read.data.as_value(), read - 1, "state_read")
         )
