@@ -16,8 +16,8 @@ COMMITTED = Path(__file__).parents[1] / "docs/bench/activity.json"
 UNITS, INPUTS, LANES = 8, 5, 4
 POINTS = (
     activity.DENSE,
-    activity.Point("some", 0.5, 20, 4, 4),
-    activity.Point("few", 0.1, 60, 8, 4),
+    activity.Point("some", 0.8, 10, 4, 4),
+    activity.Point("few", 0.5, 60, 8, 4),
     activity.Point("silence", 0.0, 255, 40, 4),
 )
 
@@ -37,8 +37,9 @@ def test_what_is_read_is_what_is_used(report):
     }
     blocks = UNITS // LANES
     for point in ("dense", "some", "few"):
-        # r, u and both halves of c of each block, opened once.
-        assert reads[point]["lanes.accumulators_0"] == 4 * blocks
+        # r, u and both halves of c of each block, opened once; a frame's first row may be opened
+        # a cycle before or after the frames that count.
+        assert abs(reads[point]["lanes.accumulators_0"] - 4 * blocks) <= 1 / 4
         assert reads[point]["activation.state"] == reads[point]["path_h.encoder"] == UNITS
         assert reads[point]["path_x.encoder"] == INPUTS
         assert reads[point]["output"] == UNITS

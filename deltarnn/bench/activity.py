@@ -32,7 +32,18 @@ from sim.sweep import Shape, driven
 BUSY = f"{TOP}.engine.fetch.i__valid"  # a slot goes to the lanes
 IDLE = "idle"
 IDLE_CYCLES = 1000
+LEAVES = 500  # cycles in which the last frame's results leave
 SHIPPED = "japanese_vowels.safetensors"
+# What memories hold, by the first pattern that their names begin with.
+KINDS = {
+    "weights": r"weights_",
+    "accumulators": r"lanes\.",
+    "states": r"activation\.state",
+    "tables": r"activation\.",
+    "lists": r"path_\w+\.lists",
+    "what was sent": r"path_\w+\.encoder",
+    "results": r"output",
+}
 MOST = 12  # registers that are named
 
 
@@ -50,7 +61,7 @@ class Point:
     frames: int
 
 
-DENSE = Point("dense", 1.0, 0, 2, 1)
+DENSE = Point("dense", 1.0, 0, 3, 4)
 SILENCE = Point("silence", 0.0, 255, 60, 8)
 
 
@@ -123,7 +134,7 @@ def _measure(subject: Subject, seed: int) -> dict[str, Any]:
     def spans(finishes: np.ndarray) -> list[range]:
         """The frames that count, and cycles in which the core has been idle for a while."""
         ends = [(int(finishes[s.start - 1]), int(finishes[s.stop - 1])) for s in counted]
-        idle = int(finishes[-1]) + IDLE_CYCLES
+        idle = int(finishes[-1]) + LEAVES
         return [
             *(range(before + 1, last + 1) for before, last in ends),
             range(idle, idle + IDLE_CYCLES),
@@ -134,7 +145,7 @@ def _measure(subject: Subject, seed: int) -> dict[str, Any]:
         for point, length in zip(subject.points, lengths, strict=True)
     ]
     job, expected = driven(subject.model, seed, places)
-    job.wait(2 * IDLE_CYCLES)
+    job.wait(LEAVES + IDLE_CYCLES)
     player = _Player(parts, spans)
     simulation = build(emission, player, models=choice.cells.models(), waves=".vcd")
     record = play(simulation, core, job)
@@ -160,7 +171,7 @@ def _measure(subject: Subject, seed: int) -> dict[str, Any]:
 
 
 def _row(parts: Parts, moves: Moves, frames: int) -> dict[str, Any]:
-    """What moved in a frame, of ``frames``."""
+    """What moved in a frame, of ``frames`` that were counted."""
     toggles = Counter(dict.fromkeys(COMPONENTS, 0))
     for path, bits in moves.toggles.items():
         toggles[component(_inside(path))] += bits
@@ -206,45 +217,44 @@ def bits_read(row: Mapping[str, Any]) -> float:
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
-    """Toggles by component, and bits read by memory, of each core."""
+    """Toggles by component, and bits read by kind of memory, of each core."""
     cores = report["cores"]
-    with figure(path, len(cores), 2, (13, 1.2 + 2.4 * len(cores))) as panels:
-        for pair, (name, core) in zip(panels, cores.items(), strict=True):
+    with figure(path, len(cores), 2, (13, 2 + 2 * len(cores))) as panels:
+        for (left, right), (name, core) in zip(panels, cores.items(), strict=True):
             rows = core["points"]
             toggles = {point: row["toggles"] for point, row in rows.items()}
-            reads = {
-                point: {memory: of["bits"] for memory, of in row["memories"].items()}
-                for point, row in rows.items()
-            }
-            _stack(pair[0], toggles, f"{name}: register bits that toggle")
-            _stack(pair[1], reads, f"{name}: bits read from memories")
+            reads = {point: _by_kind(row["memories"]) for point, row in rows.items()}
+            _stack(left, toggles, f"{name}: register bits that toggle")
+            _stack(right, reads, f"{name}: bits read from memories")
+        for axes in panels[-1]:
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncol=5, frameon=False)
         panels[0][0].figure.suptitle(f"A frame; idle: {IDLE_CYCLES:,} cycles without one")
 
 
-def _stack(axes: Any, rows: dict[str, dict[str, float]], title: str) -> None:
-    totals = {point: sum(row.values()) for point, row in rows.items()}
+def _by_kind(memories: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Bits read of each of KINDS."""
+    found = dict.fromkeys(KINDS, 0.0)
+    for name, memory in memories.items():
+        found[next(k for k, pattern in KINDS.items() if re.match(pattern, name))] += memory["bits"]
+    return found
+
+
+def _stack(axes: Any, rows: Mapping[str, Mapping[str, float]], title: str) -> None:
+    """A bar for each of ``rows``, with its total behind it."""
     start = dict.fromkeys(rows, 0.0)
-    parts = {part for row in rows.values() for part in row}
-    order = sorted(parts, key=lambda part: (-max(row[part] for row in rows.values()), part))
-    for n, part in enumerate(order):
+    for n, part in enumerate(next(iter(rows.values()))):
         widths = [row[part] for row in rows.values()]
-        axes.barh(
-            list(rows),
-            widths,
-            left=list(start.values()),
-            color=COLOURS[n % len(COLOURS)],
-            label=part if n < 6 else None,
-            edgecolor="white",
-            linewidth=0.3,
-        )
+        colour = COLOURS[n % len(COLOURS)]
+        axes.barh(list(rows), widths, left=list(start.values()), color=colour, label=part)
         start = {point: start[point] + row[part] for point, row in rows.items()}
-    for n, total in enumerate(totals.values()):
+    for n, total in enumerate(start.values()):
         axes.text(total, n, f" {total:,.0f}", va="center", fontsize="small")
-    axes.set(xlim=(0, 1.15 * max(*totals.values(), 1)))
+    axes.set(xlim=(0, 1.15 * max(*start.values(), 1)))
+    axes.locator_params(axis="x", nbins=6)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_title(title, loc="left", fontsize="medium")
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize="x-small", loc="lower right")
 
 
 def tables(report: dict[str, Any]) -> list[Table]:
