@@ -35,16 +35,19 @@ def test_what_is_read_is_what_is_used(report):
         point: {name: memory["reads"] for name, memory in row["memories"].items()}
         for point, row in rows.items()
     }
-    blocks = UNITS // LANES
+    expected = {
+        "lanes.accumulators_0": 4 * UNITS // LANES,  # r, u and both halves of c, opened once
+        "activation.state": UNITS,
+        "path_h.encoder": UNITS,
+        "path_x.encoder": INPUTS,
+        "output": UNITS,
+    }
     for point in ("dense", "some", "few"):
-        # r, u and both halves of c of each block, opened once; a frame's first row may be opened
-        # a cycle before or after the frames that count.
-        assert abs(reads[point]["lanes.accumulators_0"] - 4 * blocks) <= 1 / 4
-        assert reads[point]["activation.state"] == reads[point]["path_h.encoder"] == UNITS
-        assert reads[point]["path_x.encoder"] == INPUTS
-        assert reads[point]["output"] == UNITS
+        for name, each in expected.items():
+            # One or two reads of four frames may lie beyond the cycles that count.
+            assert reads[point][name] == pytest.approx(each, abs=1 / 2), (point, name)
         slots = rows[point]["cycles"] - rows[point]["without_a_slot"]
-        assert reads[point]["weights_0"] == slots
+        assert reads[point]["weights_0"] == pytest.approx(slots, abs=1 / 2)
     assert reads["silence"]["lanes.accumulators_0"] == reads["silence"]["weights_0"] == 0
 
 
