@@ -134,7 +134,7 @@ class Core(wiring.Component):
         def written(name: str) -> Value:
             return port.write & (port.write_word == address[name])
 
-        # Thresholds. Standstill hears of a new one by a bit that was ready with the address: to
+        # Thresholds. Of a new one standstill is told by a bit that was ready with the address: to
         # decode that in this cycle would take too long.
         m.d.comb += engine.theta_changes.eq(port.write_watched)
         theta_width = network.formats.activation.width

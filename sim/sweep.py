@@ -107,33 +107,6 @@ def with_thresholds(model: Model, theta: int) -> Model:
     return Model.of(model.name, model.parameters.formats, layers, model.weights)
 
 
-def driven(model: Model, seed: int, points: Sequence[tuple[float, int, int]]) -> tuple[Job, Trace]:
-    """A job with frames for each of ``points``, and what the network does.
-
-    A point is the fraction of inputs that move, the threshold of h, and a number of frames, behind
-    which comes one more. Each begins from reset.
-    """
-    network = model.parameters
-    address = {register.name: register.address for register in register_map(network)}
-    rng = np.random.default_rng(seed)
-    job, parts = Job(), []
-    for moving, theta, length in points:
-        golden = DeltaNetwork(model)
-        for k, layer in enumerate(golden.layers):
-            # Behind the first layer x is a layer's h, and gets h's threshold.
-            layer.theta_x = theta if k else 0
-            job.write(address[f"THETA_X_{k}"], layer.theta_x)
-            if network.layers[k].recurrent:
-                layer.theta_h = theta  # type: ignore[union-attr]
-                job.write(address[f"THETA_H_{k}"], theta)
-        frames = moving_frames(rng, length, network.inputs, moving)
-        more = _next(np.random.default_rng(seed), frames[-1], moving)
-        frames = np.concatenate([frames, more[None]])
-        job.reset().frames(frames).settle()
-        parts.append(golden.run(frames))
-    return job, Trace.joined(parts)
-
-
 def sweep(
     shape: Shape,
     simulator: Simulator,
@@ -152,10 +125,26 @@ def sweep(
     model = shape.model(seed)
     network = model.parameters
     core = shape.core(model)
-    job, expected = driven(model, seed, [(*point, length) for point in points])
+    address = {register.name: register.address for register in register_map(network)}
+    rng = np.random.default_rng(seed)
+    job, parts = Job(), []
+    for moving, theta in points:
+        golden = DeltaNetwork(model)
+        for k, layer in enumerate(golden.layers):
+            # Behind the first layer x is a layer's h, and gets h's threshold.
+            layer.theta_x = theta if k else 0
+            job.write(address[f"THETA_X_{k}"], layer.theta_x)
+            if network.layers[k].recurrent:
+                layer.theta_h = theta  # type: ignore[union-attr]
+                job.write(address[f"THETA_H_{k}"], theta)
+        frames = moving_frames(rng, length, network.inputs, moving)
+        more = _next(np.random.default_rng(seed), frames[-1], moving)
+        frames = np.concatenate([frames, more[None]])
+        job.reset().frames(frames).settle()
+        parts.append(golden.run(frames))
     record = play(build(emit(core, model), simulator), core, job)
     found = trace_of(record, core)
-    mismatch = first_mismatch(expected, found)
+    mismatch = first_mismatch(Trace.joined(parts), found)
     if mismatch is not None:
         raise RuntimeError(f"{shape.name}: RTL and golden model differ: {mismatch}")
     counting = slice(WARM_UP, length)

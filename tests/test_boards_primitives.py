@@ -65,15 +65,12 @@ class Loaded(Component):
         self.latency, self._words = self.memory.latency, words
         port = self.memory.port
         address, word = port.request.payload.shape(), port.word.payload.as_value().shape()
-        super().__init__(
-            {"asks": In(1), "address": In(address), "word": Out(word), "ready": Out(1)}
-        )
+        super().__init__({"address": In(address), "word": Out(word), "ready": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = self.memory
         m.d.comb += [
-            memory.port.request.valid.eq(self.asks),
             memory.port.request.payload.eq(self.address),
             self.word.eq(memory.port.word.payload),
         ]
@@ -97,11 +94,6 @@ class Loaded(Component):
         return m
 
 
-def asked(addresses):
-    """Inputs of a Loaded that asks for a word in every cycle."""
-    return {"asks": [1] * len(addresses), "address": addresses}
-
-
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize(
     ("count", "lanes"), [(2, 1), (37, 3), (64, 8), (600, 2), (3000, 1), (5000, 1)]
@@ -113,25 +105,11 @@ def test_a_weight_memory_gives_each_word_after_its_latency(name, count, lanes, t
     dut = Loaded(choice.target.weights, words)
     wait = count * lanes + 8 if dut.memory.loads else 0
     order = rng.integers(0, count, 100).tolist()
-    inputs = asked([*([0] * wait), *order, *([0] * dut.latency)])
+    inputs = {"address": [*([0] * wait), *order, *([0] * dut.latency)]}
     rows = run_verilog(dut, choice.cells.models(), tmp_path, inputs, ["word", "ready"])
     images = [sum((int(w) & 0xFF) << 8 * n for n, w in enumerate(word)) for word in words]
     assert [row[0] for row in rows[wait + dut.latency :]] == [images[n] for n in order]
     assert all(row[1] for row in rows[wait:])
-
-
-def test_an_spram_that_nobody_asks_keeps_its_word(tmp_path):
-    """It is not read, and yet its word is a number from the load on, though nobody looks at it."""
-    words = [[1, 2], [3, 4], [5, 6]]
-    dut = Loaded(SpramWeights, words)
-    wait = 6 + 8
-    inputs = {
-        "asks": [*([0] * wait), 1, 0, 0, 1, 0],
-        "address": [*([0] * wait), 2, 1, 0, 1, 0],
-    }
-    rows = run_verilog(dut, TARGETS["up5k"].cells.models(), tmp_path, inputs, ["word"])
-    assert rows[wait] != [None]
-    assert [word for (word,) in rows[wait + 1 :]] == [0x0605, 0x0605, 0x0605, 0x0403]
 
 
 @pytest.mark.parametrize("name", ["up5k", "ecp5"])
@@ -143,7 +121,7 @@ def test_words_beyond_the_deepest_memory_lie_in_the_next(name, tmp_path):
     dut = Loaded(choice.target.weights, words)
     wait = count + 8 if dut.memory.loads else 0
     order = [0, 1 << 14, 1, (1 << 14) + 2, (1 << 14) - 1, 5, (1 << 14) + 1, 0]
-    inputs = asked([*([0] * wait), *order, *([0] * dut.latency)])
+    inputs = {"address": [*([0] * wait), *order, *([0] * dut.latency)]}
     rows = run_verilog(dut, choice.cells.models(), tmp_path, inputs, ["word"])
     found = [signed(row[0], 8) for row in rows[wait + dut.latency :]]
     assert found == [words[n][0] for n in order]

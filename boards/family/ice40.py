@@ -59,10 +59,6 @@ class SpramWeights(LoadedWeights):
         place = Signal(range(self._deep << width))
         m.d.comb += place.eq(Mux(self.write.valid, self.write.payload.word, address))
         bank = delayed(m, place[width:], 1, "bank")
-        # Nobody looks at what is read for nobody, but it has to be a number: deltas of 0 go along
-        # with it. An SPRAM gives none while it is written, so it reads once behind that.
-        written = delayed(m, self.write.valid, 1, "written")
-        selected = self.port.request.valid | self.write.valid | written
         banks = []
         for deep in range(self._deep):
             here = (place[width:] == deep) if self._deep > 1 else Const(1)
@@ -78,7 +74,7 @@ class SpramWeights(LoadedWeights):
                     i_DATAIN=self.write.payload.byte.replicate(2),
                     i_MASKWREN=Cat(lanes[0], lanes[0], lanes[1], lanes[1]),
                     i_WREN=self.write.valid & here,
-                    i_CHIPSELECT=selected,
+                    i_CHIPSELECT=Const(1),
                     i_STANDBY=Const(0),
                     i_SLEEP=Const(0),
                     i_POWEROFF=Const(1),  # low would be off

@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from deltarnn.bench.activity import ACTIVITY
 from deltarnn.bench.area import AREA
 from deltarnn.bench.clock import CLOCK
 from deltarnn.bench.context import Bench, Context
@@ -25,7 +24,6 @@ from golden.files import make_folder, written_aside
 BENCHES = {
     "cycles": CYCLES,
     "timeline": TIMELINE,
-    "activity": ACTIVITY,
     "area": AREA,
     "clock": CLOCK,
     "growth": GROWTH,

@@ -29,7 +29,7 @@ from deltarnn.console import (
     "--only",
     multiple=True,
     metavar="NAME",
-    help="cycles, timeline, activity, area, clock, growth, kinds, precision, peers, training or "
+    help="cycles, timeline, area, clock, growth, kinds, precision, peers, training or "
     "training-core; may be given several times. Else all of them.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)

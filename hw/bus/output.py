@@ -84,7 +84,7 @@ class OutputBuffer(wiring.Component):
             there.eq((made != 0) | (index < written)),
             sent.eq(moves & there & (index == last)),
             read.addr.eq(Cat(index, read_half)),
-            read.en.eq(moves & there),
+            read.en.eq(moves),
             self.room.eq(owed != 2),
         ]
         ends, valid, value = (index == last), there, read.data

@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 
 from golden.errors import require_int
 from hw.pipeline import delayed, staged
-from hw.primitive.memory import UNCHECKED, reads
+from hw.primitive.memory import UNCHECKED
 
 
 def event_layout(columns: int, activation_width: int) -> data.StructLayout:
@@ -115,7 +115,7 @@ class DeltaEncoder(wiring.Component):
 
         m.d.comb += [
             read.addr.eq(Cat(self.i.payload.group, self.i.payload.vector)),
-            read.en.eq(reads(self.i.valid, self._read_latency)),
+            read.en.eq(1),
         ]
         latency = self._read_latency
         before = data.View(self._values, delayed(m, read.data.as_value(), latency - 1, "before"))

@@ -10,7 +10,7 @@ from amaranth.utils import ceil_log2
 from golden.formats import WEIGHT
 from golden.parameters import CoreParameters
 from hw.pipeline import delayed, staged
-from hw.primitive.memory import UNCHECKED, reads
+from hw.primitive.memory import UNCHECKED
 from hw.target import GENERIC, Target
 from hw.walk.layout import CoreLayout
 from hw.walk.slot import tag_layout
@@ -125,10 +125,7 @@ class Lanes(wiring.Component):
             # The row's old values are there when its first product is.
             adds = n + self.latency - 1
             fetch = adds - self._target.read_latency
-            m.d.comb += [
-                read.addr.eq(Cat(slots[fetch].row, slots[fetch].begin)),
-                read.en.eq(reads(valids[fetch] & slots[fetch].first, self._target.read_latency)),
-            ]
+            m.d.comb += [read.addr.eq(Cat(slots[fetch].row, slots[fetch].begin)), read.en.eq(1)]
             old = delayed(m, read.data.as_value(), adds - fetch - 1, f"old_{n}")
             first = Signal(name=f"first_{n}")
             closed = Signal(name=f"closed_{n}")

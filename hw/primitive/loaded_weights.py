@@ -55,7 +55,7 @@ class LoadedWeights(WeightMemory):
 
     def store(self, m: Module, address: Value, word: Value) -> None:
         """Adds the memory itself: writes what ``write`` says, else reads ``word``, ``latency``
-        cycles after its ``address``, at least where ``port.request.valid`` says that it is meant.
+        cycles after its ``address``.
         """
         raise NotImplementedError
 

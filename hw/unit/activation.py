@@ -9,7 +9,7 @@ from amaranth.utils import ceil_log2
 
 from golden.parameters import CoreParameters
 from hw.pipeline import delayed, staged
-from hw.primitive.memory import UNCHECKED, reads
+from hw.primitive.memory import UNCHECKED
 from hw.target import GENERIC, Target
 from hw.unit.cell import Made, cell_of
 from hw.unit.readout import units_layout
@@ -105,10 +105,7 @@ class ActivationUnit(wiring.Component):
 
         ahead = max(cell.ahead for cell in self._cells.values())
         looks_up = self.latency - ahead - read
-        m.d.comb += [
-            state_read.en.eq(reads(valids[looks_up], read)),
-            state_read.addr.eq(address(places[looks_up])),
-        ]
+        m.d.comb += [state_read.en.eq(1), state_read.addr.eq(address(places[looks_up]))]
         before = data.View(
             self._kept, delayed(m, state_read.data.as_value(), read - 1, "state_read")
         )

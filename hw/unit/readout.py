@@ -221,13 +221,13 @@ class Readout(wiring.Component):
             ends.eq(Mux(now.linear, left == 0, left < ways)),
             now.last.eq(last & ends),
         ]
-        m.d.sync += valid.eq(valid & ~ends)
+        m.d.sync += [
+            valid.eq(valid & ~ends),
+            left.eq(left - Mux(now.linear, 1, ways)),
+            now.way.eq(now.way + now.linear),
+        ]
         with m.If(valid):
-            m.d.sync += [
-                left.eq(left - Mux(now.linear, 1, ways)),
-                now.way.eq(now.way + now.linear),
-                now.group.eq(Mux(now.last, 0, now.group + 1)),
-            ]
+            m.d.sync += now.group.eq(Mux(now.last, 0, now.group + 1))
         with m.If(serializer.load[0]):
             m.d.sync += [
                 valid.eq(1),
