@@ -100,9 +100,7 @@ class Core(wiring.Component):
         m = Module()
         core, network = self._core, self._core.network
         m.submodules.engine = engine = self._engine
-        address = {register.name: register.address >> 2 for register in register_map(network)}
-        thresholds = [word for name, word in address.items() if name.startswith("THETA")]
-        m.submodules.port = port = AxiLitePort(ADDRESS_WIDTH, thresholds)
+        m.submodules.port = port = AxiLitePort(ADDRESS_WIDTH)
 
         m.submodules.input = incoming = Skid(engine.i.payload.shape())
         m.submodules.output = outgoing = Skid(engine.o.payload.shape())
@@ -131,12 +129,12 @@ class Core(wiring.Component):
             here, there = getattr(self, f"s_axil_{name}"), getattr(port.bus, name)
             m.d.comb += there.eq(here) if member.flow == Out else here.eq(there)
 
+        address = {register.name: register.address >> 2 for register in register_map(network)}
+
         def written(name: str) -> Value:
             return port.write & (port.write_word == address[name])
 
-        # Thresholds. Of a new one standstill is told by a bit that was ready with the address: to
-        # decode that in this cycle would take too long.
-        m.d.comb += engine.theta_changes.eq(port.write_watched)
+        # Thresholds.
         theta_width = network.formats.activation.width
         values: dict[str, Value] = {}
         for k, layer in enumerate(network.layers):
@@ -154,6 +152,7 @@ class Core(wiring.Component):
                     for n, old in enumerate(_bytes(register))
                 )
                 with m.If(written(name)):
+                    m.d.comb += engine.theta_changes.eq(1)
                     over = merged[theta_width:].any()
                     m.d.sync += register.eq(merged[:theta_width] | over.replicate(theta_width))
 

@@ -9,13 +9,12 @@ from hw.bus.axi_lite import OKAY, SLVERR, AxiLitePort
 from tests.bench import run_bench
 
 WORDS = 6  # of these exist; any other word fails
-WATCHED = (1, 4, 9)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_answers_each_access_once_in_any_order_of_channels(seed):
     source = random.Random(seed)
-    dut = AxiLitePort(8, WATCHED)
+    dut = AxiLitePort(8)
     m = Module()
     m.submodules.dut = dut
     words = [0] * WORDS
@@ -31,9 +30,7 @@ def test_answers_each_access_once_in_any_order_of_channels(seed):
         """What stands behind the port: applies the strobes, answers in the same cycle."""
         while True:
             ctx.set(dut.read_data, words[min(ctx.get(dut.read_word), WORDS - 1)])
-            writes = ctx.get(dut.write)
-            assert ctx.get(dut.write_watched) == (writes and ctx.get(dut.write_word) in WATCHED)
-            if writes and ctx.get(dut.write_word) < WORDS:
+            if ctx.get(dut.write) and ctx.get(dut.write_word) < WORDS:
                 old, n = words[ctx.get(dut.write_word)], ctx.get(dut.write_word)
                 mask = sum(0xFF << 8 * b for b in range(4) if ctx.get(dut.write_strobe) >> b & 1)
                 words[n] = (ctx.get(dut.write_data) & mask) | (old & ~mask)

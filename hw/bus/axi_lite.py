@@ -1,7 +1,5 @@
 """An AXI4-Lite port onto single-cycle register accesses."""
 
-from collections.abc import Sequence
-
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -43,8 +41,6 @@ class AxiLitePort(wiring.Component):
     ----------
     address_width : int
         Bits of a byte address; accesses are to whole words.
-    watched : sequence of int
-        Words of which a write has to be known early in its cycle.
 
     Members
     -------
@@ -52,8 +48,6 @@ class AxiLitePort(wiring.Component):
         The subordinate's side of AXI4-Lite.
     write : Out
         Strobe: write ``write_data`` to word ``write_word``, bytes by ``write_strobe``.
-    write_watched : Out
-        Strobe: ``write`` of one of ``watched``, which is told apart as its address comes in.
     write_fails : In
         In the cycle of ``write``: answer SLVERR.
     read : Out
@@ -62,8 +56,7 @@ class AxiLitePort(wiring.Component):
         In the cycle of ``read``: what to answer.
     """
 
-    def __init__(self, address_width: int, watched: Sequence[int] = ()) -> None:
-        self._watched = watched
+    def __init__(self, address_width: int) -> None:
         super().__init__(
             {
                 "bus": In(axi_lite_signature(address_width)),
@@ -71,7 +64,6 @@ class AxiLitePort(wiring.Component):
                 "write_word": Out(address_width - 2),
                 "write_data": Out(32),
                 "write_strobe": Out(4),
-                "write_watched": Out(1),
                 "write_fails": In(1),
                 "read": Out(1),
                 "read_word": Out(address_width - 2),
@@ -85,19 +77,14 @@ class AxiLitePort(wiring.Component):
         bus = self.bus
 
         # Address and data may come in either order; each is kept until both are there.
-        has_address, has_data, is_watched = Signal(), Signal(), Signal()
+        has_address, has_data = Signal(), Signal()
         m.d.comb += [
             bus.awready.eq(~has_address),
             bus.wready.eq(~has_data),
             self.write.eq(has_address & has_data & ~bus.bvalid),
-            self.write_watched.eq(self.write & is_watched),
         ]
         with m.If(bus.awvalid & bus.awready):
-            m.d.sync += [
-                has_address.eq(1),
-                self.write_word.eq(bus.awaddr[2:]),
-                is_watched.eq(Cat(bus.awaddr[2:] == word for word in self._watched).any()),
-            ]
+            m.d.sync += [has_address.eq(1), self.write_word.eq(bus.awaddr[2:])]
         with m.If(bus.wvalid & bus.wready):
             m.d.sync += [
                 has_data.eq(1),
