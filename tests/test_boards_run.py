@@ -421,6 +421,16 @@ def shipped(tmp_path, count):
     return model_path(), tmp_path / "frames.npy"
 
 
+def test_results_that_come_several_in_a_beat_at_a_simulated_board(tmp_path):
+    """As on every ECP5 board: four units a cycle, the last beat of a frame not full."""
+    model = random_model((3, 7, 9), theta=(1, 2))
+    save_model(model, tmp_path / "m.safetensors")
+    np.save(tmp_path / "frames.npy", random_frames(model, 20).astype(np.int8))
+    words = ("run", tmp_path / "m.safetensors", tmp_path / "frames.npy", "--board", "ulx3s-25f")
+    report = json.loads(deltarnn(*words, "--simulated-board", "--check", "--json").stdout)
+    assert (report["frames"], report["equal"]) == (20, True)
+
+
 def test_run_at_a_simulated_board(tmp_path):
     model, frames = shipped(tmp_path, 60)
     out = tmp_path / "out.npz"

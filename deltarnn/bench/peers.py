@@ -1,7 +1,7 @@
 """A core beside what would be taken instead of it: the same network as a program on a Cortex-M.
 
-Both work on the same frames, and both must give golden's bits. Of a processor instructions are
-counted, not cycles: a Cortex-M takes a cycle for each at the least.
+Both work on the same frames, and both must give golden's bits. A processor's instructions are
+counted, not its cycles: a Cortex-M takes a cycle for each at the least.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Work:
     skipped
         Frames at each sequence's beginning that do not count.
     cycles
-        Of the core, a frame, once they are measured.
+        The core's for a frame, once they are measured.
     """
 
     name: str

@@ -26,7 +26,8 @@ static inline int32_t four(uint32_t w, uint32_t even, uint32_t odd, int32_t sum)
     return __smlad(__sxtb16(__ror(w, 8)), odd, __smlad(__sxtb16(w), even, sum));
 }
 
-/* Of `first` and the widened v. Not inlined, so that pointers and sums all stay in registers. */
+/* Sums that begin with `first`, of the widened v. It is not inlined, so that pointers and sums all
+ * stay in registers. */
 __attribute__((noinline)) static void rows(int32_t *sums, const int32_t *first, const weight *w,
                                            int count, int columns, const uint32_t *begin)
 {
