@@ -106,22 +106,31 @@ class Network:
             recordings = recordings.wanting(wanted)
         return evaluate(self.model, recordings)
 
-    def simulate(self, data: Data, *, lanes: int = 8, simulator: str = "verilator") -> "Result":
+    def simulate(
+        self, data: Data, *, lanes: int = 8, streams: int = 1, simulator: str = "verilator"
+    ) -> "Result":
         """The RTL on data, held against ``predict`` bit by bit: ``mismatch`` is None, then."""
         from sim.simulate import simulate
         from sim.simulators import find_simulator
 
         frames = Recordings.of(data).frames(self.model)
-        return simulate(self._core(lanes), self.model, frames, find_simulator(simulator))
+        core = self._core(lanes, streams=streams)
+        return simulate(core, self.model, frames, find_simulator(simulator))
 
     def generate(
-        self, folder: str | Path, *, lanes: int = 8, activations: int = 1, target: str = "generic"
+        self,
+        folder: str | Path,
+        *,
+        lanes: int = 8,
+        activations: int = 1,
+        streams: int = 1,
+        target: str = "generic",
     ) -> list[Path]:
         """Writes Verilog, manifest, C header and weights, where those must be loaded; the paths."""
         from boards.family.targets import find_target
         from hw.emit.verilog import emit
 
-        core = self._core(lanes, activations)
+        core = self._core(lanes, activations, streams)
         return list(emit(core, self.model, find_target(target).target).write(Path(folder)))
 
     def build(
@@ -145,9 +154,9 @@ class Network:
         """int64 [.., I], features as the core takes them: in activation LSBs."""
         return Features.of(self.model).frames(np.asarray(features, np.float64))
 
-    def _core(self, lanes: int, activations: int = 1) -> CoreParameters:
+    def _core(self, lanes: int, activations: int = 1, streams: int = 1) -> CoreParameters:
         network = self.model.parameters
-        return CoreParameters(network, min(lanes, network.most_lanes), activations)
+        return CoreParameters(network, min(lanes, network.most_lanes), activations, streams)
 
 
 def load(path: str | Path) -> Network:

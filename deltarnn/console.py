@@ -61,6 +61,13 @@ ACTIVATIONS = click.option(
     show_default=True,
     help="Units A that the activation unit takes in a cycle, a power of two that divides P.",
 )
+STREAMS = click.option(
+    "--streams",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Sequences C that the core computes side by side, each with a state of its own.",
+)
 TARGET = click.option(
     "--target",
     default="generic",

@@ -45,6 +45,15 @@ class Trace:
         outputs = np.concatenate([trace.outputs for trace in traces])
         return cls(outputs, rows("states"), rows("deltas_x"), rows("deltas_h"))
 
+    def __getitem__(self, part: int | slice) -> "Trace":
+        """Some frames in a row; or, of a batch's trace, one of its sequences."""
+        return Trace(
+            self.outputs[part],
+            tuple(a[part] for a in self.states),
+            tuple(a[part] for a in self.deltas_x),
+            tuple(a[part] for a in self.deltas_h),
+        )
+
     @property
     def state(self) -> Integers:
         """int64 [T, H]: the state of the last recurrent layer."""
@@ -123,7 +132,7 @@ class DeltaNetwork:
                 states[k][:, t] = layer.state
                 deltas_h[k][:, t] = layer.deltas_h
         trace = Trace(outputs, states, deltas_x, deltas_h)
-        return _sequence(trace, 0, length) if single else trace
+        return trace[0] if single else trace
 
 
 class DenseNetwork:
@@ -143,15 +152,6 @@ class DenseNetwork:
         return x
 
 
-def _sequence(trace: Trace, b: int, length: int) -> Trace:
-    return Trace(
-        trace.outputs[b, :length],
-        tuple(a[b, :length] for a in trace.states),
-        tuple(a[b, :length] for a in trace.deltas_x),
-        tuple(a[b, :length] for a in trace.deltas_h),
-    )
-
-
 def run_sequences(model: Model, sequences: Sequence[np.ndarray]) -> list[Trace]:
     """Each sequence (integers [T, I], lengths may differ) from reset, all at once.
 
@@ -164,4 +164,4 @@ def run_sequences(model: Model, sequences: Sequence[np.ndarray]) -> list[Trace]:
     for b, frames in enumerate(sequences):
         batch[b, : len(frames)] = frames
     trace = DeltaNetwork(model, len(sequences)).run(batch)
-    return [_sequence(trace, b, len(frames)) for b, frames in enumerate(sequences)]
+    return [trace[b][: len(frames)] for b, frames in enumerate(sequences)]

@@ -15,6 +15,7 @@ from golden.kinds import KIND_NAMES, KINDS, Kind
 
 LANES_MAX = 1024
 ACTIVATIONS_MAX = 64
+STREAMS_MAX = 16
 
 
 @dataclass(frozen=True)
@@ -201,15 +202,19 @@ class CoreParameters:
         ``most_lanes``.
     activations
         A, units that the activation unit takes in a cycle: a power of two that divides P.
+    streams
+        C, sequences that the core computes side by side, each with a state of its own.
     """
 
     network: NetworkParameters
     lanes: int = 8
     activations: int = 1
+    streams: int = 1
 
     def __post_init__(self) -> None:
         require_int("lanes", self.lanes, 1, LANES_MAX)
         require_int("activations", self.activations, 1, ACTIVATIONS_MAX)
+        require_int("streams", self.streams, 1, STREAMS_MAX)
         if self.activations & (self.activations - 1) or self.lanes % self.activations:
             raise refusal(
                 "activations", self.activations, f"a power of two that divides {self.lanes} lanes"
@@ -217,6 +222,20 @@ class CoreParameters:
         most, widest = self.network.most_lanes, self.network.widest
         if self.lanes > most:
             raise refusal("lanes", self.lanes, f"at most {most}: no layer has over {widest} units")
+
+    @property
+    def instances(self) -> tuple[LayerParameters, ...]:
+        """Each layer once for each stream, in the order in which a core walks them.
+
+        Instance k * C + s is layer k of stream s: while the streams' other instances of a layer are
+        walked, what the layer above needs of this one is made.
+        """
+        return tuple(layer for layer in self.network.layers for _ in range(self.streams))
+
+    @property
+    def recurrent(self) -> tuple[LayerParameters, ...]:
+        """The instances of recurrent layers, which come first."""
+        return tuple(layer for layer in self.instances if layer.recurrent)
 
     @property
     def groups(self) -> int:

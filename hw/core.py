@@ -21,6 +21,7 @@ from hw.bus.registers import (
     STATUS_FRAME_SHORT,
     STATUS_LOAD_BROKEN,
     STATUS_RESETTING,
+    STATUS_STREAM_WRONG,
     STATUS_UNLOADED,
     register_map,
 )
@@ -28,6 +29,7 @@ from hw.bus.skid import Skid
 from hw.engine import Engine
 from hw.monitor import monitor_signature
 from hw.target import GENERIC, Target
+from hw.walk.slot import is_of
 
 
 def bus_width(bits: int) -> int:
@@ -50,10 +52,11 @@ class Core(wiring.Component):
     Members
     -------
     s_axis_* : AXI4-Stream in
-        One element a beat, sign-extended to whole bytes; ``tlast`` at the end of a frame.
+        One element a beat, sign-extended to whole bytes; ``tlast`` at the end of a frame. A core of
+        several streams has a ``tid``, and takes their frames in turn.
     m_axis_* : AXI4-Stream out
         One result a beat, sign-extended to 8, 16 or 32 bits; ``tlast`` at the end of a frame. A GRU
-        layer's come A a beat; for A > 1 there is a ``tkeep``.
+        layer's come A a beat; for A > 1 there is a ``tkeep``. With several streams, a ``tid``.
     s_weights_* : AXI4-Stream in
         Where the target's weights must be loaded: their bytes
         (hw.emit.verilog.Emission.weights), one a beat, ``tlast`` with the last. Until then no frame
@@ -83,6 +86,9 @@ class Core(wiring.Component):
             members["m_axis_tkeep"] = Out(
                 bus_width(network.output_width) * core.results_per_beat // 8
             )
+        if core.streams > 1:
+            number = max(1, ceil_log2(core.streams))
+            members |= {"s_axis_tid": In(number), "m_axis_tid": Out(number)}
         if self._engine.loads:
             members |= {
                 "s_weights_tdata": In(8),
@@ -104,7 +110,7 @@ class Core(wiring.Component):
 
         m.submodules.input = incoming = Skid(engine.i.payload.shape())
         m.submodules.output = outgoing = Skid(engine.o.payload.shape())
-        m.submodules.gate = gate = FrameGate(engine.i.payload.shape())
+        m.submodules.gate = gate = FrameGate(engine.i.payload.shape(), core.streams)
         connect(m, gate.o, incoming.i)
         connect(m, incoming.o, engine.i)
         connect(m, engine.o, outgoing.i)
@@ -176,6 +182,11 @@ class Core(wiring.Component):
             STATUS_FRAME_LONG: engine.long,
         }
         status = Signal(32)
+        if core.streams > 1:
+            m.d.comb += self.m_axis_tid.eq(outgoing.o.payload.stream)
+            flags[STATUS_STREAM_WRONG] = (
+                gate.i.valid & gate.i.ready & (self.s_axis_tid != gate.stream)
+            )
         if engine.loads:
             m.submodules.weights = weights = Skid(engine.load.payload.shape())
             may_load = Signal()  # before the first load there is nothing that frames could use
@@ -219,7 +230,7 @@ class Core(wiring.Component):
             for vector in ("x", "h") if layer.recurrent else ("x",):
                 seen = (
                     monitor.event_valid
-                    & (monitor.event_layer == k)
+                    & is_of(k, monitor.event_layer, core.streams)
                     & (monitor.event_h == (vector == "h"))
                 )
                 name = f"EVENTS_{vector.upper()}_{k}"

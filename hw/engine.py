@@ -1,8 +1,9 @@
 """The delta engine: frames in, results out, at one event a cycle and P rows an event."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Value, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
 
 from golden.model import Model
 from golden.parameters import CoreParameters
@@ -19,13 +20,14 @@ from hw.walk.layout import CoreLayout
 from hw.walk.quiesce import Quiesce
 from hw.walk.reset import StateReset
 from hw.walk.sequencer import Sequencer
+from hw.walk.slot import is_of
 from hw.walk.standstill import Standstill
 
 MADE = ("layer", "moved", "last")  # what stillness is told of new states
 
 
 class Engine(wiring.Component):
-    """All layers of a network on P shared lanes (docs/architecture.md).
+    """All layers of a network on P shared lanes, for C streams (docs/architecture.md).
 
         i -> FrameReader -> EventPath x --+
                                           v
@@ -37,7 +39,7 @@ class Engine(wiring.Component):
     Parameters
     ----------
     core : CoreParameters
-        Lanes and network.
+        Lanes, streams and network.
     model : Model
         Where weights and biases come from; its network is ``core.network``.
     target : Target
@@ -46,9 +48,11 @@ class Engine(wiring.Component):
     Members
     -------
     i : In, stream
-        Frames: ``value`` (format activation), ``last``.
+        Frames: ``value`` (format activation), ``last``. They come in rounds: one of each stream, in
+        order.
     o : Out, stream
-        Results: ``value`` (format activation, A a beat; or M of a read-out, one a beat), ``last``.
+        Results: ``value`` (format activation, A a beat; or M of a read-out, one a beat), ``last``,
+        ``stream``. In rounds, too; a round's come when all its frames have.
     load : In, stream
         The weights, where the target's store must be loaded
         (hw.primitive.loaded_weights.LoadedWeights): no frame is taken before that. A load waits for
@@ -56,9 +60,9 @@ class Engine(wiring.Component):
     loaded, load_broken : Out
         Beside ``load``: the weights are there; a strobe: a load had another length.
     theta_x, theta_h : In, arrays
-        Thresholds by layer, in activation LSBs; the greatest value lets nothing fire. A frame's x
-        of the first layer is compared as it comes in, h as it is made, at the end of the frame
-        before.
+        Thresholds by layer, in activation LSBs, alike for all streams; the greatest value lets
+        nothing fire. A frame's x of the first layer is compared as it comes in, h as it is made, at
+        the end of the frame before.
     theta_changes : In
         In the cycle in which a threshold gets a new value: no layer counts as still until it has
         been encoded with it.
@@ -67,9 +71,9 @@ class Engine(wiring.Component):
     resetting : Out
         A reset is asked for or under way.
     active : Out
-        A frame is under way.
+        A round is under way.
     begin, finish : Out
-        Strobes: a frame begins; its last event is on its way.
+        Strobes: a round begins; its last event is on its way.
     short, long : Out
         Strobes: a frame came that was too short, or too long (hw.events.reader.FrameReader).
     monitor : Out
@@ -98,12 +102,14 @@ class Engine(wiring.Component):
                 "load_broken": Out(1),
             }
         value = data.ArrayLayout(signed(network.output_width), core.results_per_beat)
+        stream_number = unsigned(ceil_log2(core.streams))
+        result = data.StructLayout({"value": value, "last": 1, "stream": stream_number})
         theta = In(width).array(len(network.layers))
         super().__init__(
             {
                 **load,
                 "i": In(stream.Signature(data.StructLayout({"value": signed(width), "last": 1}))),
-                "o": Out(stream.Signature(data.StructLayout({"value": value, "last": 1}))),
+                "o": Out(stream.Signature(result)),
                 "theta_x": theta,
                 "theta_h": theta,
                 "theta_changes": In(1),
@@ -122,7 +128,9 @@ class Engine(wiring.Component):
         m = Module()
         core, target, network = self._core, self._target, self._core.network
         layout = CoreLayout(core)
-        recurrent, layers = len(network.recurrent), len(network.layers)
+        # Of each layer one instance for each stream; those of the first layer come first.
+        streams, recurrent, layers = core.streams, len(core.recurrent), len(core.instances)
+        top = layers - streams  # the first of the last layer's
         width, latency = network.formats.activation.width, target.read_latency
         of_units = {
             "groups": core.groups,
@@ -131,24 +139,27 @@ class Engine(wiring.Component):
             "read_latency": latency,
         }
         m.submodules.path_x = path_x = EventPath(
-            vectors=1, groups=network.inputs, width=width, read_latency=latency, halves=2
+            vectors=streams, groups=network.inputs, width=width, read_latency=latency, halves=2
         )
         # A layer's list of h for this frame is read while that for the next one grows.
         m.submodules.path_h = path_h = EventPath(
             vectors=recurrent, **of_units, halves=2, ahead=True
         )
         m.submodules.reader = reader = FrameReader(
-            columns=network.inputs, width=width, latency=path_x.latency
+            columns=network.inputs, width=width, latency=path_x.latency, streams=streams
         )
         m.submodules.sequencer = sequencer = Sequencer(core, target.reopen)
-        m.submodules.standstill = standstill = Standstill(network)
+        m.submodules.standstill = standstill = Standstill(core)
         m.submodules.fetch = fetch = Fetch(core, target)
         bias = layout.bias_rows(self._model).tolist()
         m.submodules.lanes = lanes = Lanes(core, bias, target)
         m.submodules.readout = readout = Readout(core, target)
         m.submodules.activation = activation = ActivationUnit(core, target)
         m.submodules.output = output = OutputBuffer(
-            beats=core.result_beats, shape=self.o.payload.value.shape(), read_latency=latency
+            beats=core.result_beats,
+            shape=self.o.payload.value.shape(),
+            read_latency=latency,
+            streams=streams,
         )
         m.submodules.reset = reset = StateReset(layout)
         drain = 2 + fetch.latency + lanes.latency
@@ -169,16 +180,19 @@ class Engine(wiring.Component):
         element = reader.o.payload
         m.d.comb += [
             path_x.i.valid.eq(reader.o.valid),
+            path_x.i.payload.vector.eq(element.vector),
             path_x.i.payload.group.eq(element.column),
             path_x.i.payload.value[0].eq(element.value),
             path_x.i.payload.last.eq(element.last),
-            path_x.theta[0].eq(self.theta_x[0]),
+            *(theta.eq(self.theta_x[0]) for theta in path_x.theta),
             reader.free.eq(~path_x.complete),
-            reader.leave.valid.eq(path_x.leave.valid),
+            reader.leave.valid.eq(sequencer.leave & (layer == streams - 1)),
             reader.leave.payload.eq(parity),
-            path_x.leave.valid.eq(sequencer.leave & (layer == 0)),
+            path_x.leave.valid.eq(sequencer.leave & is_of(0, layer, streams)),
             path_x.leave.payload.half.eq(parity),
+            path_x.leave.payload.vector.eq(layer),
             path_x.read.half.eq(parity),
+            path_x.read.vector.eq(layer),
         ]
 
         # New states to events: of h, and of x of the layer above. A layer that is skipped makes
@@ -186,7 +200,7 @@ class Engine(wiring.Component):
         made = activation.o
         m.d.comb += [
             *encodes(path_h, made.valid, made.payload),
-            *(path_h.theta[k].eq(self.theta_h[k]) for k in range(recurrent)),
+            *(path_h.theta[k].eq(self.theta_h[k // streams]) for k in range(recurrent)),
             path_h.skip.valid.eq(sequencer.skip & (layer < recurrent)),
             path_h.skip.payload.eq(layer),
             path_h.leave.valid.eq(sequencer.leave & (layer < recurrent)),
@@ -196,23 +210,25 @@ class Engine(wiring.Component):
             path_h.read.vector.eq(layer),
         ]
         paths = [path_x, path_h]
-        of_x = [(path_x.count[n], path_x.complete[n]) for n in range(2)]
+        of_x = [(path_x.count[n], path_x.complete[n]) for n in range(2 * streams)]
         above = []
-        if layers > 1:
-            m.submodules.path_above = path = EventPath(vectors=layers - 1, **of_units)
+        last = len(network.layers) - 1
+        if last:
+            m.submodules.path_above = path = EventPath(vectors=top, **of_units)
             paths.append(path)
-            below = (layer - 1)[: len(path.read.vector)]
+            below = (layer - streams)[: len(path.read.vector)]
+            of_last = is_of(last, made.payload.layer, streams)
             m.d.comb += [
-                *encodes(path, made.valid & (made.payload.layer != layers - 1), made.payload),
-                *(path.theta[k].eq(self.theta_x[k + 1]) for k in range(layers - 1)),
-                path.skip.valid.eq(sequencer.skip & (layer != layers - 1)),
+                *encodes(path, made.valid & ~of_last, made.payload),
+                *(path.theta[k].eq(self.theta_x[k // streams + 1]) for k in range(top)),
+                path.skip.valid.eq(sequencer.skip & ~is_of(last, layer, streams)),
                 path.skip.payload.eq(layer),
-                path.leave.valid.eq(sequencer.leave & (layer != 0)),
+                path.leave.valid.eq(sequencer.leave & ~is_of(0, layer, streams)),
                 path.leave.payload.vector.eq(below),
                 path.read.vector.eq(below),
                 fetch.event_above.eq(path.event),
             ]
-            above = [(path.count[k], path.complete[k]) for k in range(layers - 1)]
+            above = [(path.count[k], path.complete[k]) for k in range(top)]
         for path in paths:
             m.d.comb += [
                 path.read.index.eq(sequencer.index),
@@ -227,12 +243,16 @@ class Engine(wiring.Component):
             (sequencer.now, layer, parity),
             (sequencer.next, sequencer.next_layer, sequencer.next_parity),
         ):
-            counts, completes = zip(*above, strict=True) if above else ((), ())
-            first = [Array(each)[half] for each in zip(*of_x, strict=True)]
+            # By instance: x of the first layer's, from the half; of the others, what is below.
+            first = [
+                tuple(Array(each)[half] for each in zip(*of_x[2 * n : 2 * n + 2], strict=True))
+                for n in range(streams)
+            ]
+            counts, completes = zip(*first, *above, strict=True)
             h_list = Cat(half, of)
             m.d.comb += [
-                status.x.count.eq(Array([first[0], *counts])[of]),
-                status.x.complete.eq(Array([first[1], *completes])[of]),
+                status.x.count.eq(Array(counts)[of]),
+                status.x.complete.eq(Array(completes)[of]),
                 status.h.count.eq(Array(path_h.count)[h_list]),
                 status.h.complete.eq(path_h.complete.bit_select(h_list, 1)),
                 status.still.eq(standstill.still.bit_select(of, 1)),
@@ -242,7 +262,7 @@ class Engine(wiring.Component):
                 sequencer.coming.count.eq(Mux(parity, path_x.count[0], path_x.count[1])),
                 sequencer.coming.complete.eq(path_x.complete.bit_select(~parity, 1)),
             ]
-        ends = readout.linear.valid & readout.linear.payload.last if layers > recurrent else 0
+        of_top = Cat(layer == k for k in range(top, layers))  # which instance of the last layer
         slot = sequencer.o.payload
         m.d.comb += [
             *(sequencer.start[n].eq(reader.opened[n] & output.room) for n in range(2)),
@@ -252,8 +272,7 @@ class Engine(wiring.Component):
             standstill.slot.valid.eq(sequencer.o.valid),
             standstill.slot.payload.event.eq(slot.event),
             standstill.slot.payload.layer.eq(slot.tag.layer),
-            standstill.walks.eq(sequencer.leave & (layer == layers - 1) & ~sequencer.skip),
-            standstill.out.eq(ends),
+            standstill.walks.eq(of_top & (sequencer.leave & ~sequencer.skip).replicate(streams)),
             standstill.theta_changes.eq(self.theta_changes),
             standstill.restart.eq(reset.active),
         ]
@@ -270,20 +289,21 @@ class Engine(wiring.Component):
             ]
 
         # Results. Those of a layer that is skipped are there already.
-        skipped = sequencer.skip & (layer == layers - 1)
         if network.layers[-1].recurrent:
-            results = made.valid & (made.payload.layer == layers - 1)
-            m.d.comb += [
-                output.i.valid.eq(results),
-                output.i.payload.eq(made.payload.a),
-                output.done.eq((results & made.payload.last) | skipped),
-            ]
+            results, values = made.payload, made.payload.a
+            m.d.comb += output.i.valid.eq(made.valid & is_of(last, results.layer, streams))
         else:
-            m.d.comb += [
-                output.i.valid.eq(readout.linear.valid),
-                output.i.payload.eq(readout.linear.payload.m),
-                output.done.eq(ends | skipped),
-            ]
+            results, values = readout.linear.payload, readout.linear.payload.m
+            m.d.comb += output.i.valid.eq(readout.linear.valid)
+        ended = output.i.valid & results.last
+        if streams > 1:
+            ended = Cat(ended & (results.layer == k) for k in range(top, layers))
+        m.d.comb += [
+            standstill.out.eq(ended),
+            output.i.payload.value.eq(values),
+            output.i.payload.stream.eq(results.layer - top),
+            output.done.eq(ended | (of_top & sequencer.skip.replicate(streams))),
+        ]
 
         # Reset and load, when no frame is under way, neither here nor further down.
         if self.loads:

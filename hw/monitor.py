@@ -21,6 +21,9 @@ def monitor_signature(core: CoreParameters) -> wiring.Signature:
     LSTM. ``skip`` (valid, layer): a layer that stands still in this frame, so that its states stay
     as they are. ``finish``: the frame's last event is on its way; two of them lie one frame
     interval apart.
+
+    With C streams ``layer`` is layer * C + stream, and ``finish`` comes once a round, of a frame of
+    each stream.
     """
     network = core.network
     columns = max(max(layer.inputs, layer.units) for layer in network.layers)
@@ -29,7 +32,7 @@ def monitor_signature(core: CoreParameters) -> wiring.Signature:
     def number(of: int) -> Shape:
         return unsigned(max(1, ceil_log2(of)))  # a port of no bits would puzzle other tools
 
-    layer = number(len(network.layers))
+    layer = number(len(core.instances))
     return wiring.Signature(
         {
             "event_valid": Out(1),
@@ -78,7 +81,7 @@ class Monitor(wiring.Component):
             {
                 "seen": In(stream.Signature(seen_layout(core), always_ready=True)),
                 "made": In(stream.Signature(made_layout(core), always_ready=True)),
-                "layer": In(ceil_log2(len(core.network.layers))),
+                "layer": In(ceil_log2(len(core.instances))),
                 "skip": In(1),
                 "finish": In(1),
                 "step": In(1),

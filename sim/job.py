@@ -33,12 +33,15 @@ class Job:
         What all of them are drawn from.
     unloaded
         Where the core's weights must be loaded: the job begins without them, and loads them itself.
+    streams
+        C: the job's frames are those of so many streams in turn.
     """
 
     gaps: float = 0.0
     pauses: float = 0.0
     seed: int = 1
     unloaded: bool = False
+    streams: int = 1
     steps: list[list[Any]] = field(default_factory=list)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 

@@ -28,8 +28,8 @@ _LAG = 8  # cycles from what the walk does until the monitor shows it, at most
 Span = tuple[Integers, Integers]
 
 
-def replay(core: CoreParameters, model: Model, job: Job, record: Record) -> Trace:
-    """What the golden model makes of the events in ``record``, which ``job`` gave.
+def replay(core: CoreParameters, model: Model, job: Job, record: Record, stream: int = 0) -> Trace:
+    """What the golden model makes of a stream's events in ``record``, which ``job`` gave.
 
     The trace has the recorded events; its states and results are the golden model's own, to be
     compared with those of sim.run.trace_of.
@@ -43,8 +43,11 @@ def replay(core: CoreParameters, model: Model, job: Job, record: Record) -> Trac
     frame has not as many elements as the network has inputs. Raises RuntimeError that names the
     first element whose event, or lack of one, no threshold in force explains.
     """
+    streams = core.streams
+    record = record.of_stream(stream, streams)
     found = trace_of(record, core)
     frames, starts = _sequences(job, model)
+    frames, starts = frames[stream::streams], [start // streams for start in starts]
     network = DeltaNetwork(model)
     cycles = _state_cycles(core, record)
     thresholds = _thresholds(model, job, record)

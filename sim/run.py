@@ -1,7 +1,7 @@
 """Runs jobs in a built simulation, and turns the record into what the network did."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,16 +62,41 @@ class Record:
         before = np.concatenate([self.first_beats[:1] - 1, self.finishes[:-1]])
         return self.finishes - before
 
+    def of_stream(self, stream: int, streams: int) -> "Record":
+        """What a core of several streams did with one of them, as a core of one would have.
+
+        Cycles are those of whole rounds, which are all a core of several streams tells.
+        """
+
+        def layers(table: Integers, column: int) -> Integers:
+            chosen = table[table[:, column] % streams == stream].copy()
+            chosen[:, column] //= streams
+            return chosen
+
+        return replace(
+            self,
+            outputs=self.outputs[stream::streams],
+            events=layers(self.events, 1),
+            states=layers(self.states, 0),
+            skips=layers(self.skips, 1),
+            first_beats=self.first_beats[stream::streams],
+            state_cycles=self.state_cycles[self.states[:, 0] % streams == stream],
+        )
+
 
 def play(
     simulation: Simulation, core: CoreParameters, job: Job, waves: Path | None = None
 ) -> Record:
     """Runs ``job``; RuntimeError with the bench's own words where it fails.
 
+    The frames of a core of C streams are the streams' in turn: row n is one of stream n % C. There
+    are as many of each.
+
     Where the core's weights must be loaded they are, before the job's first step, unless the job
     is to begin without them. ``waves`` is where the waveforms go, if the simulation was built with
     them. Raises ValueError where weights are to be loaded into a core that takes none.
     """
+    job = replace(job, streams=core.streams)
     if simulation.weights is not None and not job.unloaded:
         job = job.loaded_first(simulation.weights)
     if job.loads and "s_weights_tdata" not in simulation.ports:
@@ -80,7 +105,8 @@ def play(
         # An idle core is stuck; a working one may take its dense time, slowed down by the buses.
         slow = 1 / (1 - max(job.gaps, job.pauses))
         beats = core.network.inputs + core.network.outputs
-        idle = 4 * core.dense_cycles + CoreLayout(core).reset_cycles + 8 * beats + 1000
+        round_ = core.streams * (4 * core.dense_cycles + 8 * beats)
+        idle = round_ + CoreLayout(core).reset_cycles + 1000
         idle = (idle + 2 * sum(map(len, job.loads))) * slow  # while it is loaded it shows no sign
         tables = simulation.simulator.play(simulation, job, int(idle), folder)
         if waves is not None:
@@ -141,7 +167,7 @@ def _states(rows: Integers, cycles: Integers, width: int, core: CoreParameters) 
             np.stack([rows[:, 0], rows[:, 1] + slot, _signed(pair >> shift, bits), cycles], axis=1)
         )
     states = np.stack(parts, axis=1)
-    units = np.array([layer.units for layer in network.recurrent])
+    units = np.array([layer.units for layer in core.recurrent])
     if (rows[:, 0] >= len(units)).any():
         raise _wrong("layer of a state", rows[:, 0].max(), f"less than {len(units)}")
     # A row's first unit is always meant; one that is not there shall not go unseen.

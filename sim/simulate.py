@@ -26,11 +26,14 @@ class Result:
 
     Attributes
     ----------
-    cycles : int64 [frames]
-        Cycles from one frame's finish to the next one's. A sequence's first frame has the wait
-        for its input, and after the first sequence the state reset, in it.
-    steady : bool [frames]
-        Frames that follow one another, so that their cycles are an interval between frames.
+    cycles : int64 [rounds]
+        Cycles from one round's finish to the next one's: of frames, where there is one stream. A
+        sequence's first one has the wait for its input, and after the first sequence the state
+        reset, in it.
+    ideal : int64 [rounds]
+        The bound, sum over layers and streams of events * row_blocks.
+    steady : bool [rounds]
+        Rounds that follow one another, so that their cycles are an interval between them.
     """
 
     core: CoreParameters
@@ -39,28 +42,25 @@ class Result:
     expected: Trace
     found: Trace
     cycles: Integers
+    ideal: Integers
     steady: np.ndarray
     mismatch: Mismatch | None
 
-    @property
-    def ideal(self) -> Integers:
-        """int64 [frames]: the bound, sum over layers of events * row_blocks."""
-        return self.core.ideal_cycles(self.found.events_x + self.found.events_h)
-
     def report(self) -> dict[str, Any]:
         """The figures, ready for JSON; ``mismatch`` is None where every bit is equal."""
-        network = self.core.network
-        frames = len(self.cycles)
-        chosen = self.steady if self.steady.any() else np.ones(frames, dtype=bool)
+        core, frames = self.core, len(self.found.outputs)
+        chosen = self.steady if self.steady.any() else np.ones_like(self.steady)
         ideal, cycles = int(self.ideal[chosen].sum()), int(self.cycles[chosen].sum())
-        counted = int(chosen.sum())
+        counted = int(chosen.sum()) * core.streams
+        of_streams = {"streams": core.streams} if core.streams > 1 else {}
         return {
             "equal": self.mismatch is None,
             "mismatch": None if self.mismatch is None else str(self.mismatch),
             "words_compared": compared_words(self.expected),
             "simulator": self.simulator,
             "simulator_version": self.version,
-            "lanes": self.core.lanes,
+            "lanes": core.lanes,
+            **of_streams,
             "frames": frames,
             "layers": [
                 {
@@ -69,14 +69,14 @@ class Result:
                     "events_h": int(self.found.events_h[:, k].sum()),
                     "columns": layer.columns * frames,
                 }
-                for k, layer in enumerate(network.layers)
+                for k, layer in enumerate(core.network.layers)
             ],
             "frames_timed": counted,
             "ideal_cycles_per_frame": ideal / counted,
             "cycles_per_frame": cycles / counted,
             "utilisation": ideal / cycles,
-            "dense_cycles_per_frame": self.core.dense_cycles,
-            "speedup_over_dense": self.core.dense_cycles * counted / cycles,
+            "dense_cycles_per_frame": core.dense_cycles,
+            "speedup_over_dense": core.dense_cycles * counted / cycles,
         }
 
 
@@ -92,6 +92,9 @@ def simulate(
 ) -> Result:
     """Plays the sequences (integers [T, I]), each from reset, back to back at full speed.
 
+    A core of C streams plays C of them side by side. There shorter ones go on with their last
+    frame, and where too few are left some are played once more, which the traces leave out.
+
     ``emission`` is the core's, where there is one already, and ``models`` the Verilog of the cells
     that it uses. Waveforms go to ``waves``, whose suffix says in which format.
 
@@ -103,23 +106,56 @@ def simulate(
     emission = emission or emit(core, model)
     suffix = waves.suffix if waves is not None else ""
     simulation = build(emission, simulator, models=models, waves=suffix)
+    sides = side_by_side(sequences, core.streams)
     job = Job()
-    for n, frames in enumerate(sequences):
+    for n, frames in enumerate(sides):
         if n:
             job.reset()
-        job.frames(frames)
+        job.frames(frames.reshape(-1, core.network.inputs))
     record = play(simulation, core, job, waves)
-    found = trace_of(record, core)
-    expected = Trace.joined(run_sequences(model, sequences))
-    steady = np.ones(len(record.outputs), dtype=bool)
-    steady[np.cumsum([0, *(len(frames) for frames in sequences[:-1])])] = False
+
+    # By stream, and in each of those one sequence after another.
+    streams = range(core.streams)
+    found = [trace_of(record.of_stream(n, core.streams), core) for n in streams]
+    expected = [Trace.joined(run_sequences(model, [f[:, n] for f in sides])) for n in streams]
+    pairs = zip(expected, found, strict=True)
+    mismatches = [m for m in (first_mismatch(*pair) for pair in pairs) if m is not None]
+    events = sum(trace.events_x + trace.events_h for trace in found)
+    begins = np.cumsum([0, *(len(frames) for frames in sides)])
+    steady = np.ones(begins[-1], dtype=bool)
+    steady[begins[:-1]] = False
+
+    def in_order(traces: Sequence[Trace]) -> Trace:
+        """The sequences as they were given."""
+        parts = []
+        for n, frames in enumerate(sequences):
+            begin = begins[n // core.streams]
+            parts.append(traces[n % core.streams][begin : begin + len(frames)])
+        return Trace.joined(parts)
+
     return Result(
         core=core,
         simulator=simulator.name,
         version=simulator.version,
-        expected=expected,
-        found=found,
+        expected=in_order(expected),
+        found=in_order(found),
         cycles=record.intervals,
+        ideal=core.ideal_cycles(events),
         steady=steady,
-        mismatch=first_mismatch(expected, found),
+        mismatch=mismatches[0] if mismatches else None,
     )
+
+
+def side_by_side(sequences: Sequence[np.ndarray], streams: int) -> list[np.ndarray]:
+    """The sequences [T, I], ``streams`` at a time: [rounds, streams, I] each.
+
+    Shorter ones go on with their last frame; in the end the first ones come once more.
+    """
+    sides = []
+    for first in range(0, len(sequences), streams):
+        rounds = max(map(len, sequences[first : first + streams]))
+        numbers = (n % len(sequences) for n in range(first, first + streams))
+        together = [sequences[n][:rounds] for n in numbers]
+        longer = [np.pad(f, ((0, rounds - len(f)), (0, 0)), mode="edge") for f in together]
+        sides.append(np.stack(longer, axis=1))
+    return sides

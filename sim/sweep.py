@@ -22,7 +22,7 @@ from sim.simulator import Simulator
 class Shape:
     """A network and core to measure: sizes of its recurrent layers, results of the read-out if any,
     lanes, units that the activation unit takes in a cycle, the kind of the recurrent layers, number
-    formats and the most that rows are shifted."""
+    formats, the most that rows are shifted, and streams."""
 
     name: str
     sizes: tuple[int, ...]
@@ -32,10 +32,11 @@ class Shape:
     kind: str = "gru"
     formats: Formats = Formats()  # noqa: RUF009  # frozen
     shift_max: int = 0
+    streams: int = 1
 
     def core(self, model: Model) -> CoreParameters:
         """The core for one of its models."""
-        return CoreParameters(model.parameters, self.lanes, self.activations)
+        return CoreParameters(model.parameters, self.lanes, self.activations, self.streams)
 
     def model(self, seed: int) -> Model:
         """Random weights of a size that keeps states moving; thresholds come at run time."""
@@ -118,6 +119,8 @@ def sweep(
     """One row for each of ``points``: occupancy, events, ideal and measured cycles a frame.
 
     ``length`` frames a point, of which the first WARM_UP do not count; ``emit`` makes the Verilog.
+    Where there are several streams each has frames of its own, and a frame takes its share of a
+    round.
     One more frame comes behind them: its x is walked early in the last one that counts, as that of
     the first one that counts was in the one before.
     Raises RuntimeError where the RTL differs from golden in any bit.
@@ -127,29 +130,33 @@ def sweep(
     core = shape.core(model)
     address = {register.name: register.address for register in register_map(network)}
     rng = np.random.default_rng(seed)
-    job, parts = Job(), []
+    streams = range(core.streams)
+    job, parts = Job(), [[] for _ in streams]
     for moving, theta in points:
-        golden = DeltaNetwork(model)
-        for k, layer in enumerate(golden.layers):
-            # Behind the first layer x is a layer's h, and gets h's threshold.
-            layer.theta_x = theta if k else 0
+        golden = DeltaNetwork(with_thresholds(model, theta), core.streams)
+        for k, layer in enumerate(golden.model.parameters.layers):
             job.write(address[f"THETA_X_{k}"], layer.theta_x)
-            if network.layers[k].recurrent:
-                layer.theta_h = theta  # type: ignore[union-attr]
-                job.write(address[f"THETA_H_{k}"], theta)
-        frames = moving_frames(rng, length, network.inputs, moving)
-        more = _next(np.random.default_rng(seed), frames[-1], moving)
-        frames = np.concatenate([frames, more[None]])
-        job.reset().frames(frames).settle()
-        parts.append(golden.run(frames))
+            if layer.theta_h is not None:
+                job.write(address[f"THETA_H_{k}"], layer.theta_h)
+        frames = []
+        for _ in streams:
+            of_stream = moving_frames(rng, length, network.inputs, moving)
+            more = _next(np.random.default_rng(seed), of_stream[-1], moving)
+            frames.append(np.concatenate([of_stream, more[None]]))
+        job.reset().frames(np.stack(frames, axis=1).reshape(-1, network.inputs)).settle()
+        trace = golden.run(np.stack(frames))
+        for n in streams:
+            parts[n].append(trace[n])
     record = play(build(emit(core, model), simulator), core, job)
-    found = trace_of(record, core)
-    mismatch = first_mismatch(Trace.joined(parts), found)
-    if mismatch is not None:
-        raise RuntimeError(f"{shape.name}: RTL and golden model differ: {mismatch}")
+    found = [trace_of(record.of_stream(n, core.streams), core) for n in streams]
+    for n in streams:
+        mismatch = first_mismatch(Trace.joined(parts[n]), found[n])
+        if mismatch is not None:
+            raise RuntimeError(f"{shape.name}: RTL and golden model differ: {mismatch}")
     counting = slice(WARM_UP, length)
-    events = (found.events_x + found.events_h).reshape(len(points), length + 1, -1)[:, counting]
-    cycles = record.intervals.reshape(len(points), length + 1)[:, counting]
+    events = np.mean([trace.events_x + trace.events_h for trace in found], axis=0)
+    events = events.reshape(len(points), length + 1, -1)[:, counting]
+    cycles = record.intervals.reshape(len(points), length + 1)[:, counting] / core.streams
     bound = core.ideal_cycles(events)
     columns = sum(layer.columns for layer in network.layers)
     rows = []
@@ -163,7 +170,7 @@ def sweep(
                 "events": float(events[n].sum(axis=1).mean()),
                 "ideal_cycles": ideal,
                 "cycles": measured,
-                "fewest_cycles": int(cycles[n].min()),
+                "fewest_cycles": cycles[n].min().item(),
                 "utilisation": ideal / measured,
                 "speedup_over_dense": core.dense_cycles / measured,
             }

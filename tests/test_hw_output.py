@@ -40,7 +40,7 @@ def test_sends_each_frame_once_also_those_that_are_not_written(beats, writes, ta
             for n, value in enumerate(frame):
                 while rng.random() >= writes:
                     await ctx.tick()
-                ctx.set(dut.i.payload, value)
+                ctx.set(dut.i.payload.value, value)
                 ctx.set(dut.i.valid, 1)
                 ctx.set(dut.done, n == beats - 1)
                 await ctx.tick()
@@ -81,7 +81,7 @@ def test_two_frames_have_room_and_the_third_when_the_first_is_sent(read_latency)
             ctx.set(dut.reserve, 1)
             await ctx.tick()
             ctx.set(dut.reserve, 0)
-            ctx.set(dut.i.payload, value)
+            ctx.set(dut.i.payload.value, value)
             ctx.set(dut.i.valid, 1)
             ctx.set(dut.done, 1)
             await ctx.tick()
@@ -123,7 +123,7 @@ def test_sends_while_it_is_made(read_latency):
         ctx.set(dut.o.ready, 1)
         ctx.set(dut.reserve, 1)
         for cycle in range(beats + 8):
-            ctx.set(dut.i.payload, cycle)
+            ctx.set(dut.i.payload.value, cycle)
             ctx.set(dut.i.valid, cycle < beats)
             ctx.set(dut.done, cycle == beats - 1)
             if ctx.get(dut.o.valid):

@@ -4,19 +4,19 @@ from hw.events.reader import FrameReader
 from tests.bench import run_bench
 
 
-@pytest.mark.parametrize("latency", [2, 3])
+@pytest.mark.parametrize(("streams", "latency"), [(1, 2), (1, 3), (2, 2), (3, 3)])
 @pytest.mark.parametrize("columns", [1, 2, 3, 6])
-def test_keeps_in_step_with_last(columns, latency):
+def test_keeps_in_step_with_last(columns, latency, streams):
     """Whole, short and long frames in a row: one frame goes in for each last."""
     lengths = [columns, 1, columns + 3, columns, max(1, columns - 1), columns + 1, columns]
-    dut = FrameReader(columns=columns, width=8, latency=latency)
+    dut = FrameReader(columns=columns, width=8, latency=latency, streams=streams)
     taken, flags = [], []
     expected = []
     value = 0
     for n, length in enumerate(lengths):
         for column in range(min(length, columns)):
             ends = column == columns - 1 or column == length - 1
-            expected.append((n % 2, column, value + column, ends))
+            expected.append((n % streams, column, value + column, ends))
         value += length
 
     async def send(ctx):
@@ -33,7 +33,7 @@ def test_keeps_in_step_with_last(columns, latency):
         await ctx.tick().repeat(2)
 
     async def watch(ctx):
-        cycle, seen = 0, {}
+        cycle, seen = 0, {}  # when an element was last taken, whichever stream's
         signals = [dut.o.valid, *(dut.o.payload[k] for k in ("vector", "column", "value", "last"))]
         async for _, _, valid, *element, short, long in ctx.tick().sample(
             *signals, dut.short, dut.long
@@ -81,23 +81,32 @@ def test_waits_between_frames_but_not_within():
     run_bench(dut, bench)
 
 
-def test_restart_goes_back_to_list_0():
-    dut = FrameReader(columns=1, width=8, latency=2)
+@pytest.mark.parametrize("streams", [1, 2])
+def test_halves_alternate_from_round_to_round_and_restart_begins_with_the_first(streams):
+    dut = FrameReader(columns=1, width=8, latency=2, streams=streams)
+    order = [(half, stream) for half in (0, 1, 0) for stream in range(streams)]
 
     async def bench(ctx):
-        ctx.set(dut.free, -1)
-        ctx.set(dut.i.payload.last, 1)
-        for expected in (0, 1, 0):
+        async def takes_into(half, stream):
+            """Only this list is free: an element goes there, or nowhere."""
+            ctx.set(dut.free, 1 << (2 * stream + half))
             ctx.set(dut.i.valid, 1)
-            while not ctx.get(dut.i.ready):
-                await ctx.tick()
-            assert ctx.get(dut.o.payload.vector) == expected
-            await ctx.tick()
+            await ctx.tick().repeat(6)
             ctx.set(dut.i.valid, 0)
-        assert ctx.get(dut.o.payload.vector) == 1
+
+        ctx.set(dut.i.payload.last, 1)
+        for half, stream in order:
+            assert ctx.get(dut.o.payload.vector) == stream
+            await takes_into(half, stream)
+        assert ctx.get(dut.opened) == 0b11
+        await takes_into(1, 0)  # as far as the first of a round
         ctx.set(dut.restart, 1)
         await ctx.tick()
-        assert ctx.get(dut.o.payload.vector) == 0
+        ctx.set(dut.restart, 0)
+        taken = ctx.get(dut.o.payload.vector)
+        await takes_into(0, 0)
+        assert taken == 0
+        assert ctx.get(dut.o.payload.vector) == (1 if streams > 1 else 0)
 
     run_bench(dut, bench)
 

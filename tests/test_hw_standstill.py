@@ -1,10 +1,11 @@
 """A layer stands still only where its next update could not change a thing."""
 
+from golden.parameters import CoreParameters
 from hw.walk.standstill import Standstill
 from tests.bench import run_bench
 from tests.networks import random_model
 
-TWO_AND_A_READ_OUT = random_model((2, 3, 2), 2).parameters
+TWO_AND_A_READ_OUT = CoreParameters(random_model((2, 3, 2), 2).parameters, 2)
 
 
 async def make(ctx, dut, layer, moved):

@@ -9,6 +9,7 @@ from deltarnn.console import (
     JSON,
     LANES,
     MODEL,
+    STREAMS,
     TARGET,
     OutputPath,
     fitting_lanes,
@@ -28,10 +29,17 @@ from golden.parameters import CoreParameters
 @click.option("-o", "--output", type=OutputPath(), required=True, help="Folder.")
 @LANES
 @ACTIVATIONS
+@STREAMS
 @TARGET
 @JSON
 def generate(
-    model: Path, output: Path, lanes: int, activations: int, target: str, as_json: bool
+    model: Path,
+    output: Path,
+    lanes: int,
+    activations: int,
+    streams: int,
+    target: str,
+    as_json: bool,
 ) -> None:
     """Writes the core's Verilog, its manifest and its C header into a folder.
 
@@ -52,13 +60,13 @@ def generate(
     require_writable_folder(output, files)
     loaded = load_model(model)
     lanes = fitting_lanes(loaded.parameters, lanes, activations)
-    core = CoreParameters(loaded.parameters, lanes, activations)
+    core = CoreParameters(loaded.parameters, lanes, activations, streams)
     with progress.status("generating"):
         emission = emit(core, loaded, chosen.target)
         kinds = ("verilog", "manifest", "header", "lint", "weights")
         paths = dict(zip(kinds, emission.write(output), strict=False))
     report = {name: str(path) for name, path in paths.items()}
-    report |= {"lanes": lanes, "activations": activations, "target": target}
+    report |= {"lanes": lanes, "activations": activations, "streams": streams, "target": target}
     if as_json:
         print_json(report)
     else:

@@ -13,6 +13,7 @@ from deltarnn.console import (
     LANES,
     MODEL,
     SIMULATOR,
+    STREAMS,
     TARGET,
     OutputPath,
     extra,
@@ -36,6 +37,7 @@ from golden.recordings import load
 @FRAMES
 @LANES
 @ACTIVATIONS
+@STREAMS
 @TARGET
 @SIMULATOR
 @click.option(
@@ -50,6 +52,7 @@ def simulate(
     frames: Path,
     lanes: int,
     activations: int,
+    streams: int,
     target: str,
     simulator: str,
     waves: Path | None,
@@ -58,7 +61,8 @@ def simulate(
 ) -> None:
     """Runs the RTL on FRAMES and holds it against the golden model, bit by bit.
 
-    FRAMES are int8 in activation LSBs, or any data that `eval` takes.
+    FRAMES are int8 in activation LSBs, or any data that `eval` takes. With several streams that
+    many of its recordings run side by side.
     """
     from boards.family.targets import find_target
     from hw.emit.verilog import emit
@@ -78,7 +82,7 @@ def simulate(
     sequences = load(frames).frames(loaded)
     lengths = [len(sequence) for sequence in sequences]
     lanes = fitting_lanes(loaded.parameters, lanes, activations)
-    core = CoreParameters(loaded.parameters, lanes, activations)
+    core = CoreParameters(loaded.parameters, lanes, activations, streams)
     models = made_of.cells.models()
     with progress.status("generating") as status:
         emission = emit(core, loaded, made_of.target)

@@ -1,6 +1,6 @@
 """One configuration and what is done with it: all that a soak tries, as plain data."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,6 +40,8 @@ class Case:
         Fractions of cycles in which the streams stand still (sim.job.Job).
     seed
         What all random numbers are drawn from.
+    streams
+        The core's. Each step is one for all: so many frames of each, one of which is broken.
     steps
         What is done, in order: ``("frames", how, length)`` with ``how`` one of FRAME_STYLES;
         ``("broken", elements)``, a frame of another length; ``("reset",)``; ``("load",)``, which
@@ -64,6 +66,7 @@ class Case:
     pauses: float
     seed: int
     steps: tuple[Step, ...]
+    streams: int = 1
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -111,21 +114,28 @@ class Case:
 
     def core(self, model: Model) -> CoreParameters:
         """Raises ValueError where no core may have these numbers."""
-        return CoreParameters(model.parameters, self.lanes, self.activations)
+        return CoreParameters(model.parameters, self.lanes, self.activations, self.streams)
 
     def played(self, model: Model, weights: bytes | None) -> "Played":
         """The job, and what must come of it. ``weights`` are those to be loaded, if any."""
-        return played(model, self.steps, Job(self.gaps, self.pauses, self.seed), weights)
+        job = Job(self.gaps, self.pauses, self.seed, streams=self.streams)
+        return played(model, self.steps, job, weights)
 
 
 @dataclass(frozen=True)
 class Played:
-    """A case's job, what golden says of it where no threshold changes on the way, and what the
-    registers answer: response and data of each access."""
+    """A case's job, what golden says of each stream where no threshold changes on the way, and what
+    the registers answer: response and data of each access."""
 
     job: Job
-    trace: Trace
+    traces: tuple[Trace, ...]
     replies: list[tuple[int, int]]
+
+    @property
+    def trace(self) -> Trace:
+        """That of the only stream."""
+        (trace,) = self.traces
+        return trace
 
 
 def played(model: Model, steps: Iterable[Step], job: Job, weights: bytes | None = None) -> Played:
@@ -137,7 +147,7 @@ def played(model: Model, steps: Iterable[Step], job: Job, weights: bytes | None 
     for step in steps:
         getattr(player, step[0].replace(" ", "_"))(*step[1:])
     player.job.settle()
-    return Played(player.job, Trace.joined(player.parts), player.replies)
+    return Played(player.job, player.traces, player.replies)
 
 
 class _Player:
@@ -147,10 +157,11 @@ class _Player:
         self._model, self._weights = model, weights
         self._rng = np.random.default_rng(job.seed + 1)
         self._address = {r.name: r.address for r in register_map(model.parameters)}
-        self._network = DeltaNetwork(model)
+        self._networks = [DeltaNetwork(model) for _ in range(job.streams)]
         self._late: dict[int, int] = {}  # thresholds of h, which count from the frame after next on
         self.job = job
-        self.parts = [self._network.run(np.zeros((0, model.parameters.inputs), np.int64))]
+        none = np.zeros((0, model.parameters.inputs), np.int64)
+        self._parts = [[network.run(none)] for network in self._networks]
         self.replies: list[tuple[int, int]] = []
         greatest = (1 << model.parameters.formats.activation.width) - 1
         layers = enumerate(model.parameters.layers)
@@ -162,28 +173,41 @@ class _Player:
         }
         self._greatest = greatest
 
+    @property
+    def traces(self) -> tuple[Trace, ...]:
+        return tuple(Trace.joined(parts) for parts in self._parts)
+
     def frames(self, how: str, length: int) -> None:
-        frames = styled_frames(self._model, how, length, self._rng)
-        self.job.frames(frames)
+        frames = [styled_frames(self._model, how, length, self._rng) for _ in self._networks]
+        self.job.frames(np.stack(frames, axis=1).reshape(-1, frames[0].shape[1]))
         self._golden(frames)
 
     def broken(self, elements: int) -> None:
         """Elements too many are dropped; those that are missing stay as they were sent."""
-        given = styled_frames(self._model, "any", 1, self._rng, inputs=elements)
-        self.job.frames(given)
-        whole = self._network.layers[0].encoder_x.memory.copy()
-        n = min(elements, whole.shape[1])
-        whole[:, :n] = given[:, :n]
-        self._golden(whole)
+        frames = []
+        breaks = self._rng.integers(len(self._networks)) if len(self._networks) > 1 else 0
+        for n, network in enumerate(self._networks):
+            inputs = elements if n == breaks else None
+            given = styled_frames(self._model, "any", 1, self._rng, inputs=inputs)
+            self.job.frames(given)
+            whole = network.layers[0].encoder_x.memory.copy()
+            most = min(given.shape[1], whole.shape[1])
+            whole[:, :most] = given[:, :most]
+            frames.append(whole)
+        self._golden(frames)
 
     def reset(self) -> None:
         self.job.reset()
-        self._network.reset()
+        self._start_over()
 
     def load(self) -> None:
         if self._weights is not None:
             self.job.load(self._weights)
-            self._network.reset()
+            self._start_over()
+
+    def _start_over(self) -> None:
+        for network in self._networks:
+            network.reset()
 
     def wait(self, cycles: int) -> None:
         self.job.wait(cycles)
@@ -194,7 +218,8 @@ class _Player:
         self.replies.append((0, 0))
         self._thresholds[name] = min(value, self._greatest)
         if vector == "x":
-            self._network.layers[layer].theta_x = value
+            for network in self._networks:
+                network.layers[layer].theta_x = value
         else:
             self._late[layer] = value
 
@@ -203,23 +228,25 @@ class _Player:
         self.replies.append((0, 0))
 
     def counters(self) -> None:
-        trace = Trace.joined(self.parts)
-        values = {"FRAMES": len(trace.outputs), **self._thresholds}
+        traces = self.traces
+        values = {"FRAMES": len(traces[0].outputs), **self._thresholds}
         for k in range(len(self._model.parameters.layers)):
-            values[f"EVENTS_X_{k}"] = int(trace.events_x[:, k].sum())
+            values[f"EVENTS_X_{k}"] = sum(int(trace.events_x[:, k].sum()) for trace in traces)
             if f"EVENTS_H_{k}" in self._address:
-                values[f"EVENTS_H_{k}"] = int(trace.events_h[:, k].sum())
+                values[f"EVENTS_H_{k}"] = sum(int(trace.events_h[:, k].sum()) for trace in traces)
         self.job.settle()
         for name, value in values.items():
             self.job.read(self._address[name])
             self.replies.append((0, value))
 
-    def _golden(self, frames: Integers) -> None:
-        for part in (frames[:1], frames[1:]):
-            self.parts.append(self._network.run(part))
-            # h is compared when it is made, so a threshold meets the h of the frame behind it.
-            for layer, value in self._late.items() if len(part) else ():
-                self._network.layers[layer].theta_h = value  # type: ignore[union-attr]
+    def _golden(self, frames: Sequence[Integers]) -> None:
+        """The frames [n, I] of each stream."""
+        for network, parts, of_stream in zip(self._networks, self._parts, frames, strict=True):
+            for part in (of_stream[:1], of_stream[1:]):
+                parts.append(network.run(part))
+                # h is compared when it is made, so a threshold meets the h of the frame behind it.
+                for layer, value in self._late.items() if len(part) else ():
+                    network.layers[layer].theta_h = value  # type: ignore[union-attr]
 
 
 def _tuples(value: Any) -> Any:

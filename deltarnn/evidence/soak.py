@@ -118,10 +118,15 @@ def check(case: Case, tally: Tally) -> None:
             record = play(simulation, core, job)
         finally:
             shutil.rmtree(simulation.folder)
-        right = replay(core, model, job, record) if case.on_the_way else played.trace
-        mismatch = first_mismatch(right, trace_of(record, core))
-        if mismatch is not None:
-            raise RuntimeError(f"{player.name}: {mismatch}")
+        right = [
+            replay(core, model, job, record, stream) if case.on_the_way else trace
+            for stream, trace in enumerate(played.traces)
+        ]
+        for stream, trace in enumerate(right):
+            found = trace_of(record.of_stream(stream, case.streams), core)
+            mismatch = first_mismatch(trace, found)
+            if mismatch is not None:
+                raise RuntimeError(f"{player.name}: stream {stream}: {mismatch}")
         replies = list(map(tuple, record.replies.tolist()))
         if replies != played.replies:
             raise RuntimeError(f"{player.name}: replies {replies}, expected {played.replies}")
@@ -131,9 +136,10 @@ def check(case: Case, tally: Tally) -> None:
                 players.append(SIMULATORS["icarus"])
                 tally.icarus += 1
     tally.equal += 1
-    tally.frames += len(right.outputs)
-    tally.words += compared_words(right)
-    tally.events += int(right.events_x.sum() + right.events_h.sum())
+    for trace in right:
+        tally.frames += len(trace.outputs)
+        tally.words += compared_words(trace)
+        tally.events += int(trace.events_x.sum() + trace.events_h.sum())
     tally.features.update(_features(case))
 
 
@@ -258,6 +264,7 @@ def _features(case: Case) -> list[str]:
         f"kinds: {' and '.join(sorted(set(case.kinds)))}",
         f"target {case.target}",
         f"{case.activations} units a cycle",
+        f"{case.streams} streams",
         f"weights: {case.weights}",
         f"biases: {case.biases}",
         "read-out" if case.outputs else "no read-out",
@@ -313,11 +320,11 @@ def section(result: dict[str, Any]) -> str:
 `deltarnn soak` draws random models, cores and jobs from everything that a model file and the
 command accept, and a little beyond. A case has 1 to 6 recurrent layers of either kind, sizes from 1
 to 40, formats, thresholds, row shifts and weight formats that differ by layer, weights and biases
-at their limits, any lanes and units a cycle, and one of the three targets. Its frames are of kinds
-that provoke: a plateau and one jump, one element that moves, oscillation around a threshold, all at
-the ends, long stillness. Between and amid them come resets, loads, broken frames and new
-thresholds, with gaps and back-pressure. The RTL runs in Verilator, and every tenth short case in
-Icarus as well.
+at their limits, any lanes and units a cycle, 1 to 4 streams, and one of the three targets. Its
+frames are of kinds that provoke: a plateau and one jump, one element that moves, oscillation around
+a threshold, all at the ends, long stillness. Between and amid them come resets, loads, broken
+frames and new thresholds, with gaps and back-pressure. The RTL runs in Verilator, and every tenth
+short case in Icarus as well.
 
 With seed {result["seed"]}: {result["tried"]:,} cases. {result["equal"]:,} equal golden in every
 bit, {result["icarus"]:,} of them in Icarus too, and {result["refused"]:,} were refused by name

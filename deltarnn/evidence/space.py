@@ -52,6 +52,7 @@ def cases(draw: st.DrawFn) -> Case:
         pauses=draw(_STILL),
         seed=draw(st.integers(0, 1 << 20)),
         steps=tuple(draw(_steps(kinds, layers, sizes[0], theta))),
+        streams=draw(st.sampled_from((1, 1, 1, 2, 3, 4))),
     )
 
 

@@ -15,7 +15,7 @@ CONTROL, STATUS, LANES = 0x08, 0x0C, 0x10
 # Bits of CONTROL and STATUS; the C header has all names that begin so.
 CONTROL_RESET_STATE, CONTROL_CLEAR_COUNTERS = 0, 1
 STATUS_ACTIVE, STATUS_RESETTING, STATUS_UNLOADED = 0, 1, 2
-STATUS_FRAME_SHORT, STATUS_FRAME_LONG, STATUS_LOAD_BROKEN = 8, 9, 10
+STATUS_FRAME_SHORT, STATUS_FRAME_LONG, STATUS_LOAD_BROKEN, STATUS_STREAM_WRONG = 8, 9, 10, 11
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,12 @@ def register_map(network: NetworkParameters) -> tuple[Register, ...]:
             "rw1c",
             "bit 0 a frame is under way, bit 1 a state reset is asked for or under way, bit 2 the "
             "weights are yet to be loaded; write 1 to clear: bit 8 a frame ended early, bit 9 a "
-            "frame ended late, bit 10 a load of weights had another length",
+            "frame ended late, bit 10 a load of weights had another length, bit 11 a frame had the "
+            "tid of a stream whose turn it was not",
         ),
         ("LANES", LANES, "ro", "lanes"),
         ("LAYERS", 0x14, "ro", "layers"),
-        ("FRAMES", 0x18, "ro", "frames begun, modulo 2^32"),
+        ("FRAMES", 0x18, "ro", "frames of each stream begun, modulo 2^32"),
         ("CYCLES_LO", 0x20, "ro", "cycles with a frame under way; reading them latches CYCLES_HI"),
         ("CYCLES_HI", 0x24, "ro", "bits 47:32 of the cycles"),
     ]

@@ -53,8 +53,8 @@ static inline uint64_t deltarnn_cycles(const volatile uint32_t *base)
 }}
 
 // Multiplications done since the counters were cleared; a dense network does FRAMES *
-// DELTARNN_DENSE_MACS. Right as long as no EVENTS register has counted 2^32 events: clear the
-// counters before, or add up what is read now and then and clear them each time.
+// DELTARNN_STREAMS * DELTARNN_DENSE_MACS. Right as long as no EVENTS register has counted 2^32
+// events: clear the counters before, or add up what is read now and then and clear them each time.
 static inline uint64_t deltarnn_macs(const volatile uint32_t *base)
 {{
     uint64_t macs = 0;
@@ -73,6 +73,7 @@ def c_header(manifest: dict[str, Any]) -> str:
     shapes = {
         "LANES": manifest["lanes"],
         "LAYERS": len(layers),
+        "STREAMS": manifest["streams"],
         "INPUTS": manifest["input"]["elements"],
         "OUTPUTS": manifest["output"]["results"],
         "OUTPUT_WIDTH": manifest["output"]["width"],

@@ -169,6 +169,7 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
         "target": target.name,
         "lanes": core.lanes,
         "activations": core.activations,
+        "streams": core.streams,
         "formats": {
             name: str(getattr(formats, name))
             for name in format_names(layer.kind for layer in network.layers)

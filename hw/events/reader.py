@@ -1,6 +1,6 @@
 """Takes frames from the input stream, element by element."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -23,36 +23,40 @@ class FrameReader(wiring.Component):
         Bits of an element (signed).
     latency : int
         Cycles in which an element must not follow itself: the DeltaEncoder's.
+    streams : int
+        C: frames come in rounds, one of each stream, in order.
 
     Members
     -------
     i : In, stream
         ``value``, and ``last`` at the end of a frame.
     o : Out, stream (never waits)
-        Elements for the DeltaEncoder, in the same cycle; ``vector`` alternates from frame to
-        frame.
+        Elements for the DeltaEncoder, in the same cycle; ``vector`` is the stream.
     free : In, a bit for each list
-        The list is empty. That of the next frame is looked at a cycle before its first element.
+        The list is empty: of each stream that of either half, which alternate from round to round.
+        That of the next frame is looked at a cycle before its first element.
     hold : In
-        Begin no frame from the next cycle on.
+        Begin no round from the next cycle on.
     between : Out
-        No frame is under way.
-    opened : Out, a bit for each list
-        A frame of which an element has come has this list, and it has not been left.
+        No round is under way.
+    opened : Out, 2 bits
+        A round of which an element has come has lists of this half, and they have not all been
+        left.
     leave : In, stream (never waits)
-        The list that is left: its frame needs it no more.
+        The half whose lists are left: their round needs them no more.
     short, long : Out
         Strobes: a frame ended early, or late.
     restart : In
-        The next frame goes to list 0.
+        The next frame is the first stream's, and goes to half 0.
     """
 
-    def __init__(self, *, columns: int, width: int, latency: int) -> None:
+    def __init__(self, *, columns: int, width: int, latency: int, streams: int = 1) -> None:
         require_int("columns", columns, 1)
-        self._columns, self._latency = columns, latency
+        require_int("streams", streams, 1)
+        self._columns, self._latency, self._streams = columns, latency, streams
         element = data.StructLayout(
             {
-                "vector": unsigned(1),
+                "vector": unsigned(ceil_log2(streams)),
                 "column": unsigned(ceil_log2(columns)),
                 "value": signed(width),
                 "last": 1,
@@ -62,9 +66,9 @@ class FrameReader(wiring.Component):
             {
                 "i": In(stream.Signature(data.StructLayout({"value": signed(width), "last": 1}))),
                 "o": Out(stream.Signature(element, always_ready=True)),
-                "free": In(2),
+                "free": In(2 * streams),
                 "hold": In(1),
-                "between": Out(1, init=1),
+                "between": Out(1),
                 "opened": Out(2),
                 "leave": In(stream.Signature(1, always_ready=True)),
                 "short": Out(1),
@@ -76,7 +80,7 @@ class FrameReader(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         column = Signal(range(self._columns))
-        vector = Signal()
+        half, stream = Signal(), Signal(range(self._streams))
         dropping = Signal()
         full = Signal()
         # An element must not follow itself within the encoder's latency: a very short frame,
@@ -86,14 +90,14 @@ class FrameReader(wiring.Component):
 
         # A register says whether an element is taken, so that nothing long hangs on that.
         ready, take = Signal(), Signal()
-        next_pause, next_vector = Signal.like(pause), Signal()
-        between = Signal()
+        next_pause, next_half, next_stream = Signal.like(pause), Signal(), Signal.like(stream)
+        frame, next_frame = Signal(), Signal()  # one is under way
         m.d.comb += [
             full.eq(column == self._columns - 1),
             self.i.ready.eq(ready),
             take.eq(self.i.valid & ready),
             self.o.valid.eq(take & ~dropping),
-            self.o.payload.vector.eq(vector),
+            self.o.payload.vector.eq(stream),
             self.o.payload.column.eq(column),
             self.o.payload.value.eq(self.i.payload.value),
             self.o.payload.last.eq(full | self.i.payload.last),
@@ -101,14 +105,16 @@ class FrameReader(wiring.Component):
             self.long.eq(self.o.valid & full & ~self.i.payload.last),
         ]
         m.d.comb += [
-            between.eq(Mux(take, self.i.payload.last, self.between)),
+            self.between.eq(~frame & (stream == 0)),
+            next_frame.eq(Mux(take, ~self.i.payload.last, frame)),
             next_pause.eq(Mux(pause != 0, pause - 1, 0)),
-            next_vector.eq(vector),
+            next_half.eq(half),
+            next_stream.eq(stream),
         ]
         with m.If(self.leave.valid):
             m.d.sync += self.opened.bit_select(self.leave.payload, 1).eq(0)
-        with m.If(take & self.between):
-            m.d.sync += self.opened.bit_select(vector, 1).eq(1)
+        with m.If(take & ~frame):
+            m.d.sync += self.opened.bit_select(half, 1).eq(1)
         with m.If(take):
             with m.If(self.i.payload.last):
                 m.d.sync += dropping.eq(0)
@@ -118,17 +124,21 @@ class FrameReader(wiring.Component):
             m.d.sync += column.eq(column + 1)
             with m.If(self.o.payload.last):
                 m.d.sync += column.eq(0)
+                last = stream == self._streams - 1
                 m.d.comb += [
-                    next_vector.eq(~vector),
+                    next_half.eq(half ^ last),
+                    next_stream.eq(Mux(last, 0, stream + 1)),
                     next_pause.eq(Mux(column < latency, latency - column, 0)),
                 ]
         with m.If(self.restart):
-            m.d.comb += next_vector.eq(0)
-        may_begin = self.free.bit_select(next_vector, 1) & ~self.hold & (next_pause == 0)
+            m.d.comb += [next_half.eq(0), next_stream.eq(0)]
+        free = self.free.bit_select(Cat(next_half, next_stream), 1)
+        holds = self.hold & (next_stream == 0)
         m.d.sync += [
-            self.between.eq(between),
+            frame.eq(next_frame),
             pause.eq(next_pause),
-            vector.eq(next_vector),
-            ready.eq(~between | may_begin),
+            half.eq(next_half),
+            stream.eq(next_stream),
+            ready.eq(next_frame | (free & ~holds & (next_pause == 0))),
         ]
         return m

@@ -12,11 +12,12 @@ from hw.pipeline import delayed, staged
 from hw.primitive.weights import store_signature
 from hw.target import GENERIC, Target
 from hw.walk.layout import CoreLayout
-from hw.walk.slot import slot_layout
+from hw.walk.slot import is_of, slot_layout
 
 
 def seen_layout(core: CoreParameters) -> data.StructLayout:
-    """A slot whose event is known: ``event`` says there is one, of h or of x of ``layer``;
+    """A slot whose event is known: ``event`` says there is one, of h or of x of ``layer``, an
+    instance;
     ``count_it`` that it is seen for the first time in its frame.
     """
     tag = slot_layout(core)["tag"].shape
@@ -123,7 +124,7 @@ class Fetch(wiring.Component):
         # By their fields: the column numbers of two lists may differ in width.
         with m.If(of_h):
             m.d.comb += _same(seen, self.event_h)
-        with m.Elif(slot.tag.layer == 0):
+        with m.Elif(is_of(0, slot.tag.layer, core.streams)):
             m.d.comb += _same(seen, self.event_x)
         with m.Else():
             m.d.comb += _same(seen, self.event_above)

@@ -68,13 +68,13 @@ class ActivationUnit(wiring.Component):
     def __init__(self, core: CoreParameters, target: Target = GENERIC) -> None:
         self._core, self._target = core, target
         network = core.network
-        kinds = dict.fromkeys(layer.kind for layer in network.recurrent)
+        kinds = dict.fromkeys(layer.kind for layer in core.recurrent)
         self._cells = {kind: cell_of(kind)(network.formats, target) for kind in kinds}
         units = units_layout(core)
         place = {key: units[key].shape for key in ("layer", "group", "last")}
         self._place = data.StructLayout(place)
         self.latency = max(cell.latency for cell in self._cells.values())
-        self.depth = len(network.recurrent) << ceil_log2(core.groups)
+        self.depth = len(core.recurrent) << ceil_log2(core.groups)
         widest = max((cell.kept for cell in self._cells.values()), key=lambda kept: kept.width)
         self._kept = data.ArrayLayout(widest, core.activations)
         super().__init__(
@@ -137,7 +137,7 @@ class ActivationUnit(wiring.Component):
 
         ``before``, what was kept, comes ``ahead`` cycles earlier.
         """
-        layout, layers = CoreLayout(self._core), self._core.network.recurrent
+        layout, layers = CoreLayout(self._core), self._core.recurrent
         rows = [self.i.payload.units[a][f"row_{n}"] for n in range(4)]
         results = []
         for kind, cell in self._cells.items():

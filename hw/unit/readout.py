@@ -18,6 +18,7 @@ from hw.lanes.lanes import closed_row_layout
 from hw.pipeline import staged
 from hw.target import GENERIC, Target
 from hw.walk.layout import CoreLayout
+from hw.walk.slot import is_of
 
 
 def units_layout(core: CoreParameters) -> data.StructLayout:
@@ -27,11 +28,10 @@ def units_layout(core: CoreParameters) -> data.StructLayout:
     (hw.walk.layout): the index into its table, format preactivation, where the row has a table to
     itself, else R(M), format readout. A row that no layer has is of no bits.
     """
-    network = core.network
     unit = data.StructLayout({f"row_{n}": _row_shape(core, n) for n in range(ROWS)})
     return data.StructLayout(
         {
-            "layer": unsigned(ceil_log2(len(network.layers))),
+            "layer": unsigned(ceil_log2(len(core.instances))),
             "group": unsigned(ceil_log2(core.groups)),
             "last": 1,
             "units": data.ArrayLayout(unit, core.activations),
@@ -73,7 +73,8 @@ class Readout(wiring.Component):
     o : Out, stream (never waits)
         Units of recurrent layers: units_layout; ``last`` of the layer.
     linear : Out, stream (never waits)
-        Units of the linear layer, one a cycle: ``m`` as it is, ``last``. Absent without one.
+        Units of the linear layer, one a cycle: ``layer``, which instance of it; ``m`` as it is;
+        ``last``. Absent without one.
 
     Both come as many cycles after the row as the serializer takes for the block's first unit, then
     A or one a cycle.
@@ -105,7 +106,13 @@ class Readout(wiring.Component):
             "o": Out(stream.Signature(self._units, always_ready=True)),
         }
         if self._has_linear:
-            linear = data.StructLayout({"m": signed(network.accumulator_width), "last": 1})
+            linear = data.StructLayout(
+                {
+                    "layer": self._units["layer"].shape,
+                    "m": signed(network.accumulator_width),
+                    "last": 1,
+                }
+            )
             members["linear"] = Out(stream.Signature(linear, always_ready=True))
         super().__init__(members)
 
@@ -118,7 +125,7 @@ class Readout(wiring.Component):
         """The same for rows that are read alike before the serializer."""
         if row in self._raw:
             return None
-        return tuple(CoreLayout.reading(layer, row) for layer in self._core.network.recurrent)
+        return tuple(CoreLayout.reading(layer, row) for layer in self._core.recurrent)
 
     def _before(self, value: Value, layer: Value, row: int) -> Value:
         return value if row in self._raw else self._read(value, layer, row)
@@ -130,7 +137,7 @@ class Readout(wiring.Component):
         """What is read out of row ``row`` of a layer, with its own n = f_act + f_w - f_readout."""
         formats = self._core.network.formats
         ways: dict[tuple[Callable, int], list[int]] = {}
-        for k, parameters in enumerate(self._core.network.layers):
+        for k, parameters in enumerate(self._core.instances):
             reading = CoreLayout.reading(parameters, row)
             if parameters.recurrent and reading is not None:
                 way = self._index if reading else self._candidate
@@ -174,12 +181,14 @@ class Readout(wiring.Component):
         m = Module()
         core, stages = self._core, self._stages
         lanes, ways = core.lanes, core.activations
-        layers = len(core.network.layers)
+        last_layer = len(core.network.layers) - 1
         m.submodules.serializer = serializer = self._serializer
 
         # Rows 0 to 2 wait for the last one.
         tag = self.i.payload.tag
-        of_linear = (tag.layer == layers - 1) if self._has_linear else Const(0)
+        of_linear = Const(0)
+        if self._has_linear:
+            of_linear = is_of(last_layer, tag.layer, core.streams)
         of_rows = Cat(self.i.valid & (tag.row == row) for row in range(4))
         strobes, tags = staged(m, of_rows, tag, len(stages) - 1, "row")
         waiting = Signal(data.ArrayLayout(self._word, lanes), reset_less=True)
@@ -256,6 +265,7 @@ class Readout(wiring.Component):
             m.d.comb += [
                 self.linear.valid.eq(valid & place.linear),
                 self.linear.payload.m.eq(word.row_3[self._kept_below :]),
+                self.linear.payload.layer.eq(place.layer),
                 self.linear.payload.last.eq(place.last),
             ]
         return m

@@ -1,12 +1,15 @@
 """Where everything lies in a core's memories, and the memory images of a model.
 
+A core of several streams walks *instances*: layer k of stream s is instance k * C + s
+(golden.parameters.CoreParameters). All of a layer take their weights from the same words.
+
 Row-block order: a layer's units are cut into blocks of P, one unit a lane. For each block the
 lanes sweep the layer's gates; a sweep walks the events of the layer's two vectors, one *segment*
 each, and takes one weight word per event.
 
 Weight words   [layer][block][gate][segment][column], P weights each (lane 0 in the low bits)
-Accumulator rows   [layer][block][row], P accumulators each; of a GRU r, u, c of segment 0 and c of
-                   segment 1, of an LSTM i, f, g and o, of a linear layer M
+Accumulator rows   [layer][stream][block][row], P accumulators each; of a GRU r, u, c of segment 0
+                   and c of segment 1, of an LSTM i, f, g and o, of a linear layer M
 
 Empty lanes of a layer's last block hold zeros.
 
@@ -32,7 +35,7 @@ from hw.fixed import half
 
 @dataclass(frozen=True)
 class LayerLayout:
-    """One layer as the sequencer walks it.
+    """One instance of a layer as the sequencer walks it.
 
     Attributes
     ----------
@@ -110,17 +113,20 @@ class CoreLayout:
         """x of the next frame is walked early (hw.walk.sequencer), over the first layer's rows that
         take both segments, save the very first.
 
-        The layer above must be there to wait for its x. A row is far enough from where it was last
+        The layer above must be there to wait for its x: where there are several streams it does
+        not wait, for theirs are walked in between. A row is far enough from where it was last
         opened, and will be next, where a block has four.
         """
         first = self.layers[0]
-        return self.x_last and first.accumulators == ROWS and first.whole_gates > 1
+        waits = self.x_last and self.core.streams == 1
+        return waits and first.accumulators == ROWS and first.whole_gates > 1
 
     @cached_property
     def layers(self) -> tuple[LayerLayout, ...]:
+        """Of each instance."""
         layouts: list[LayerLayout] = []
         base = row = 0
-        for layer in self.core.network.layers:
+        for n, layer in enumerate(self.core.instances, 1):
             blocks = layer.blocks(self.core.lanes)
             columns_h = layer.units if layer.recurrent else 0
             columns = (columns_h, layer.inputs) if self.x_last else (layer.inputs, columns_h)
@@ -138,14 +144,15 @@ class CoreLayout:
                 first_row=layer.has.first_row if layer.recurrent else 0,
             )
             layouts.append(layout)
-            base += layout.words
             row += layout.rows
+            if n % self.core.streams == 0:
+                base += layout.words
         return tuple(layouts)
 
     @property
     def words(self) -> int:
         """Weight words in all."""
-        return sum(layer.words for layer in self.layers)
+        return sum(layer.words for layer in self.layers[:: self.core.streams])
 
     @property
     def rows(self) -> int:
@@ -154,10 +161,11 @@ class CoreLayout:
 
     @property
     def clears(self) -> int:
-        """Addresses of the largest memory that a state reset clears: of x, or of all layers' h."""
-        network = self.core.network
-        units = max(layer.units for layer in network.recurrent)
-        return max(1 << ceil_log2(network.inputs), len(network.recurrent) << ceil_log2(units))
+        """Addresses of the largest memory that a state reset clears: of x, or of all h."""
+        core = self.core
+        units = max(layer.units for layer in core.recurrent)
+        of_x = core.streams << ceil_log2(core.network.inputs)
+        return max(of_x, len(core.recurrent) << ceil_log2(units))
 
     @property
     def reset_cycles(self) -> int:
@@ -205,7 +213,7 @@ class CoreLayout:
     def weight_words(self, model: Model) -> Integers:
         """int64 [words, P]: the weight memory's contents."""
         parts = []
-        for layout, weights in zip(self.layers, model.weights, strict=True):
+        for layout, weights in zip(self.layers[:: self.core.streams], model.weights, strict=True):
             if isinstance(weights, RecurrentWeights):
                 pair = [weights.weight_h, weights.weight_x]
                 matrix = np.concatenate(pair if self.x_last else pair[::-1], axis=1)
@@ -220,7 +228,9 @@ class CoreLayout:
         """int64 [rows, P]: what the accumulators hold at reset, rounding and row shift included."""
         parts = []
         network = self.core.network
-        for layer, layout, weights in zip(network.layers, self.layers, model.weights, strict=True):
+        streams = self.core.streams
+        layouts = self.layers[::streams]
+        for layer, layout, weights in zip(network.layers, layouts, model.weights, strict=True):
             bias, shifts = (
                 self._blocked(of_units[:, None], layout, layout.accumulators)[..., 0]
                 for of_units in (weights.bias.astype(np.int64), weights.shifts)
@@ -228,7 +238,7 @@ class CoreLayout:
             rounding = np.array([self.rounding(layer, s) for s in range(layer.shift_max + 1)])
             rows = bias + rounding[shifts, np.arange(layout.accumulators)[:, None, None]]
             rows = ((rows << network.shift_bits) + shifts)[list(self.order(layer))]
-            parts.append(rows.transpose(1, 0, 2).reshape(-1, self.core.lanes))
+            parts += [rows.transpose(1, 0, 2).reshape(-1, self.core.lanes)] * streams
         return np.concatenate(parts)
 
     def _blocked(self, rows: Integers, layout: LayerLayout, gates: int) -> Integers:

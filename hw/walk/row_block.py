@@ -105,6 +105,9 @@ class RowBlock(wiring.Component):
             m.d.sync += base.eq(base + Mux(was["skip"], of_slot("words"), words))
         with m.If(was["leave"]):
             m.d.sync += block.eq(0)
+            if self._layout.core.streams > 1:  # the next stream takes the same words
+                following = [layer.base for layer in (*others, first)]
+                m.d.sync += base.eq(by_layer(following, was_layer))
         with m.If(was["finish"]):
             m.d.sync += [base.eq(0), self.row.eq(0)]
         single = [int(layer.blocks == 1) for layer in layers]

@@ -1,6 +1,6 @@
 """A slot: what the lanes do in one cycle, and what a walk needs to know to decide it."""
 
-from amaranth.hdl import unsigned
+from amaranth.hdl import Cat, Value, unsigned
 from amaranth.lib import data
 from amaranth.utils import bits_for, ceil_log2
 
@@ -11,17 +11,26 @@ from hw.walk.layout import CoreLayout
 def tag_layout(core: CoreParameters) -> data.StructLayout:
     """What a row of accumulators is, for those who receive it.
 
-    ``layer`` and ``row`` of the block (hw.walk.layout): row 3 is its block's last. ``units`` is the
+    ``layer``, an instance of one, and ``row`` of the block (hw.walk.layout): row 3 is its block's
+    last. ``units`` is the
     number of lanes that hold a unit, less one; ``last`` marks the last block of the layer.
     """
     return data.StructLayout(
         {
-            "layer": unsigned(ceil_log2(len(core.network.layers))),
+            "layer": unsigned(ceil_log2(len(core.instances))),
             "row": unsigned(2),
             "units": unsigned(ceil_log2(core.lanes)),
             "last": 1,
         }
     )
+
+
+def is_of(layer: int, instance: Value, streams: int) -> Value:
+    """Whether ``instance`` is one of ``layer``, of whichever stream."""
+    first, *others = range(layer * streams, (layer + 1) * streams)
+    if not others:
+        return instance == first
+    return Cat(instance == n for n in (first, *others)).any()
 
 
 def slot_layout(core: CoreParameters) -> data.StructLayout:

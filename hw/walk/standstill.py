@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from golden.parameters import NetworkParameters
+from golden.parameters import CoreParameters
 
 
 class Standstill(wiring.Component):
@@ -20,8 +20,8 @@ class Standstill(wiring.Component):
 
     Parameters
     ----------
-    network : NetworkParameters
-        Its layers.
+    core : CoreParameters
+        Its instances of layers: each stands still by itself.
 
     Members
     -------
@@ -31,9 +31,9 @@ class Standstill(wiring.Component):
     slot : In, stream (never waits)
         Slots of the walk: ``layer``, and ``event``, there is one. One that waits may be shown
         again.
-    walks : In
+    walks : In, a bit for each stream
         In the cycle before the last slot of its walk: the linear layer is left, and not skipped.
-    out : In
+    out : In, a bit for each stream
         The last result of the linear layer is out.
     theta_changes : In
         In the cycle in which a threshold gets a new value.
@@ -43,8 +43,8 @@ class Standstill(wiring.Component):
         It stands still, as far as is known in this cycle.
     """
 
-    def __init__(self, network: NetworkParameters) -> None:
-        self._layers, self._recurrent = len(network.layers), len(network.recurrent)
+    def __init__(self, core: CoreParameters) -> None:
+        self._layers, self._recurrent = len(core.instances), len(core.recurrent)
         layer = ceil_log2(self._layers)
         made = data.StructLayout({"layer": layer, "moved": 1, "last": 1})
         slot = data.StructLayout({"layer": layer, "event": 1})
@@ -52,8 +52,8 @@ class Standstill(wiring.Component):
             {
                 "made": In(stream.Signature(made, always_ready=True)),
                 "slot": In(stream.Signature(slot, always_ready=True)),
-                "walks": In(1),
-                "out": In(1),
+                "walks": In(core.streams),
+                "out": In(core.streams),
                 "theta_changes": In(1),
                 "restart": In(1),
                 "still": Out(self._layers),
@@ -75,24 +75,23 @@ class Standstill(wiring.Component):
             with m.If(made.last & (made.layer == recurrent - 1)):
                 m.d.sync += unsettled.eq(0)
 
-        if self._layers > recurrent:
-            moved, first, under_way = Signal(), Signal(init=1), Signal(range(4))
-            walked, moves = Signal(), Signal()
+        for n, k in enumerate(range(recurrent, self._layers)):
+            moved, first = Signal(name=f"moved_{k}"), Signal(init=1, name=f"first_{k}")
+            under_way = Signal(range(4), name=f"under_way_{k}")
+            walked, moves = Signal(name=f"walked_{k}"), Signal(name=f"moves_{k}")
             slot = self.slot.payload
-            m.d.comb += moves.eq(
-                self.slot.valid & slot.event & (slot.layer == self._layers - 1),
-            )
+            m.d.comb += moves.eq(self.slot.valid & slot.event & (slot.layer == k))
             m.d.sync += [
-                walked.eq(self.walks),
-                under_way.eq(under_way + self.walks - self.out),
+                walked.eq(self.walks[n]),
+                under_way.eq(under_way + self.walks[n] - self.out[n]),
                 moved.eq((moved | moves) & ~walked),
             ]
             with m.If(walked):
-                m.d.sync += [still[-1].eq(~(moved | moves | first)), first.eq(0)]
+                m.d.sync += [still[k].eq(~(moved | moves | first)), first.eq(0)]
             with m.If(self.restart):
                 m.d.sync += first.eq(1)
             with m.If(under_way != 0):
-                m.d.comb += self.still[-1].eq(0)
+                m.d.comb += self.still[k].eq(0)
         with m.If(self.theta_changes | self.restart):
             m.d.sync += [still.eq(0), unsettled.eq(1)]
         return m

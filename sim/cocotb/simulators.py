@@ -81,6 +81,7 @@ class CocotbSimulator(Simulator):
             "gaps": job.gaps,
             "pauses": job.pauses,
             "seed": job.seed,
+            "streams": job.streams,
             "steps": job.steps,
             "max_idle": max_idle,
         }

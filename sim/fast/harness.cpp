@@ -136,33 +136,60 @@ template <class Data>
 struct Stream {
     CData &valid, &ready;
     Data& data;
-    CData& last;
+    CData &last, &id;
 };
+
+// Not all cores have several streams, and a tid.
+template <class Core>
+auto input_id(Core& core, int) -> decltype((core.s_axis_tid)) {
+    return core.s_axis_tid;
+}
+
+template <class Core>
+CData& input_id(Core&, long) {
+    static CData id;
+    return id;
+}
+
+template <class Core>
+auto output_id(const Core& core, int) -> decltype(Word{core.m_axis_tid}) {
+    return core.m_axis_tid;
+}
+
+template <class Core>
+Word output_id(const Core&, long) {
+    return 0;
+}
 
 template <class Core>
 auto input_of(Core& core) {
     using Data = std::remove_reference_t<decltype(core.s_axis_tdata)>;
     return Stream<Data>{core.s_axis_tvalid, core.s_axis_tready, core.s_axis_tdata,
-                        core.s_axis_tlast};
+                        core.s_axis_tlast, input_id(core, 0)};
 }
 
 // Not all cores have weights to load: the stream of one that has none takes nothing.
 template <class Core, class = decltype(std::declval<Core>().s_weights_tdata)>
 Stream<CData> weights_of(Core& core, int) {
+    static CData id;
     return {core.s_weights_tvalid, core.s_weights_tready, core.s_weights_tdata,
-            core.s_weights_tlast};
+            core.s_weights_tlast, id};
 }
 
 template <class Core>
 Stream<CData> weights_of(Core&, long) {
-    static CData valid, ready = 0, data, last;
-    return {valid, ready, data, last};
+    static CData valid, ready = 0, data, last, id;
+    return {valid, ready, data, last, id};
 }
 
 template <class Data>
 class Source {
 public:
-    Source(Stream<Data> stream, Pauses gaps) : stream_(stream), gaps_(gaps) { stream_.valid = 0; }
+    // Frames are of so many streams in turn.
+    Source(Stream<Data> stream, Pauses gaps, Word streams = 1)
+        : stream_(stream), gaps_(gaps), streams_(streams) {
+        stream_.valid = 0;
+    }
 
     void send(const Word* beats, Word frames, Word length) {
         if (frames * length) waiting_.push_back({beats, beats + frames * length, length});
@@ -180,6 +207,8 @@ public:
         Frames& frames = waiting_.front();
         stream_.data = *frames.next++;
         stream_.last = (frames.end - frames.next) % frames.length == 0;
+        stream_.id = CData(sent_ % streams_);
+        sent_ += stream_.last;
         if (frames.next == frames.end) waiting_.pop_front();
     }
 
@@ -191,14 +220,15 @@ private:
 
     Stream<Data> stream_;
     Pauses gaps_;
+    Word streams_, sent_ = 0;
     bool taken_ = false;
     std::deque<Frames> waiting_;
 };
 
 class Sink {
 public:
-    Sink(Vtop& core, Pauses pauses, const std::string& folder)
-        : core_(core), pauses_(pauses), outputs_(folder + "/outputs"),
+    Sink(Vtop& core, Pauses pauses, Word streams, const std::string& folder)
+        : core_(core), pauses_(pauses), streams_(streams), outputs_(folder + "/outputs"),
           lengths_(folder + "/output_lengths") {
         core_.m_axis_tready = 0;
     }
@@ -210,6 +240,9 @@ public:
     void take() {
         if (!core_.m_axis_tvalid || !core_.m_axis_tready) return;
         in_frame_ = !core_.m_axis_tlast;
+        const Word whose = output_id(core_, 0);
+        if (whose != frames_ % streams_)
+            throw std::runtime_error("results of stream " + std::to_string(whose));
         for (std::size_t n = 0; n < sizeof core_.m_axis_tdata; ++n) {
             if (!kept(core_, n, 0)) continue;
             outputs_.put_byte(byte_of(core_.m_axis_tdata, n));
@@ -231,6 +264,7 @@ public:
 private:
     Vtop& core_;
     Pauses pauses_;
+    Word streams_;
     Table outputs_, lengths_;
     Word frames_ = 0, length_ = 0;
     bool in_frame_ = false;
@@ -386,7 +420,7 @@ private:
     bool waits_ = false;
 };
 
-// Not all cores have a tkeep, or weights to load.
+// Not all cores have a tkeep, a tid, or weights to load.
 template <class Core>
 auto keep_of(const Core& core, int) -> decltype(std::tuple(Kept("", core.m_axis_tkeep))) {
     return {Kept("m_axis_tkeep", core.m_axis_tkeep)};
@@ -394,6 +428,26 @@ auto keep_of(const Core& core, int) -> decltype(std::tuple(Kept("", core.m_axis_
 
 template <class Core>
 std::tuple<> keep_of(const Core&, long) {
+    return {};
+}
+
+template <class Core>
+auto given_id_of(const Core& core, int) -> decltype(std::tuple(Kept("", core.s_axis_tid))) {
+    return {Kept("s_axis_tid", core.s_axis_tid)};
+}
+
+template <class Core>
+std::tuple<> given_id_of(const Core&, long) {
+    return {};
+}
+
+template <class Core>
+auto made_id_of(const Core& core, int) -> decltype(std::tuple(Kept("", core.m_axis_tid))) {
+    return {Kept("m_axis_tid", core.m_axis_tid)};
+}
+
+template <class Core>
+std::tuple<> made_id_of(const Core&, long) {
     return {};
 }
 
@@ -411,18 +465,21 @@ std::tuple<> loads_of(const Core&, long) {
 
 // All streams but s_axil b.
 auto channels_of(const Vtop& core) {
-    const auto results = [&](auto... keep) {
+    const auto frames = [&](auto... id) {
+        return Channel("s_axis", Kept("s_axis_tvalid", core.s_axis_tvalid), core.s_axis_tready,
+                       Kept("s_axis_tdata", core.s_axis_tdata),
+                       Kept("s_axis_tlast", core.s_axis_tlast), id...);
+    };
+    const auto results = [&](auto... more) {
         return Channel("m_axis", Kept("m_axis_tvalid", core.m_axis_tvalid), core.m_axis_tready,
                        Kept("m_axis_tdata", core.m_axis_tdata),
-                       Kept("m_axis_tlast", core.m_axis_tlast), keep...);
+                       Kept("m_axis_tlast", core.m_axis_tlast), more...);
     };
     return std::tuple_cat(
         loads_of(core, 0),
         std::tuple(
-            Channel("s_axis", Kept("s_axis_tvalid", core.s_axis_tvalid), core.s_axis_tready,
-                    Kept("s_axis_tdata", core.s_axis_tdata),
-                    Kept("s_axis_tlast", core.s_axis_tlast)),
-            std::apply(results, keep_of(core, 0)),
+            std::apply(frames, given_id_of(core, 0)),
+            std::apply(results, std::tuple_cat(keep_of(core, 0), made_id_of(core, 0))),
             Channel("s_axil aw", Kept("s_axil_awvalid", core.s_axil_awvalid), core.s_axil_awready,
                     Kept("s_axil_awaddr", core.s_axil_awaddr),
                     Kept("s_axil_awprot", core.s_axil_awprot)),
@@ -532,8 +589,9 @@ class Player {
 public:
     Player(Vtop& core, const std::vector<Word>& job, Word max_cycles, const std::string& folder)
         : core_(core), next_(job.data()), end_(job.data() + job.size()),
-          monitor_(core, argument(), max_cycles, folder), source_(input_of(core), pauses()),
-          sink_(core, pauses(), folder), weights_(weights_of(core, 0), pauses()),
+          monitor_(core, argument(), max_cycles, folder), streams_(argument()),
+          source_(input_of(core), pauses(), streams_), sink_(core, pauses(), streams_, folder),
+          weights_(weights_of(core, 0), pauses()),
           registers_{core, pauses(), pauses()},
           replies_(folder + "/replies"),
           waves_(core, folder + "/waves.vcd") {}
@@ -659,6 +717,7 @@ private:
     Vtop& core_;
     const Word *next_, *end_;
     Monitor monitor_;
+    Word streams_;
     Source<std::remove_reference_t<decltype(Vtop::s_axis_tdata)>> source_;
     Sink sink_;
     Source<CData> weights_;

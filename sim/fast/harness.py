@@ -87,7 +87,7 @@ def harness_source() -> str:
 
 def _encoded(job: Job, max_idle: int, width: int) -> Iterator[list[int] | Integers]:
     """The job as sim/fast/harness.cpp reads it: runs of integers, elements as ``width`` bits."""
-    yield [max_idle]
+    yield [max_idle, job.streams]
     for n, fraction in enumerate((job.gaps, job.pauses, job.gaps, job.gaps, job.pauses)):
         yield [round(fraction * 2**32), job.seed + n]
     for step, *arguments in job.steps:

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from amaranth.hdl import Array, Assert, Assume, Cat, Elaboratable, Module, Mux, Signal
+from amaranth.hdl import Array, Assert, Assume, Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from deltarnn.evidence.proofs.claim import Claim, stays
@@ -41,12 +41,13 @@ class SkidIsAQueueOfTwo(Claim):
         return m
 
 
-class GateClosesBetweenFrames(Claim):
-    """It is open while a frame is under way, nothing passes while it is closed, and it closes as
-    soon as it may."""
+class GateClosesBetweenRounds(Claim):
+    """It is open while a round is under way, a frame of each stream; nothing passes while it is
+    closed, and it closes as soon as it may. It knows whose turn it is."""
 
-    def __init__(self, kind: type = FrameGate) -> None:
-        dut = kind(ELEMENT)
+    def __init__(self, kind: type = FrameGate, streams: int = 1) -> None:
+        self._streams = streams
+        dut = kind(ELEMENT, streams)
         super().__init__(dut, dut.i.valid, dut.i.payload, dut.o.ready, dut.close)
 
     def elaborate(self, platform) -> Module:
@@ -54,14 +55,19 @@ class GateClosesBetweenFrames(Claim):
         m.submodules.dut = dut = self.dut
         comes, goes = dut.i.valid & dut.i.ready, dut.o.valid & dut.o.ready
         open_frame, asked = Signal(), Signal()
+        turn = Signal(range(self._streams + 1))
+        under_way = open_frame | (turn != 0)
         with m.If(goes):
             m.d.sync += open_frame.eq(~dut.o.payload.last)
+        with m.If(goes & dut.o.payload.last):
+            m.d.sync += turn.eq(Mux(turn == self._streams - 1, 0, turn + 1))
         m.d.sync += asked.eq(dut.close)
         m.d.comb += [
             Assert(comes == goes),
             Assert(~goes | (dut.o.payload == dut.i.payload)),
-            Assert(~dut.closed | ~(open_frame | dut.o.valid)),
-            Assert(dut.closed | ~asked | open_frame),
+            Assert(~dut.closed | ~(under_way | dut.o.valid)),
+            Assert(dut.closed | ~asked | under_way),
+            Assert(dut.stream == turn),
         ]
         return m
 
@@ -71,72 +77,94 @@ class ResultsLeaveInOrder(Claim):
 
     A frame that is skipped has the results of the frame before the last one. There is room as long
     as fewer than two frames are promised and not sent, and no more is ever kept than two frames and
-    what is on its way out. Frames are made only as promised; anything may come at any time.
+    what is on its way out. Frames are made only as promised; anything may come at any time. With
+    several streams all that holds of each, in whatever order their frames are done, and they leave
+    in turn.
     """
 
     BEATS = 2
 
-    def __init__(self, kind: type = OutputBuffer, read_latency: int = 1) -> None:
-        dut = kind(beats=self.BEATS, shape=1, read_latency=read_latency)
-        self._most = 2 * self.BEATS + read_latency
-        super().__init__(dut, dut.i.valid, dut.i.payload, dut.done, dut.o.ready, dut.reserve)
+    def __init__(self, kind: type = OutputBuffer, read_latency: int = 1, streams: int = 1) -> None:
+        dut = kind(beats=self.BEATS, shape=1, read_latency=read_latency, streams=streams)
+        self._most, self._streams = 2 * self.BEATS + read_latency, streams
+        inputs = dut.i.valid, dut.i.payload, dut.done, dut.o.ready, dut.reserve
+        super().__init__(dut, *inputs)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.dut = dut = self.dut
-        beats, most = self.BEATS, self._most
-        goes = dut.o.valid & dut.o.ready
+        out, turn = dut.o.payload, Signal(range(self._streams + 1))
+        with m.If(dut.o.valid & dut.o.ready & out.last):
+            m.d.sync += turn.eq(Mux(turn == self._streams - 1, 0, turn + 1))
+        m.d.comb += [
+            Assume(~dut.reserve | dut.room),
+            Assume(~dut.i.valid | (dut.i.payload.stream < self._streams)),
+            Assert(~dut.o.valid | (out.stream == turn)),
+        ]
+        stays(m, "o", dut.o.valid & ~dut.o.ready, dut.o.valid, dut.o.payload)
+        under_way = [self._of_stream(m, n) for n in range(self._streams)]
+        for n, others in enumerate(under_way):  # frames are not mixed
+            comes = dut.i.valid & (dut.i.payload.stream != n)
+            m.d.comb += Assume(~(comes & others))
+        return m
+
+    def _of_stream(self, m: Module, stream: int) -> Value:
+        """One stream's results; whether it is in mid-frame."""
+        dut, beats, most = self.dut, self.BEATS, self._most
+        came, out, done = dut.i.payload, dut.o.payload, dut.done[stream]
+        comes = dut.i.valid & (came.stream == stream)
+        leaves = dut.o.valid & (out.stream == stream)
+        goes = leaves & dut.o.ready
 
         # The frames of now, of before and of the one before that, beat by beat.
         now, before, older = (
-            [Signal(name=f"{name}_{n}") for n in range(beats)]
+            [Signal(name=f"{name}_{stream}_{n}") for n in range(beats)]
             for name in ("now", "before", "older")
         )
-        made = Signal(range(beats + 1))
-        skipped = dut.done & ~dut.i.valid
-        with m.If(dut.i.valid):
+        made = Signal(range(beats + 1), name=f"made_{stream}")
+        skipped = done & ~comes
+        with m.If(comes):
             m.d.sync += made.eq(made + 1)
-            m.d.sync += Array(now)[made].eq(dut.i.payload)
-        with m.If(dut.done):
+            m.d.sync += Array(now)[made].eq(came.value)
+        with m.If(done):
             m.d.sync += made.eq(0)
             m.d.sync += [a.eq(b) for a, b in zip(older, before, strict=True)]
             m.d.sync += [
-                a.eq(Mux(skipped, b, Mux(made == n, dut.i.payload, c)))
+                a.eq(Mux(skipped, b, Mux(made == n, came.value, c)))
                 for n, (a, b, c) in enumerate(zip(before, older, now, strict=True))
             ]
 
         # What is owed, oldest first.
-        queue = [Signal(name=f"queue_{n}") for n in range(most)]
-        count, place = Signal(range(most + beats + 1)), Signal(range(most + beats + 1))
+        queue = [Signal(name=f"queue_{stream}_{n}") for n in range(most)]
+        count = Signal(range(most + beats + 1), name=f"count_{stream}")
+        place = Signal.like(count, name=f"place_{stream}")
         m.d.comb += place.eq(count - goes)
         with m.If(goes):
             m.d.sync += [a.eq(b) for a, b in pairwise(queue)]
-        with m.If(dut.i.valid):
-            m.d.sync += Array(queue)[place].eq(dut.i.payload)
+        with m.If(comes):
+            m.d.sync += Array(queue)[place].eq(came.value)
         with m.If(skipped):
             m.d.sync += [Array(queue)[place + n].eq(older[n]) for n in range(beats)]
-        m.d.sync += count.eq(place + Mux(skipped, beats, dut.i.valid))
-        place_out = Signal(range(beats))
+        m.d.sync += count.eq(place + Mux(skipped, beats, comes))
+        place_out = Signal(range(beats), name=f"place_out_{stream}")
         with m.If(goes):
             m.d.sync += place_out.eq(Mux(place_out == beats - 1, 0, place_out + 1))
         m.d.comb += [
-            Assert(~dut.o.valid | (count != 0)),
-            Assert(~dut.o.valid | (dut.o.payload.value == queue[0])),
-            Assert(~dut.o.valid | (dut.o.payload.last == (place_out == beats - 1))),
+            Assert(~leaves | (count != 0)),
+            Assert(~leaves | (out.value == queue[0])),
+            Assert(~leaves | (out.last == (place_out == beats - 1))),
             Assert(count <= most),
         ]
-        stays(m, "o", dut.o.valid & ~dut.o.ready, dut.o.valid, dut.o.payload)
 
         # What those who make the results promise: a frame at a time, only where one is reserved.
-        promised = Signal(range(3))  # and not yet made
-        m.d.sync += promised.eq(promised + dut.reserve - dut.done)
+        promised = Signal(range(3), name=f"promised_{stream}")  # and not yet made
+        m.d.sync += promised.eq(promised + dut.reserve - done)
         m.d.comb += [
-            Assume(~dut.reserve | dut.room),
-            Assume(~(dut.i.valid | dut.done) | (promised != 0)),
-            Assume(~dut.i.valid | (dut.done == (made == beats - 1))),
+            Assume(~(comes | done) | (promised != 0)),
+            Assume(~comes | (done == (made == beats - 1))),
             Assume(~skipped | (made == 0)),
         ]
-        return m
+        return made != 0
 
 
 class RoomIsKept(Claim):

@@ -263,14 +263,16 @@ class EachListIsWhole(Claim):
 
 class FramesStayInStep(Claim):
     """For each ``last`` that is taken one frame goes in: columns from 0 on, as far as there are
-    any, its end marked once; in the list of its turn. What is beyond the last column is dropped. An
-    element that is offered and not taken leaves no trace, and no element follows itself too soon.
+    any, its end marked once; in the list of its turn, the streams' by turns and those of a stream.
+    What is beyond the last column is dropped. An element that is offered and not taken leaves no
+    trace, and no element follows itself too soon.
     """
 
     COLUMNS, LATENCY = 3, 2
 
-    def __init__(self, kind: type = FrameReader) -> None:
-        dut = kind(columns=self.COLUMNS, width=2, latency=self.LATENCY)
+    def __init__(self, kind: type = FrameReader, streams: int = 1) -> None:
+        self._streams = streams
+        dut = kind(columns=self.COLUMNS, width=2, latency=self.LATENCY, streams=streams)
         super().__init__(
             dut, dut.i.valid, dut.i.payload, dut.free, dut.hold, dut.leave.valid, dut.leave.payload
         )
@@ -280,22 +282,26 @@ class FramesStayInStep(Claim):
         m.submodules.dut = dut = self.dut
         come, gone = dut.i.payload, dut.o.payload
         takes = dut.i.valid & dut.i.ready
-        place, turn, free_was, held = Signal(range(self.COLUMNS + 1)), Signal(), Signal(2), Signal()
+        place, free_was, held = Signal(range(self.COLUMNS + 1)), Signal.like(dut.free), Signal()
+        half, stream = Signal(), Signal(range(self._streams + 1))
+        last_stream = stream == self._streams - 1
         m.d.sync += [free_was.eq(dut.free), held.eq(dut.hold)]
         with m.If(takes):
             m.d.sync += place.eq(Mux(come.last, 0, place + (place != self.COLUMNS)))
-            m.d.sync += turn.eq(turn ^ come.last)
+        with m.If(takes & come.last):
+            m.d.sync += [half.eq(half ^ last_stream), stream.eq(Mux(last_stream, 0, stream + 1))]
         within = place != self.COLUMNS
         ends = come.last | (place == self.COLUMNS - 1)
         m.d.comb += [
             Assert(dut.o.valid == (takes & within)),
             Assert(~dut.o.valid | (gone.column == place)),
-            Assert(~dut.o.valid | (gone.vector == turn)),
+            Assert(~dut.o.valid | (gone.vector == stream)),
             Assert(~dut.o.valid | (gone.value == come.value)),
             Assert(~dut.o.valid | (gone.last == ends)),
             Assert(dut.short == (takes & come.last & (place < self.COLUMNS - 1))),
             Assert(dut.long == (takes & ~come.last & (place == self.COLUMNS - 1))),
-            Assert((place != 0) | ~takes | (free_was.bit_select(turn, 1) & ~held)),
+            Assert((place != 0) | ~takes | free_was.word_select(stream, 2).bit_select(half, 1)),
+            Assert((place != 0) | ~takes | (stream != 0) | ~held),
         ]
         for n in range(self.COLUMNS):
             again = dut.o.valid & (gone.column == n)

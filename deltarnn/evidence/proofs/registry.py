@@ -7,7 +7,7 @@ from functools import partial
 from deltarnn.evidence.proofs.bus import (
     CounterTellsTheCount,
     EachAccessOnce,
-    GateClosesBetweenFrames,
+    GateClosesBetweenRounds,
     LatchedWordsBelongTogether,
     ResultsLeaveInOrder,
     RoomIsKept,
@@ -123,10 +123,20 @@ PROOFS = {
     "gate": Proof(
         "bus/gate.py",
         "passes frames as they are; closes as soon as no frame is under way, and no sooner",
-        GateClosesBetweenFrames,
+        GateClosesBetweenRounds,
         {
             "it closes a cycle late": faulty(
-                GateClosesBetweenFrames, FrameGate, "~next_under_way)", "~under_way)"
+                GateClosesBetweenRounds, FrameGate, "close & ~next_under_way", "close & ~under_way"
+            )
+        },
+    ),
+    "gate of three streams": Proof(
+        "bus/gate.py",
+        "the same with rounds of three frames; knows whose turn it is",
+        partial(GateClosesBetweenRounds, streams=3),
+        {
+            "it closes in mid-round": faulty(
+                GateClosesBetweenRounds, FrameGate, " & (next_stream == 0)", "", streams=3
             )
         },
     ),
@@ -149,6 +159,24 @@ PROOFS = {
                 "            with m.If(1):\n                m.d.sync += value_next.eq(value)",
                 read_latency=2,
             )
+        },
+    ),
+    "results of two streams": Proof(
+        "bus/output.py",
+        "the same of each of two streams, in whatever order their frames are done; they leave in "
+        "turn",
+        partial(ResultsLeaveInOrder, streams=2),
+        {
+            "a stream's skip forgets what another has made": faulty(
+                ResultsLeaveInOrder,
+                OutputBuffer,
+                "self.done.bit_select(writes, 1)",
+                "self.done.any()",
+                streams=2,
+            ),
+            "what one stream has made counts for the other": faulty(
+                ResultsLeaveInOrder, OutputBuffer, " & (wrote == sends)", "", streams=2
+            ),
         },
     ),
     "room": Proof(
@@ -206,6 +234,16 @@ PROOFS = {
         {
             "a pause is a cycle short": faulty(
                 FramesStayInStep, FrameReader, "latency - column, 0", "latency - column - 1, 0"
+            )
+        },
+    ),
+    "frames of two streams": Proof(
+        "events/reader.py",
+        "the same where the frames of two streams come in turn; it is held between rounds alone",
+        partial(FramesStayInStep, streams=2),
+        {
+            "the half changes with every frame": faulty(
+                FramesStayInStep, FrameReader, "half ^ last", "~half", streams=2
             )
         },
     ),

@@ -62,7 +62,7 @@ class StillIsUnmoved(Claim):
     """
 
     def __init__(self, kind: type = Standstill) -> None:
-        dut = kind(TWO_AND_A_READ_OUT)
+        dut = kind(CoreParameters(TWO_AND_A_READ_OUT, 2))
         streams = (dut.made, dut.slot)
         names = ("walks", "out", "theta_changes", "restart")
         super().__init__(

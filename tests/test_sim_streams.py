@@ -1,0 +1,225 @@
+"""Several streams on one core: each equals a golden model of its own, whatever the others do."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from boards.family.targets import TARGETS
+from deltarnn.evidence.soak import Tally, check
+from golden.network import DeltaNetwork, Trace, run_sequences
+from golden.parameters import CoreParameters
+from hw.bus.registers import STATUS, STATUS_STREAM_WRONG
+from hw.core import Core
+from hw.emit.verilog import emit
+from hw.walk.layout import CoreLayout
+from sim.build import build
+from sim.compare import first_mismatch
+from sim.fast.harness import Harness
+from sim.job import Job
+from sim.run import play, trace_of
+from sim.simulate import side_by_side, simulate
+from sim.simulators import SIMULATORS
+from tests.bench import run_bench
+from tests.networks import random_frames, random_model
+from tests.slow import quick
+from tests.test_evidence_soak import SMALL
+
+QUICK = Harness(optimised=False)
+# By name: a case, of which each differs from all others in what may differ.
+CASES = {
+    "two layers and a read-out, four streams, two units a cycle": replace(
+        SMALL,
+        kinds=("gru", "gru"),
+        sizes=(5, 8, 6),
+        outputs=3,
+        weight_fracs=(6, 5, 4),
+        thetas=((2, 3), (1, 4), (2, 0)),
+        shifts=(1, 0),
+        lanes=4,
+        activations=2,
+        streams=4,
+        steps=(
+            ("frames", "some move", 9),
+            ("broken", 2),
+            ("broken", 9),
+            ("threshold", 1, "h", 0),
+            ("frames", "nothing for long", 16),
+            ("counters",),
+            ("reset",),
+            ("frames", "around the threshold", 6),
+        ),
+    ),
+    "both kinds, three streams of results as they are made": replace(
+        SMALL,
+        kinds=("lstm", "gru", "lstm"),
+        sizes=(3, 7, 5, 9),
+        outputs=None,
+        weight_fracs=(5, 6, 4),
+        thetas=((0, 9), (3, 1), (1, 2)),
+        shifts=(0, 2, 1),
+        lanes=4,
+        activations=4,
+        target="ecp5",
+        streams=3,
+        pauses=0.9,
+        steps=(("frames", "any", 6), ("frames", "nothing for long", 20)),
+    ),
+    "the smallest layers, sixteen streams": replace(
+        SMALL,
+        sizes=(1, 1),
+        outputs=1,
+        thetas=((0, 0), (0, 0)),
+        lanes=1,
+        gaps=0.0,
+        pauses=0.0,
+        streams=16,
+        steps=(("frames", "one element moves", 24), ("reset",), ("frames", "plateau and jump", 9)),
+    ),
+    "loaded weights, thresholds on the way, two streams": replace(
+        SMALL,
+        kinds=("lstm",),
+        target="up5k",
+        streams=2,
+        steps=(
+            ("frames", "any", 12),
+            ("threshold at once", 0, "h", 7),
+            ("threshold at once", 1, "x", 0),
+            ("load",),
+            ("frames", "some move", 12),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", quick(CASES, list(CASES)[:1]))
+def test_each_stream_equals_golden(case):
+    tally = Tally()
+    check(case, tally)
+    assert tally.equal == 1
+    assert tally.events > 20
+
+
+@pytest.fixture(scope="module")
+def three():
+    """Three streams on a core of two layers and a read-out."""
+    model = random_model((4, 6, 5), 3, kinds=("gru", "lstm"), theta=(1, 3))
+    core = CoreParameters(model.parameters, 4, 2, 3)
+    return model, core, emit(core, model, TARGETS["ecp5"].target)
+
+
+@pytest.mark.parametrize("name", ["icarus", "verilator"])
+def test_on_both_simulators(three, name):
+    model, core, emission = three
+    sequences = [random_frames(model, length, seed=length) for length in (9, 4, 7, 5)]
+    models = TARGETS["ecp5"].cells.models()
+    result = simulate(core, model, sequences, SIMULATORS[name], emission=emission, models=models)
+    assert result.mismatch is None
+    assert len(result.found.outputs) == 9 + 4 + 7 + 5
+    assert len(result.cycles) == 9 + 5  # rounds
+    expected = Trace.joined(run_sequences(model, sequences))
+    assert first_mismatch(expected, result.found) is None
+    report = result.report()
+    assert (report["streams"], report["frames"]) == (3, 25)
+
+
+def test_a_reset_in_mid_round_waits_for_its_end(three):
+    model, core, emission = three
+    frames = [random_frames(model, 8, seed=n) for n in range(3)]
+    rows = np.stack(frames, axis=1).reshape(-1, 4)
+    models = TARGETS["ecp5"].cells.models()
+    simulation = build(emission, QUICK, models=models)
+    job = Job().frames(rows[:13]).reset().frames(rows[13:]).settle()
+    record = play(simulation, core, job)
+    for n, given in enumerate(frames):
+        expected = Trace.joined(run_sequences(model, [given[:5], given[5:]]))
+        assert first_mismatch(expected, trace_of(record.of_stream(n, 3), core)) is None
+
+
+def test_a_frame_of_another_stream_is_flagged_and_taken_in_turn(three):
+    model, core, _ = three
+    dut = Core(core, model)
+    found = []
+
+    async def status(ctx):
+        ctx.set(dut.s_axil_araddr, STATUS)
+        ctx.set(dut.s_axil_arvalid, 1)
+        await ctx.tick().until(dut.s_axil_arready)
+        ctx.set(dut.s_axil_arvalid, 0)
+        ctx.set(dut.s_axil_rready, 1)
+        *_, data = await ctx.tick().sample(dut.s_axil_rdata).until(dut.s_axil_rvalid)
+        found.append(data >> STATUS_STREAM_WRONG & 1)
+
+    async def bench(ctx):
+        for stream, tid in ((0, 0), (1, 2), (2, 2)):
+            ctx.set(dut.s_axis_tid, tid)
+            ctx.set(dut.s_axis_tvalid, 1)
+            for column in range(4):
+                ctx.set(dut.s_axis_tlast, column == 3)
+                await ctx.tick().until(dut.s_axis_tready)
+            ctx.set(dut.s_axis_tvalid, 0)
+            await status(ctx)
+            if stream == 1:
+                ctx.set(dut.s_axil_awaddr, STATUS)
+                ctx.set(dut.s_axil_wdata, 1 << STATUS_STREAM_WRONG)
+                ctx.set(dut.s_axil_wstrb, 0b1111)
+                ctx.set(dut.s_axil_bready, 1)
+                ctx.set(dut.s_axil_awvalid, 1)
+                ctx.set(dut.s_axil_wvalid, 1)
+                await ctx.tick()
+                ctx.set(dut.s_axil_awvalid, 0)
+                ctx.set(dut.s_axil_wvalid, 0)
+                await ctx.tick().repeat(3)
+        ctx.set(dut.m_axis_tready, 1)
+        for stream in range(3):  # all three of the round come out
+            for result in range(3):
+                *_, tid, last = (
+                    await ctx.tick()
+                    .sample(dut.m_axis_tid, dut.m_axis_tlast)
+                    .until(dut.m_axis_tvalid)
+                )
+                assert (tid, last) == (stream, result == 2)
+
+    run_bench(dut, bench)
+    assert found == [0, 1, 0]
+
+
+def test_no_stream_takes_weights_of_its_own():
+    model = random_model((4, 6, 5), 3)
+    one, four = (CoreLayout(CoreParameters(model.parameters, 4, 2, n)) for n in (1, 4))
+    assert np.array_equal(one.weight_words(model), four.weight_words(model))
+    assert (four.words, four.rows) == (one.words, 4 * one.rows)
+    rows, begin = four.bias_rows(model), 0
+    for first, of_one in zip(four.layers[::4], one.layers, strict=True):
+        own = one.bias_rows(model)[of_one.row : of_one.row + of_one.rows]
+        assert np.array_equal(rows[begin : begin + 4 * of_one.rows], np.tile(own, (4, 1)))
+        assert (first.row, first.base) == (begin, of_one.base)
+        begin += 4 * of_one.rows
+
+
+def test_sequences_side_by_side():
+    sequences = [np.full((n, 2), n) for n in (3, 1, 2, 5)]
+    first, second = side_by_side(sequences, 3)
+    assert first.shape == (3, 3, 2)
+    assert first[:, 1].tolist() == [[1, 1]] * 3  # goes on with its last frame
+    assert second[:, :, 0].tolist() == [[5, 3, 1]] * 5
+    assert [len(f) for f in side_by_side(sequences, 1)] == [3, 1, 2, 5]
+
+
+@pytest.mark.parametrize("streams", [0, 17, 2.0])
+def test_refuses_other_streams(streams):
+    with pytest.raises(ValueError, match=r"streams: found .*, expected "):
+        CoreParameters(random_model((2, 3), 2).parameters, 2, 1, streams)
+
+
+def test_streams_know_nothing_of_each_other(three):
+    """A stream's results are the same whatever its neighbours are sent."""
+    model, core, emission = three
+    simulation = build(emission, QUICK, models=TARGETS["ecp5"].cells.models())
+    given = random_frames(model, 10, seed=5)
+    expected = DeltaNetwork(model).run(given)
+    for others in (np.zeros_like(given), random_frames(model, 10, seed=6)):
+        rows = np.stack([others, given, others], axis=1).reshape(-1, 4)
+        record = play(simulation, core, Job().frames(rows).settle())
+        found = trace_of(record.of_stream(1, 3), core)
+        assert first_mismatch(expected, found) is None
