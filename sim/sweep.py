@@ -108,6 +108,36 @@ def with_thresholds(model: Model, theta: int) -> Model:
     return Model.of(model.name, model.parameters.formats, layers, model.weights)
 
 
+def driven(
+    model: Model, seed: int, points: Sequence[tuple[float, int, int]], streams: int = 1
+) -> tuple[Job, list[Trace]]:
+    """A job with frames for each of ``points``, and what the network does in each stream.
+
+    A point is the fraction of inputs that move, the threshold of h, and a number of frames, behind
+    which comes one more. Each begins from reset. Each stream has frames of its own.
+    """
+    network = model.parameters
+    address = {register.name: register.address for register in register_map(network)}
+    rng = np.random.default_rng(seed)
+    job, parts = Job(), [[] for _ in range(streams)]
+    for moving, theta, length in points:
+        golden = DeltaNetwork(with_thresholds(model, theta), streams)
+        for k, layer in enumerate(golden.model.parameters.layers):
+            job.write(address[f"THETA_X_{k}"], layer.theta_x)
+            if layer.theta_h is not None:
+                job.write(address[f"THETA_H_{k}"], layer.theta_h)
+        frames = []
+        for _ in range(streams):
+            of_stream = moving_frames(rng, length, network.inputs, moving)
+            more = _next(np.random.default_rng(seed), of_stream[-1], moving)
+            frames.append(np.concatenate([of_stream, more[None]]))
+        job.reset().frames(np.stack(frames, axis=1).reshape(-1, network.inputs)).settle()
+        trace = golden.run(np.stack(frames))
+        for n, of_stream in enumerate(parts):
+            of_stream.append(trace[n])
+    return job, [Trace.joined(of_stream) for of_stream in parts]
+
+
 def sweep(
     shape: Shape,
     simulator: Simulator,
@@ -126,31 +156,13 @@ def sweep(
     Raises RuntimeError where the RTL differs from golden in any bit.
     """
     model = shape.model(seed)
-    network = model.parameters
-    core = shape.core(model)
-    address = {register.name: register.address for register in register_map(network)}
-    rng = np.random.default_rng(seed)
-    streams = range(core.streams)
-    job, parts = Job(), [[] for _ in streams]
-    for moving, theta in points:
-        golden = DeltaNetwork(with_thresholds(model, theta), core.streams)
-        for k, layer in enumerate(golden.model.parameters.layers):
-            job.write(address[f"THETA_X_{k}"], layer.theta_x)
-            if layer.theta_h is not None:
-                job.write(address[f"THETA_H_{k}"], layer.theta_h)
-        frames = []
-        for _ in streams:
-            of_stream = moving_frames(rng, length, network.inputs, moving)
-            more = _next(np.random.default_rng(seed), of_stream[-1], moving)
-            frames.append(np.concatenate([of_stream, more[None]]))
-        job.reset().frames(np.stack(frames, axis=1).reshape(-1, network.inputs)).settle()
-        trace = golden.run(np.stack(frames))
-        for n in streams:
-            parts[n].append(trace[n])
+    core, columns = shape.core(model), sum(layer.columns for layer in model.parameters.layers)
+    timed = [(*point, length) for point in points]
+    job, expected = driven(model, seed, timed, core.streams)
     record = play(build(emit(core, model), simulator), core, job)
-    found = [trace_of(record.of_stream(n, core.streams), core) for n in streams]
-    for n in streams:
-        mismatch = first_mismatch(Trace.joined(parts[n]), found[n])
+    found = [trace_of(record.of_stream(n, core.streams), core) for n in range(core.streams)]
+    for pair in zip(expected, found, strict=True):
+        mismatch = first_mismatch(*pair)
         if mismatch is not None:
             raise RuntimeError(f"{shape.name}: RTL and golden model differ: {mismatch}")
     counting = slice(WARM_UP, length)
@@ -158,7 +170,6 @@ def sweep(
     events = events.reshape(len(points), length + 1, -1)[:, counting]
     cycles = record.intervals.reshape(len(points), length + 1)[:, counting] / core.streams
     bound = core.ideal_cycles(events)
-    columns = sum(layer.columns for layer in network.layers)
     rows = []
     for n, (moving, theta) in enumerate(points):
         ideal, measured = float(bound[n].mean()), float(cycles[n].mean())

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from deltarnn.bench.activity import ACTIVITY
 from deltarnn.bench.area import AREA
 from deltarnn.bench.clock import CLOCK
 from deltarnn.bench.context import Bench, Context
@@ -26,6 +27,7 @@ BENCHES = {
     "cycles": CYCLES,
     "streams": STREAMS_BENCH,
     "timeline": TIMELINE,
+    "activity": ACTIVITY,
     "area": AREA,
     "clock": CLOCK,
     "growth": GROWTH,
