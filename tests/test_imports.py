@@ -18,7 +18,7 @@ FOLDERS = {
 # Rooms within a folder, each of which may import those before it and its folder's own files.
 ROOMS = {
     "golden": ("learn", "predict"),
-    "hw": ("primitive", "walk", "events", "lanes", "unit", "bus", "emit"),
+    "hw": ("primitive", "walk", "events", "lanes", "unit", "learn", "bus", "emit"),
     "sim": ("cocotb", "fast"),
     "boards": ("family", "link", "memory", "host", "flow"),
     "train": ("data", "quantised", "nets", "course", "importers", "tasks"),

@@ -1,0 +1,181 @@
+"""The parts of a core that learns against their twins in golden.learn, on random inputs."""
+
+import numpy as np
+import pytest
+
+from golden import gru, lstm
+from golden.fixed import Q, sat
+from golden.formats import Formats
+from golden.learn.cells import CELLS
+from golden.learn.formats import LearningFormats
+from golden.learn.update import Step
+from hw.learn.cell import learning_cell
+from hw.learn.sweep import SweepLanes
+from hw.learn.units import ErrorUnit, SlopeUnit
+from tests.bench import run_bench
+
+FORMATS = {
+    "Q3.4": Formats(),
+    "fine": Formats(activation=Q(3, 7), state=Q(1, 14), gate=Q(1, 10), preactivation=Q(3, 6)),
+    "coarse": Formats(
+        activation=Q(0, 7), state=Q(3, 3), gate=Q(1, 3), readout=Q(7, 2), cell=Q(0, 5)
+    ),
+}
+LEARNING = {
+    "as it is": LearningFormats(),
+    "wide slopes": LearningFormats(slope=Q(1, 14)),
+    "narrow": LearningFormats(error=Q(0, 9), slope=Q(0, 4), master=12),
+}
+LENGTH = 1200
+
+
+def ends(rng, q, *shape):
+    """Any codes of a format; a tenth at its ends, where things saturate, and a tenth 0."""
+    values = rng.integers(q.min, q.max + 1, shape)
+    kind = rng.random(shape)
+    return np.where(kind < 0.1, rng.choice([q.min, q.max], shape), np.where(kind > 0.9, 0, values))
+
+
+def piped(dut, latency, rows, drive, look):
+    """What ``look`` gives ``latency`` cycles after ``drive`` set each of ``rows``, one a cycle."""
+    found = []
+
+    async def bench(ctx):
+        for n in range(len(rows) + latency):
+            drive(ctx, rows[min(n, len(rows) - 1)])
+            if n >= latency:
+                found.append(look(ctx))
+            await ctx.tick()
+
+    run_bench(dut, bench)
+    return found
+
+
+@pytest.mark.parametrize("learning", LEARNING)
+@pytest.mark.parametrize("formats", FORMATS)
+def test_slopes_of_a_gru(formats, learning):
+    check_slopes("gru", FORMATS[formats], LEARNING[learning])
+
+
+@pytest.mark.parametrize("learning", LEARNING)
+@pytest.mark.parametrize("formats", FORMATS)
+def test_slopes_of_an_lstm(formats, learning):
+    check_slopes("lstm", FORMATS[formats], LEARNING[learning])
+
+
+def check_slopes(kind, formats, learning):
+    rng = np.random.default_rng(1)
+    cell = learning_cell(kind)(formats, learning)
+    weight_frac = 6
+    wide = Q(4, formats.accumulator_frac(weight_frac))
+    m = rng.integers(wide.min, wide.max + 1, (LENGTH, 4, 1))
+    if kind == "gru":
+        states = ends(rng, formats.state, LENGTH + 1, 1)
+        r, u, c, m_hc = gru.gates(formats, weight_frac, m)
+        seen = {"r": r, "u": u, "c": c, "m_hc": m_hc, "h": states[:-1]}
+    else:
+        states = ends(rng, formats.cell, LENGTH + 1, 1)
+        i, f, g, o = lstm.gates(formats, weight_frac, m)
+        y = lstm.shown(formats, states[1:])
+        seen = {"i": i, "f": f, "g": g, "o": o, "c": states[:-1], "y": y}
+    expected = CELLS[kind].keep(formats, learning.slope, weight_frac, m, states)[:, :, 0]
+    rows = [{key: int(values[n, 0]) for key, values in seen.items()} for n in range(LENGTH)]
+    dut = SlopeUnit(cell)
+    found = piped(
+        dut,
+        dut.latency,
+        rows,
+        lambda ctx, row: ctx.set(dut.i.payload, row),
+        lambda ctx: [ctx.get(dut.o.payload[key]) for key in CELLS[kind].kept],
+    )
+    assert np.array_equal(found, expected)
+    assert len(np.unique(expected[:, 0])) > 5
+
+
+@pytest.mark.parametrize("learning", LEARNING)
+@pytest.mark.parametrize("formats", FORMATS)
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_errors(kind, formats, learning):
+    formats, learning = FORMATS[formats], LEARNING[learning]
+    rng = np.random.default_rng(2)
+    cell, q = learning_cell(kind)(formats, learning), learning.error
+    names = CELLS[kind].kept
+    gates = rng.integers(0, formats.gate.scale + 1, (LENGTH, len(names)))
+    kept = np.where(
+        [name.startswith("s_") for name in names],
+        ends(rng, learning.slope, LENGTH, len(names)),
+        gates,
+    )
+    of_output, of_h, of_state = (ends(rng, q, LENGTH) for _ in range(3))
+    g = ends(rng, q, LENGTH, 4)
+    e = sat(of_output + of_h, q)
+    own, before = CELLS[kind].errors(formats, learning, kept.T, e, of_state)
+    expected = np.concatenate([sat(g.T + own, q), before[None]]).T
+    rows = [
+        {
+            "kept": dict(zip(names, kept[n].tolist(), strict=True)),
+            "of_output": int(of_output[n]),
+            "of_h": int(of_h[n]),
+            "of_state": int(of_state[n]),
+            "g": g[n].tolist(),
+        }
+        for n in range(LENGTH)
+    ]
+    dut = ErrorUnit(cell, 4)
+    found = piped(
+        dut,
+        dut.latency,
+        rows,
+        lambda ctx, row: ctx.set(dut.i.payload, row),
+        lambda ctx: [*(ctx.get(each) for each in dut.o.payload.g), ctx.get(dut.o.payload.of_state)],
+    )
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("rate", [0, 1, 8])
+@pytest.mark.parametrize("stages", [[4], [4, 4, 2], [1, 1]], ids=str)
+@pytest.mark.parametrize("learning", LEARNING)
+def test_a_sweep(learning, stages, rate):
+    """Masters of each lane, and the sum of W G, whatever comes the cycle before."""
+    learning, formats, frac = LEARNING[learning], Formats(), 6
+    rng = np.random.default_rng(rate)
+    begins = np.cumsum([0, *stages])
+    ranges = [range(a, b) for a, b in zip(begins[:-1].tolist(), begins[1:].tolist(), strict=True)]
+    lanes = ranges[-1].stop
+    far = learning.step_shift(formats, frac, 1)
+    shift = learning.step_shift(formats, frac, rate) if rate else None
+    dut = SweepLanes(learning=learning, delta_width=9, stages=ranges, far=far, nearest=7)
+    masters = ends(rng, learning.range, LENGTH, lanes)
+    g = ends(rng, learning.error, LENGTH, lanes)
+    deltas = np.where(rng.random(LENGTH) < 0.1, -255, rng.integers(1, 256, LENGTH))
+    step = Step(learning, frac, shift, 0)
+    new = np.array(
+        [
+            step.sweep(masters[n][:, None].copy(), g[n], deltas[n : n + 1], asked=False).new[:, 0]
+            for n in range(LENGTH)
+        ]
+    )
+    sums = (g * (masters >> learning.below)).sum(axis=1)
+    found_sums, found_new = [], np.zeros_like(masters)
+
+    async def bench(ctx):
+        for n in range(LENGTH + len(ranges) + 2):
+            now = min(n, LENGTH - 1)
+            slot = {"delta": int(deltas[now]), "learns": int(rate > 0)}
+            ctx.set(dut.i.payload, {**slot, "near": 0 if shift is None else far - shift})
+            for k, stage in enumerate(ranges):
+                late = min(max(n - k, 0), LENGTH - 1)
+                for lane in stage:
+                    ctx.set(dut.g[lane], int(g[late, lane]))
+                    ctx.set(dut.master[lane], int(masters[late, lane]))
+                if 0 <= n - k - 2 < LENGTH:
+                    of = [ctx.get(dut.o.payload[lane]) for lane in stage]
+                    found_new[n - k - 2, stage.start : stage.stop] = of
+            if 0 <= n - dut.latency < LENGTH:
+                found_sums.append(ctx.get(dut.sum))
+            await ctx.tick()
+
+    run_bench(dut, bench)
+    assert found_sums == sums.tolist()
+    assert np.array_equal(found_new, new)
+    assert (new != masters).any() == (rate > 0)
