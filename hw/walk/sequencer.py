@@ -129,6 +129,7 @@ class Sequencer(wiring.Component):
 
         # ``leaves``: the layer's lists are not needed any more. ``advances``: to the next layer.
         leaves, advances, finishes = Signal(), Signal(), Signal()
+        if_leaves, if_advances = Signal(), Signal()
 
         # ``turns``, ``returns``: the walk begins and ceases to be early. ``gone``: x of the sweep
         # under way was walked early; ``next_gone``: that of the next one was.
@@ -193,8 +194,8 @@ class Sequencer(wiring.Component):
             ends_block.eq(works & closes & final & ~holds),
             jumps.eq((works & here.ends & ~(final & holds)) | skips),
             go.eq(works & (here.have | closes) & ~(closes & final & holds)),
-            leaves.eq((ends_block & last_block) | skips),
-            advances.eq((leaves & ~turns) | returns),
+            leaves.eq(jumps & if_leaves),
+            advances.eq(jumps & if_advances),
             finishes.eq(leaves & last_layer),
             self.begin.eq(frame & ~started & ~self.restart & self.o.ready),
             self.active.eq(started),
@@ -219,7 +220,16 @@ class Sequencer(wiring.Component):
             slot.tag.last.eq(last_block),
         ]
 
-        # The next position: the same, the next element, or the first of a list.
+        # The next position: the same, the next element, or the first of a list. Which list that is
+        # hangs on registers alone (``if_``: if it jumps), beside what decides whether it jumps.
+        if_block_ends, if_turns, if_returns = Signal(), Signal(), Signal()
+        m.d.comb += [
+            if_block_ends.eq(closing & final),
+            if_leaves.eq((if_block_ends & last_block) | skips),
+            if_advances.eq((if_leaves & ~if_turns) | if_returns),
+            turns.eq(jumps & if_turns),
+            returns.eq(jumps & if_returns),
+        ]
         begins_with_last = heads[0].end | ~recurrent  # r, u: nothing in segment 0
         head_last = data.View(place_layout, Mux(next_gone, none, heads[1]))
         linear = of_next_layer([int(not layer.recurrent) for layer in layers])
@@ -228,7 +238,7 @@ class Sequencer(wiring.Component):
         to_other = ~segment & (split | ~closing)
         # What follows a gate: c of a GRU, with a group for each segment; the next gate; the next
         # block. In an LSTM the last of four gates ends the block as soon as its group closes.
-        splits_next, next_final = (gate == 1) & ~early, ~recurrent
+        if_splits, next_final = (gate == 1) & ~early, ~recurrent
         ends_whole = final | (early & last_whole)
         next_gate = Mux(ends_whole, of_layer("first_row"), 1)
         other_final = split
@@ -237,11 +247,38 @@ class Sequencer(wiring.Component):
         if any(whole):
             even = by_layer(whole, self.layer)
             at_last = even & (gate == 3)
-            splits_next &= ~even
+            if_splits &= ~even
             next_gate = Mux(ends_whole, of_layer("first_row"), gate + 1)
             next_final = Mux(even, (gate == 2) & (begins_with_last | head_last.end), ~recurrent)
             other_final = split | at_last
             m.d.sync += final.eq(final | (at_last & heads[1].end))
+        position = {"here": here, "segment": segment, "closing": closing, "final": final}
+        position |= {"gate": gate, "split": split}
+        if_jumps = {name: Signal.like(of, name=f"if_{name}") for name, of in position.items()}
+
+        def to(**where: Value | int) -> None:
+            m.d.comb += [if_jumps[name].eq(value) for name, value in where.items()]
+
+        to(split=0, gate=next_gate)
+        with m.If(if_advances):
+            to(
+                here=Mux(next_begins_with_last, next_heads[1], next_heads[0]),
+                segment=next_begins_with_last,
+                closing=next_begins_with_last | next_heads[1].end,
+                final=linear,
+                gate=of_next_layer(first_row),
+            )
+        with m.Elif(to_other):
+            to(here=heads[1], segment=1, closing=1, final=other_final, gate=gate, split=split)
+        with m.Elif(if_splits):
+            to(here=heads[0], segment=0, closing=1, final=0, gate=2, split=1)
+        with m.Else():
+            to(
+                here=Mux(begins_with_last, head_last, heads[0]),
+                segment=begins_with_last,
+                closing=begins_with_last | head_last.end,
+                final=next_final,
+            )
         with m.If(works & here.have & ~here.ends):
             m.d.sync += [
                 here.eq(steps),
@@ -251,40 +288,7 @@ class Sequencer(wiring.Component):
             ]
         with m.Elif(jumps):
             m.d.sync += [index.eq(0), ahead.eq(1), beyond.eq(2)]
-            with m.If(advances):
-                m.d.sync += [
-                    here.eq(Mux(next_begins_with_last, next_heads[1], next_heads[0])),
-                    segment.eq(next_begins_with_last),
-                    closing.eq(next_begins_with_last | next_heads[1].end),
-                    final.eq(linear),
-                    gate.eq(of_next_layer(first_row)),
-                    split.eq(0),
-                ]
-            with m.Elif(to_other):
-                m.d.sync += [
-                    here.eq(heads[1]),
-                    segment.eq(1),
-                    closing.eq(1),
-                    final.eq(other_final),
-                ]
-            with m.Elif(splits_next):
-                m.d.sync += [
-                    here.eq(heads[0]),
-                    segment.eq(0),
-                    closing.eq(1),
-                    final.eq(0),
-                    gate.eq(2),
-                    split.eq(1),
-                ]
-            with m.Else():
-                m.d.sync += [
-                    here.eq(Mux(begins_with_last, head_last, heads[0])),
-                    segment.eq(begins_with_last),
-                    closing.eq(begins_with_last | head_last.end),
-                    final.eq(next_final),
-                    gate.eq(next_gate),
-                    split.eq(0),
-                ]
+            m.d.sync += [of.eq(if_jumps[name]) for name, of in position.items()]
 
         with m.If(go):
             m.d.sync += [first.eq(closes), at_start.eq(0)]
@@ -305,10 +309,10 @@ class Sequencer(wiring.Component):
                     has_one.eq(self.coming.count == 1),
                 ]
             taken = Signal(range(first_layer.blocks * first_layer.whole_gates))
-            goes_on = jumps & ~(leaves | returns | to_other | splits_next)  # to another whole gate
+            if_goes_on = ~(if_leaves | if_returns | to_other | if_splits)  # to another whole gate
             m.d.comb += [
-                turns.eq(ends_block & last_block & (self.layer == 0) & has_come),
-                returns.eq(early & jumps & (due | (last_block & last_whole))),
+                if_turns.eq(works & if_block_ends & last_block & (self.layer == 0) & has_come),
+                if_returns.eq(early & (due | (last_block & last_whole))),
                 next_gone.eq((self.layer == 0) & ~early & (taken != 0)),
                 rows.turns.eq(turns),
                 rows.returns.eq(returns),
@@ -317,21 +321,18 @@ class Sequencer(wiring.Component):
             m.d.sync += due.eq(self.next.x.complete)
             with m.If(jumps):
                 m.d.sync += [
-                    gone.eq(goes_on & next_gone),
-                    taken.eq(taken + early - (goes_on & next_gone)),
+                    gone.eq(if_goes_on & next_gone),
+                    taken.eq(taken + early - (if_goes_on & next_gone)),
                 ]
             with m.If(turns | returns):
                 m.d.sync += [early.eq(turns), self.parity.eq(~self.parity)]
             with m.If(turns):
-                m.d.sync += [known.x.eq(self.coming), gate.eq(first_layer.first_row + 1)]
-            with m.If(turns | (early & goes_on)):
-                m.d.sync += [
-                    here.eq(Cat(Const(1, 1), has_one, Const(0, 1))),
-                    segment.eq(1),
-                    closing.eq(1),
-                    final.eq(0),
-                    split.eq(0),
-                ]
+                m.d.sync += known.x.eq(self.coming)
+            with m.If(if_turns):
+                to(gate=first_layer.first_row + 1)
+            with m.If(if_turns | (early & if_goes_on)):
+                head = Cat(Const(1, 1), has_one, Const(0, 1))
+                to(here=head, segment=1, closing=1, final=0, split=0)
 
         m.d.comb += [
             rows.layer.eq(self.layer),
