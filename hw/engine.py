@@ -52,7 +52,7 @@ class Engine(wiring.Component):
         order.
     o : Out, stream
         Results: ``value`` (format activation, A a beat; or M of a read-out, one a beat), ``last``,
-        ``stream``. In rounds, too; a round's come when all its frames have.
+        ``stream``. In rounds, too.
     load : In, stream
         The weights, where the target's store must be loaded
         (hw.primitive.loaded_weights.LoadedWeights): no frame is taken before that. A load waits for

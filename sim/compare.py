@@ -19,10 +19,12 @@ class Mismatch:
     unit: int
     expected: int
     found: int
+    stream: int | None = None  # where there are several
 
     def __str__(self) -> str:
+        of = "" if self.stream is None else f"stream {self.stream}, "
         return (
-            f"frame {self.frame}, layer {self.layer}, {self.what} {self.unit}: "
+            f"{of}frame {self.frame}, layer {self.layer}, {self.what} {self.unit}: "
             f"expected {self.expected}, found {self.found}"
         )
 

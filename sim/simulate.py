@@ -1,7 +1,7 @@
 """The main job: a model's RTL on real frames, held against the golden model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ class Result:
     ideal : int64 [rounds]
         The bound, sum over layers and streams of events * row_blocks.
     steady : bool [rounds]
-        Rounds that follow one another, so that their cycles are an interval between them.
+        Rounds that follow one another, so that their cycles are an interval between them, and in
+        which no sequence goes on with its last frame.
     """
 
     core: CoreParameters
@@ -118,12 +119,18 @@ def simulate(
     streams = range(core.streams)
     found = [trace_of(record.of_stream(n, core.streams), core) for n in streams]
     expected = [Trace.joined(run_sequences(model, [f[:, n] for f in sides])) for n in streams]
-    pairs = zip(expected, found, strict=True)
-    mismatches = [m for m in (first_mismatch(*pair) for pair in pairs) if m is not None]
+    mismatches = []
+    for n, pair in enumerate(zip(expected, found, strict=True)):
+        mismatch = first_mismatch(*pair)
+        if mismatch is not None:
+            mismatches.append(replace(mismatch, stream=n) if core.streams > 1 else mismatch)
     events = sum(trace.events_x + trace.events_h for trace in found)
     begins = np.cumsum([0, *(len(frames) for frames in sides)])
     steady = np.ones(begins[-1], dtype=bool)
-    steady[begins[:-1]] = False
+    for n, begin in enumerate(begins[:-1]):
+        together = sequences[n * core.streams : (n + 1) * core.streams]
+        steady[begin] = False
+        steady[begin + min(map(len, together)) : begins[n + 1]] = False
 
     def in_order(traces: Sequence[Trace]) -> Trace:
         """The sequences as they were given."""
@@ -142,7 +149,7 @@ def simulate(
         cycles=record.intervals,
         ideal=core.ideal_cycles(events),
         steady=steady,
-        mismatch=mismatches[0] if mismatches else None,
+        mismatch=min(mismatches, key=lambda found: found.frame, default=None),
     )
 
 

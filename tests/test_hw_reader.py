@@ -88,25 +88,32 @@ def test_halves_alternate_from_round_to_round_and_restart_begins_with_the_first(
 
     async def bench(ctx):
         async def takes_into(half, stream):
-            """Only this list is free: an element goes there, or nowhere."""
-            ctx.set(dut.free, 1 << (2 * stream + half))
+            """Only the last list of this half is free: a round begins there, or nowhere."""
+            last = 1 << (2 * (streams - 1) + half)
+            ctx.set(dut.free, 0 if stream else last)
             ctx.set(dut.i.valid, 1)
-            await ctx.tick().repeat(6)
+            taken = False
+            for _ in range(6):
+                if not taken:
+                    taken = bool(ctx.get(dut.i.ready))
+                    await ctx.tick()
             ctx.set(dut.i.valid, 0)
+            return taken
 
         ctx.set(dut.i.payload.last, 1)
         for half, stream in order:
             assert ctx.get(dut.o.payload.vector) == stream
-            await takes_into(half, stream)
+            if stream == 0:
+                assert not await takes_into(1 - half, stream)
+            assert await takes_into(half, stream)
         assert ctx.get(dut.opened) == 0b11
-        await takes_into(1, 0)  # as far as the first of a round
+        assert await takes_into(1, 0)  # the first of a round
         ctx.set(dut.restart, 1)
         await ctx.tick()
         ctx.set(dut.restart, 0)
-        taken = ctx.get(dut.o.payload.vector)
-        await takes_into(0, 0)
-        assert taken == 0
-        assert ctx.get(dut.o.payload.vector) == (1 if streams > 1 else 0)
+        assert ctx.get(dut.o.payload.vector) == 0
+        assert not await takes_into(1, 0)
+        assert await takes_into(0, 0)
 
     run_bench(dut, bench)
 

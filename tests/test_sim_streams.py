@@ -9,7 +9,7 @@ from boards.family.targets import TARGETS
 from deltarnn.evidence.soak import Tally, check
 from golden.network import DeltaNetwork, Trace, run_sequences
 from golden.parameters import CoreParameters
-from hw.bus.registers import STATUS, STATUS_STREAM_WRONG
+from hw.bus.registers import STATUS, STATUS_ACTIVE, STATUS_STREAM_WRONG, register_map
 from hw.core import Core
 from hw.emit.verilog import emit
 from hw.walk.layout import CoreLayout
@@ -136,6 +136,20 @@ def test_a_reset_in_mid_round_waits_for_its_end(three):
         assert first_mismatch(expected, trace_of(record.of_stream(n, 3), core)) is None
 
 
+def test_a_round_that_has_begun_is_not_forgotten_while_an_older_one_is_left():
+    """Its frames press while the core walks; what is missing of it comes much later."""
+    model = random_model((4, 6), theta=(0, 0))
+    core = CoreParameters(model.parameters, 2, 1, 4)
+    frames = np.stack([random_frames(model, 3, seed=n) for n in range(4)], axis=1).reshape(-1, 4)
+    registers = {register.name: register.address for register in register_map(model.parameters)}
+    job = Job().frames(frames[:11]).wait(3000).read(STATUS).read(registers["FRAMES"])
+    job.frames(frames[11:]).settle().read(registers["FRAMES"])
+    record = play(build(emit(core, model), QUICK), core, job)
+    (_, status), (_, begun), (_, done) = record.replies.tolist()
+    assert status >> STATUS_ACTIVE & 1
+    assert (begun, done) == (3, 3)
+
+
 def test_a_frame_of_another_stream_is_flagged_and_taken_in_turn(three):
     model, core, _ = three
     dut = Core(core, model)
@@ -182,6 +196,18 @@ def test_a_frame_of_another_stream_is_flagged_and_taken_in_turn(three):
 
     run_bench(dut, bench)
     assert found == [0, 1, 0]
+
+
+def test_a_mismatch_says_of_which_stream_and_what_was_added_is_not_timed(three):
+    model, core, emission = three
+    wrong = random_model((4, 6, 5), 3, kinds=("gru", "lstm"), theta=(1, 3), seed=2)
+    sequences = [random_frames(model, length, seed=length) for length in (9, 4, 7)]
+    models = TARGETS["ecp5"].cells.models()
+    result = simulate(core, model, sequences, QUICK, emission=emission, models=models)
+    assert result.steady.tolist() == [False, True, True, True, *[False] * 5]  # 4 rounds are whole
+    assert result.report()["frames_timed"] == 3 * 3
+    result = simulate(core, wrong, sequences, QUICK, emission=emission, models=models)
+    assert str(result.mismatch).startswith("stream ")
 
 
 def test_no_stream_takes_weights_of_its_own():

@@ -62,7 +62,9 @@ def simulate(
     """Runs the RTL on FRAMES and holds it against the golden model, bit by bit.
 
     FRAMES are int8 in activation LSBs, or any data that `eval` takes. With several streams that
-    many of its recordings run side by side.
+    many of its recordings run side by side: shorter ones go on with their last frame, which is
+    compared but not timed, and where too few are left the first ones are played again. Cycles in
+    OUT.npz are then those of rounds, a frame of each stream.
     """
     from boards.family.targets import find_target
     from hw.emit.verilog import emit

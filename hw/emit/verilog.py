@@ -135,10 +135,10 @@ def _uncollected() -> Iterator[None]:
 
 def _banner(manifest: dict[str, Any]) -> str:
     """Comment lines, alike in Verilog and C, on what this is."""
-    model = manifest["model"]
+    model, streams = manifest["model"], manifest["streams"]
     return (
         f"// {TOP}: model {json.dumps(model['name'])}, {manifest['lanes']} lanes, "
-        f"{manifest['target']}\n"
+        f"{f'{streams} streams, ' if streams > 1 else ''}{manifest['target']}\n"
         "// Generated, do not edit.\n"
         f"// deltarnn {manifest['tools']['deltarnn']}, model sha256 {model['sha256'] or 'none'}\n"
     )

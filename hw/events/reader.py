@@ -1,6 +1,6 @@
 """Takes frames from the input stream, element by element."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -34,7 +34,7 @@ class FrameReader(wiring.Component):
         Elements for the DeltaEncoder, in the same cycle; ``vector`` is the stream.
     free : In, a bit for each list
         The list is empty: of each stream that of either half, which alternate from round to round.
-        That of the next frame is looked at a cycle before its first element.
+        Those of the next round are looked at a cycle before its first element.
     hold : In
         Begin no round from the next cycle on.
     between : Out
@@ -132,13 +132,14 @@ class FrameReader(wiring.Component):
                 ]
         with m.If(self.restart):
             m.d.comb += [next_half.eq(0), next_stream.eq(0)]
-        free = self.free.bit_select(Cat(next_half, next_stream), 1)
-        holds = self.hold & (next_stream == 0)
+        # The lists of a round are free when the last one is, for they are left in order.
+        free = self.free[2 * (self._streams - 1) :].bit_select(next_half, 1)
+        may_begin = (next_stream != 0) | (free & ~self.hold)
         m.d.sync += [
             frame.eq(next_frame),
             pause.eq(next_pause),
             half.eq(next_half),
             stream.eq(next_stream),
-            ready.eq(next_frame | (free & ~holds & (next_pause == 0))),
+            ready.eq(next_frame | (may_begin & (next_pause == 0))),
         ]
         return m

@@ -285,6 +285,7 @@ class FramesStayInStep(Claim):
         place, free_was, held = Signal(range(self.COLUMNS + 1)), Signal.like(dut.free), Signal()
         half, stream = Signal(), Signal(range(self._streams + 1))
         last_stream = stream == self._streams - 1
+        begins = takes & (place == 0) & (stream == 0)  # a round: its last list is free, so all are
         m.d.sync += [free_was.eq(dut.free), held.eq(dut.hold)]
         with m.If(takes):
             m.d.sync += place.eq(Mux(come.last, 0, place + (place != self.COLUMNS)))
@@ -300,8 +301,7 @@ class FramesStayInStep(Claim):
             Assert(~dut.o.valid | (gone.last == ends)),
             Assert(dut.short == (takes & come.last & (place < self.COLUMNS - 1))),
             Assert(dut.long == (takes & ~come.last & (place == self.COLUMNS - 1))),
-            Assert((place != 0) | ~takes | free_was.word_select(stream, 2).bit_select(half, 1)),
-            Assert((place != 0) | ~takes | (stream != 0) | ~held),
+            Assert(~begins | (free_was[-2:].bit_select(half, 1) & ~held)),
         ]
         for n in range(self.COLUMNS):
             again = dut.o.valid & (gone.column == n)
