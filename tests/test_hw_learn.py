@@ -8,8 +8,9 @@ from golden.fixed import Q, sat
 from golden.formats import Formats
 from golden.learn.cells import CELLS
 from golden.learn.formats import LearningFormats
-from golden.learn.update import Step
+from golden.learn.update import Step, Sweep, encoder_errors
 from hw.learn.cell import learning_cell
+from hw.learn.deltas import DeltaErrors, EncoderErrors
 from hw.learn.sweep import SweepLanes
 from hw.learn.units import ErrorUnit, SlopeUnit
 from tests.bench import run_bench
@@ -179,3 +180,99 @@ def test_a_sweep(learning, stages, rate):
     assert found_sums == sums.tolist()
     assert np.array_equal(found_new, new)
     assert (new != masters).any() == (rate > 0)
+
+
+@pytest.mark.parametrize("cost", [0, 64, 4095])
+@pytest.mark.parametrize("learning", LEARNING)
+def test_errors_of_deltas(learning, cost):
+    """Lists of one event and of many, whose sweeps follow each other without a gap or with some."""
+    learning, fracs = LEARNING[learning], (6, 5, 0)
+    rng = np.random.default_rng(cost)
+    most, rows = 9, 12
+    dut = DeltaErrors(
+        events=most,
+        error=learning.error,
+        sum_width=8 + learning.error.width,
+        total_width=8 + learning.error.width + 4,
+        weight_fracs=fracs,
+        cost_max=4095,
+        places=40,
+    )
+    slots, expected = [], []
+    for _ in range(120):
+        events, layer = int(rng.choice([1, 1, 2, 3, most])), int(rng.integers(len(fracs)))
+        sweeps = int(rng.integers(1, rows + 1))
+        masters = ends(rng, learning.range, sweeps, events)
+        g = ends(rng, learning.error, sweeps)
+        deltas = rng.choice([-200, -3, 1, 255], events)
+        places = rng.permutation(40)[:events]
+        found = Step(learning, fracs[layer], None, cost).sweep(masters, g, deltas, asked=True)
+        expected += list(zip(found.of_deltas.tolist(), places.tolist(), strict=True))
+        for n in range(sweeps):
+            for event in range(events):
+                slot = {
+                    "event": event,
+                    "sum": int(g[n] * (masters[n, event] >> learning.below)),
+                    "first": int(n == 0),
+                    "last": int(n == sweeps - 1),
+                    "layer": layer,
+                    "below": int(deltas[event] < 0),
+                    "place": int(places[event]),
+                }
+                slots.append(slot)
+            slots += [None] * int(rng.choice([0, 0, 0, 1, 4]))
+    made = []
+
+    async def bench(ctx):
+        ctx.set(dut.cost, cost)
+        for slot in [*slots, *[None] * dut.latency]:
+            ctx.set(dut.i.valid, slot is not None)
+            if slot is not None:
+                ctx.set(dut.i.payload, slot)
+            if ctx.get(dut.o.valid):
+                made.append((ctx.get(dut.o.payload.d), ctx.get(dut.o.payload.place)))
+            await ctx.tick()
+
+    run_bench(dut, bench)
+    assert made == expected
+
+
+@pytest.mark.parametrize("learning", LEARNING)
+def test_errors_go_through_the_encoder(learning):
+    learning, places = LEARNING[learning], 7
+    rng = np.random.default_rng(3)
+    dut = EncoderErrors(error=learning.error, places=places)
+    held, expected, frames = np.zeros(places, dtype=np.int64), [], []
+    for n in range(150):
+        if n == 100:
+            held[:] = 0
+        fired = np.flatnonzero(rng.random(places) < 0.5)
+        d = ends(rng, learning.error, len(fired))
+        none = np.zeros((0, len(fired)), dtype=np.int64)
+        of_v = encoder_errors(held, Sweep(fired, d, d, none, none), learning)
+        frames.append(list(zip(d.tolist(), fired.tolist(), strict=True)))
+        expected += [(int(of_v[place]), int(place)) for place in fired]
+    made = []
+
+    async def bench(ctx):
+        async def cycle():
+            if ctx.get(dut.o.valid):
+                made.append((ctx.get(dut.o.payload.of_v), ctx.get(dut.o.payload.place)))
+            await ctx.tick()
+
+        for n, frame in enumerate(frames):
+            for place in range(places) if n == 100 else ():
+                ctx.set(dut.clear.valid, 1)
+                ctx.set(dut.clear.payload, place)
+                await cycle()
+            ctx.set(dut.clear.valid, 0)
+            for d, place in frame:
+                ctx.set(dut.i.payload, {"d": d, "place": place})
+                ctx.set(dut.i.valid, 1)
+                await cycle()
+            ctx.set(dut.i.valid, 0)
+            for _ in range(dut.latency):
+                await cycle()
+
+    run_bench(dut, bench)
+    assert made == expected
