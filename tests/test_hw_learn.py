@@ -6,11 +6,13 @@ import pytest
 from golden import gru, lstm
 from golden.fixed import Q, sat
 from golden.formats import Formats
+from golden.learn import loss
 from golden.learn.cells import CELLS
 from golden.learn.formats import LearningFormats
 from golden.learn.update import Step, Sweep, encoder_errors
 from hw.learn.cell import learning_cell
 from hw.learn.deltas import DeltaErrors, EncoderErrors
+from hw.learn.loss import Loss
 from hw.learn.sweep import SweepLanes
 from hw.learn.units import ErrorUnit, SlopeUnit
 from tests.bench import run_bench
@@ -276,3 +278,56 @@ def test_errors_go_through_the_encoder(learning):
 
     run_bench(dut, bench)
     assert made == expected
+
+
+@pytest.mark.parametrize("frac", [10, 3])
+@pytest.mark.parametrize("outputs", [1, 2, 9])
+@pytest.mark.parametrize("learning", LEARNING)
+def test_the_loss(learning, outputs, frac):
+    """Of sequences of 1 to 256 frames, with every number of classes known, and labels unknown."""
+    learning, rng = LEARNING[learning], np.random.default_rng(outputs)
+    width = frac + 4
+    dut = Loss(learning=learning, outputs=outputs, width=width, frac=frac)
+    lengths = [1, 2, 3, 4, 5, 17, 256 if outputs == 2 else 64, 1, 9]
+    found, expected = [], []
+
+    async def bench(ctx):
+        for n, length in enumerate(lengths):
+            near = rng.integers(-(1 << frac), (1 << frac) + 1, (length, outputs))
+            far = rng.choice([-(1 << (width - 1)), (1 << (width - 1)) - 1], (length, outputs))
+            results = near if n % 2 else far
+            if n == 3:
+                results[:] = 5  # all alike: the first is decided
+            known = int(rng.integers(1, outputs + 1))
+            label = int(rng.integers(known if n != 4 else outputs + 1))
+            verdict = loss.verdict(results, known)
+            e = loss.hinge(verdict, frac, learning, label, known) * (label < known)
+            expected.append((verdict.halvings, verdict.decided, e.tolist()))
+            expected.append(loss.of_each_frame(e, verdict).tolist())
+            for frame in results.tolist():
+                for k, value in enumerate(frame):
+                    ctx.set(dut.i.payload, {"value": value, "last": int(k == outputs - 1)})
+                    ctx.set(dut.i.valid, 1)
+                    await ctx.tick()
+                    ctx.set(dut.i.valid, 0)
+                    if rng.random() < 0.2:
+                        await ctx.tick()
+            await ctx.tick()
+            ctx.set(dut.known, known)
+            ctx.set(dut.label, label)
+            ctx.set(dut.ends, 1)
+            await ctx.tick()
+            ctx.set(dut.ends, 0)
+            made, shares = [], []
+            while len(made) < outputs:
+                if ctx.get(dut.o.valid):
+                    made.append(ctx.get(dut.o.payload.e))
+                    shares.append(ctx.get(dut.o.payload.of_frame))
+                    assert ctx.get(dut.o.payload.last) == (len(made) == outputs)
+                if len(made) < outputs:
+                    await ctx.tick()
+            found.append((ctx.get(dut.halvings), ctx.get(dut.decided), made))
+            found.append(shares)
+
+    run_bench(dut, bench)
+    assert found == expected

@@ -1,0 +1,136 @@
+"""The loss of a sequence: what its results add up to, what they decide, and their errors."""
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for, ceil_log2
+
+from golden.errors import require_int
+from golden.learn.formats import LearningFormats
+from golden.learn.tape import FRAMES_MAX
+from hw.fixed import half, rshift, sat, shift
+from hw.pipeline import delayed, staged
+
+HALVINGS_MAX = ceil_log2(FRAMES_MAX)
+
+
+class Loss(wiring.Component):
+    """Squared hinge of the mean results of a sequence (docs/training-core.md, "Loss").
+
+    It adds up each result over the frames. At the end it goes through the classes once: the known
+    one with the largest sum, the first of equals, is decided, and each gets its error.
+
+    Parameters
+    ----------
+    learning : LearningFormats
+        Format error.
+    outputs : int
+        O, results of a frame.
+    width, frac : int
+        Bits of a result (signed), and its fraction bits.
+
+    Members
+    -------
+    i : In, stream (never waits)
+        Results as the read-out makes them: ``value``, ``last`` of the frame. No result comes from
+        ``ends`` on until the last error is out.
+    known : In
+        Classes that the network knows, the first ones.
+    ends : In
+        The sequence is over: it had 1 to 256 frames.
+    label : In
+        In the cycle of ``ends`` and until the last error is out: which class it was. All errors of
+        one that is not known are 0.
+    halvings : Out
+        K = ceil(log2 T), from the cycle after ``ends`` on.
+    decided : Out
+        The class that was decided, together with the last error and until the next sequence ends.
+    o : Out, stream (never waits)
+        ``e`` of each result, and ``of_frame`` = rshift(e, K), which each frame gets; ``last``.
+
+    Raises
+    ------
+    ValueError
+        Where a number is out of range.
+    """
+
+    def __init__(self, *, learning: LearningFormats, outputs: int, width: int, frac: int) -> None:
+        require_int("outputs", outputs, 1)
+        require_int("width", width, 1)
+        require_int("frac", frac, 0)
+        self._q, self._outputs, self._frac = learning.error, outputs, frac
+        self._sum = signed(width + HALVINGS_MAX)
+        error, number = signed(self._q.width), unsigned(ceil_log2(outputs))
+        came = data.StructLayout({"value": signed(width), "last": 1})
+        gone = data.StructLayout({"e": error, "of_frame": error, "last": 1})
+        super().__init__(
+            {
+                "i": In(stream.Signature(came, always_ready=True)),
+                "known": In(bits_for(outputs)),
+                "ends": In(1),
+                "label": In(bits_for(outputs)),
+                "halvings": Out(range(HALVINGS_MAX + 1)),
+                "decided": Out(number),
+                "o": Out(stream.Signature(gone, always_ready=True)),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        last = self._outputs - 1
+        m.submodules.sums = sums = memory.Memory(shape=self._sum, depth=self._outputs, init=[])
+        write = sums.write_port()
+        read = sums.read_port(transparent_for=(write,))  # of one result the next frame's may follow
+
+        # Results as they come: ``first``, of the first frame; ``frames`` that have come, less one.
+        column, first = Signal(range(self._outputs)), Signal(init=1)
+        frames = Signal(range(FRAMES_MAX), init=FRAMES_MAX - 1)
+        with m.If(self.i.valid):
+            m.d.sync += column.eq(Mux(self.i.payload.last, 0, column + 1))
+            with m.If(self.i.payload.last):
+                m.d.sync += [first.eq(0), frames.eq(frames + 1)]
+        adds = delayed(m, self.i.valid, 1, "adds")
+        starts, at = delayed(m, first, 1, "starts"), delayed(m, column, 1, "at")
+        value = delayed(m, self.i.payload.value, 1, "value")
+        m.d.comb += [
+            write.addr.eq(at),
+            write.data.eq(Mux(starts, 0, read.data) + value),
+            write.en.eq(adds),
+        ]
+
+        # At the end: one class a cycle.
+        goes, n = Signal(), Signal(range(self._outputs))
+        m.d.comb += [read.en.eq(1), read.addr.eq(Mux(goes, n, column))]
+        with m.If(goes):
+            m.d.sync += [n.eq(n + 1), goes.eq(n != last)]
+        with m.If(self.ends):
+            bits = [frames >= (1 << k) for k in range(HALVINGS_MAX)]
+            m.d.sync += [goes.eq(1), n.eq(0), first.eq(1), frames.eq(frames.init)]
+            m.d.sync += self.halvings.eq(sum(bits))
+        valids, numbers = staged(m, goes, n, 4, "class")
+
+        # The decision.
+        best = Signal(self._sum, reset_less=True)
+        is_known = numbers[1] < self.known
+        with m.If(valids[1] & is_known & ((numbers[1] == 0) | (read.data > best))):
+            m.d.sync += [best.eq(read.data), self.decided.eq(numbers[1])]
+
+        # The mean, how far it is from its target, and the error.
+        q, one = self._q, self._q.scale
+        drops = [k + self._frac - q.f for k in range(HALVINGS_MAX + 1)]
+        rounded = delayed(m, read.data + Array(map(half, drops))[self.halvings], 1, "rounded")
+        mean = Array(shift(rounded, drop) for drop in drops)[self.halvings]
+        is_label = numbers[2] == self.label
+        short = Mux(is_label, one - mean, one + mean)  # of the target, on its side
+        size = Mux(short < 0, 0, Mux(short > one, one, short))
+        counts = (numbers[2] < self.known) & (self.label < self.known)
+        error = Mux(counts, Mux(is_label, -size, size), 0)
+        e = delayed(m, sat(error, q), 1, "e")
+        of_frame = Array(rshift(e, k) for k in range(HALVINGS_MAX + 1))[self.halvings]
+        m.d.comb += [
+            self.o.valid.eq(valids[4]),
+            self.o.payload.e.eq(delayed(m, e, 1, "e_now")),
+            self.o.payload.of_frame.eq(delayed(m, of_frame, 1, "of_frame")),
+            self.o.payload.last.eq(numbers[4] == last),
+        ]
+        return m
