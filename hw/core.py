@@ -1,8 +1,5 @@
 """The core as it stands in somebody's design: AXI4-Stream in and out, AXI4-Lite beside."""
 
-from functools import reduce
-from operator import or_
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
@@ -140,20 +137,8 @@ class Core(wiring.Component):
 
         address = {register.name: register.address >> 2 for register in register_map(network)}
 
-        # Which register an access is to is known, in a register, when its strobe comes.
-        def chosen(access: str, name: str) -> Signal:
-            signal = Signal(name=f"{access}_{name.lower()}")
-            word = port.read_word if access == "reads" else port.write_word
-            m.d.sync += signal.eq(word == address[name])
-            return signal
-
-        writes = {
-            r.name: chosen("writes", r.name) for r in register_map(network) if r.access != "ro"
-        }
-        reads = {name: chosen("reads", name) for name in address}
-
         def written(name: str) -> Value:
-            return port.write & writes[name]
+            return port.write & (port.write_word == address[name])
 
         # Thresholds.
         theta_width = network.formats.activation.width
@@ -173,11 +158,9 @@ class Core(wiring.Component):
                     for n, old in enumerate(_bytes(register))
                 )
                 with m.If(written(name)):
+                    m.d.comb += engine.theta_changes.eq(1)
                     over = merged[theta_width:].any()
                     m.d.sync += register.eq(merged[:theta_width] | over.replicate(theta_width))
-
-        thetas = Cat(signal for name, signal in writes.items() if name.startswith("THETA"))
-        m.d.comb += engine.theta_changes.eq(port.write & thetas.any())
 
         # Control and status.
         command = port.write_data[:8] & port.write_strobe[0].replicate(8)
@@ -257,17 +240,23 @@ class Core(wiring.Component):
         m.d.comb += [
             cycles.counts.eq(engine.active | engine.begin),
             cycles.clear.eq(clear),
-            cycles.read.eq(port.read & reads["CYCLES_LO"]),
+            cycles.read.eq(port.read & (port.read_word == address["CYCLES_LO"])),
         ]
         values |= {"CYCLES_LO": cycles.value, "CYCLES_HI": cycles.latched}
 
         # The map.
-        told = [Value.cast(values[name]) & reads[name].replicate(32) for name in address]
-        m.d.comb += [
-            port.read_data.eq(reduce(or_, told)),
-            port.read_fails.eq(~Cat(reads.values()).any()),
-            port.write_fails.eq(~Cat(writes.values()).any()),
-        ]
+        with m.Switch(port.read_word):
+            for name, word in address.items():
+                with m.Case(word):
+                    m.d.comb += port.read_data.eq(values[name])
+            with m.Default():
+                m.d.comb += port.read_fails.eq(1)
+        writable = [r.address >> 2 for r in register_map(network) if r.access != "ro"]
+        with m.Switch(port.write_word):
+            with m.Case(*writable):
+                m.d.comb += port.write_fails.eq(0)
+            with m.Default():
+                m.d.comb += port.write_fails.eq(1)
         return m
 
     def _receives(self, name: str, into: stream.Interface, field: Value) -> list:

@@ -47,12 +47,11 @@ class AxiLitePort(wiring.Component):
     bus : In
         The subordinate's side of AXI4-Lite.
     write : Out
-        Strobe: write ``write_data`` to word ``write_word``, bytes by ``write_strobe``. The word is
-        there a cycle before, so that it may be decoded into registers.
+        Strobe: write ``write_data`` to word ``write_word``, bytes by ``write_strobe``.
     write_fails : In
         In the cycle of ``write``: answer SLVERR.
     read : Out
-        Strobe: read word ``read_word``, which is there a cycle before, too.
+        Strobe: read word ``read_word``.
     read_data, read_fails : In
         In the cycle of ``read``: what to answer.
     """
@@ -82,9 +81,8 @@ class AxiLitePort(wiring.Component):
         m.d.comb += [
             bus.awready.eq(~has_address),
             bus.wready.eq(~has_data),
+            self.write.eq(has_address & has_data & ~bus.bvalid),
         ]
-        # A strobe is a register, and comes a cycle after its word: what hangs on that may be, too.
-        m.d.sync += self.write.eq(has_address & has_data & ~bus.bvalid & ~self.write)
         with m.If(bus.awvalid & bus.awready):
             m.d.sync += [has_address.eq(1), self.write_word.eq(bus.awaddr[2:])]
         with m.If(bus.wvalid & bus.wready):
@@ -103,8 +101,11 @@ class AxiLitePort(wiring.Component):
             m.d.sync += bus.bvalid.eq(0)
 
         asked = Signal()
-        m.d.comb += bus.arready.eq(~asked & ~self.read & ~bus.rvalid)
-        m.d.sync += [asked.eq(bus.arvalid & bus.arready), self.read.eq(asked)]
+        m.d.comb += [
+            bus.arready.eq(~asked & ~bus.rvalid),
+            self.read.eq(asked),
+        ]
+        m.d.sync += asked.eq(bus.arvalid & bus.arready)
         with m.If(bus.arvalid & bus.arready):
             m.d.sync += self.read_word.eq(bus.araddr[2:])
         with m.If(self.read):

@@ -241,16 +241,14 @@ class EachAccessOnce(Claim):
         with m.If(bus.wvalid & bus.wready):
             m.d.sync += [what.eq(1), value.eq(Cat(bus.wdata, bus.wstrb))]
             m.d.comb += Assert(~what)
-        due = Signal()  # one is carried out in this cycle
         with m.If(bus.bvalid & bus.bready):
             m.d.sync += answer.eq(0)
-        m.d.sync += due.eq(to & what & ~answer & ~due)
         with m.If(dut.write):
             m.d.sync += [to.eq(0), what.eq(0), answer.eq(1), fails.eq(dut.write_fails)]
         m.d.comb += [
             Assert(bus.awready == ~to),
             Assert(bus.wready == ~what),
-            Assert(dut.write == due),
+            Assert(dut.write == (to & what & ~answer)),
             Assert(~dut.write | (dut.write_word == word)),
             Assert(~dut.write | (Cat(dut.write_data, dut.write_strobe) == value)),
             Assert(bus.bvalid == answer),
@@ -259,9 +257,8 @@ class EachAccessOnce(Claim):
         stays(m, "b", bus.bvalid & ~bus.bready, bus.bvalid, bus.bresp)
 
     def _reads(self, m: Module, dut, bus) -> None:
-        asked, due, answer = Signal(), Signal(), Signal()
+        asked, answer = Signal(), Signal()
         word, value = Signal(2), Signal(34)
-        m.d.sync += due.eq(asked & ~due)
         with m.If(bus.rvalid & bus.rready):
             m.d.sync += answer.eq(0)
         with m.If(dut.read):
@@ -272,7 +269,7 @@ class EachAccessOnce(Claim):
             m.d.comb += Assert(~asked)
         m.d.comb += [
             Assert(bus.arready == ~(asked | answer)),
-            Assert(dut.read == due),
+            Assert(dut.read == asked),
             Assert(~dut.read | (dut.read_word == word)),
             Assert(bus.rvalid == answer),
             Assert(~bus.rvalid | (Cat(bus.rdata, bus.rresp) == value)),

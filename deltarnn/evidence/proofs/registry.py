@@ -198,7 +198,7 @@ PROOFS = {
                 EachAccessOnce, AxiLitePort, "has_data & ~bus.bvalid", "has_data"
             ),
             "a read comes too soon": faulty(
-                EachAccessOnce, AxiLitePort, "~self.read & ~bus.rvalid", "~self.read"
+                EachAccessOnce, AxiLitePort, "~asked & ~bus.rvalid", "~asked"
             ),
         },
     ),
