@@ -296,7 +296,7 @@ class Engine(wiring.Component):
             results, values = readout.linear.payload, readout.linear.payload.m
             m.d.comb += output.i.valid.eq(readout.linear.valid)
         ended = output.i.valid & results.last
-        if streams > 1:
+        if streams > 1:  # with one, all results are its own
             ended = Cat(ended & (results.layer == k) for k in range(top, layers))
         m.d.comb += [
             standstill.out.eq(ended),

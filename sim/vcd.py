@@ -1,4 +1,7 @@
-"""Reads what changed from clock to clock out of a waveform in VCD, as a stream."""
+"""Reads what changed from clock to clock out of a waveform in VCD, as a stream.
+
+pyvcd's reader would do, but it refuses names that begin with a dollar sign, as Amaranth's may.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO

@@ -184,13 +184,13 @@ def test_a_sweep(learning, stages, rate):
     assert (new != masters).any() == (rate > 0)
 
 
-@pytest.mark.parametrize("cost", [0, 64, 4095])
+@pytest.mark.parametrize(
+    ("cost", "most", "fracs"), [(0, 9, (6, 5, 0)), (64, 1, (7,)), (4095, 9, (9, 2))]
+)
 @pytest.mark.parametrize("learning", LEARNING)
-def test_errors_of_deltas(learning, cost):
+def test_errors_of_deltas(learning, cost, most, fracs):
     """Lists of one event and of many, whose sweeps follow each other without a gap or with some."""
-    learning, fracs = LEARNING[learning], (6, 5, 0)
-    rng = np.random.default_rng(cost)
-    most, rows = 9, 12
+    learning, rng, rows = LEARNING[learning], np.random.default_rng(cost), 12
     dut = DeltaErrors(
         events=most,
         error=learning.error,
@@ -202,7 +202,8 @@ def test_errors_of_deltas(learning, cost):
     )
     slots, expected = [], []
     for _ in range(120):
-        events, layer = int(rng.choice([1, 1, 2, 3, most])), int(rng.integers(len(fracs)))
+        events = min(int(rng.choice([1, 1, 2, 3, most])), most)
+        layer = int(rng.integers(len(fracs)))
         sweeps = int(rng.integers(1, rows + 1))
         masters = ends(rng, learning.range, sweeps, events)
         g = ends(rng, learning.error, sweeps)
@@ -239,9 +240,10 @@ def test_errors_of_deltas(learning, cost):
     assert made == expected
 
 
+@pytest.mark.parametrize("places", [1, 7])
 @pytest.mark.parametrize("learning", LEARNING)
-def test_errors_go_through_the_encoder(learning):
-    learning, places = LEARNING[learning], 7
+def test_errors_go_through_the_encoder(learning, places):
+    learning = LEARNING[learning]
     rng = np.random.default_rng(3)
     dut = EncoderErrors(error=learning.error, places=places)
     held, expected, frames = np.zeros(places, dtype=np.int64), [], []
@@ -318,6 +320,8 @@ def test_the_loss(learning, outputs, frac):
             ctx.set(dut.ends, 1)
             await ctx.tick()
             ctx.set(dut.ends, 0)
+            await ctx.tick().repeat(dut.latency - 1)
+            assert ctx.get(dut.o.valid)
             made, shares = [], []
             while len(made) < outputs:
                 if ctx.get(dut.o.valid):

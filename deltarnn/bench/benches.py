@@ -15,7 +15,7 @@ from deltarnn.bench.growth import GROWTH
 from deltarnn.bench.kinds import KINDS
 from deltarnn.bench.peers import PEERS
 from deltarnn.bench.precision import PRECISION
-from deltarnn.bench.streams import STREAMS_BENCH
+from deltarnn.bench.streams import STREAMS
 from deltarnn.bench.timeline import TIMELINE
 from deltarnn.bench.training import TRAINING
 from deltarnn.bench.training_core import TRAINING_CORE
@@ -25,7 +25,7 @@ from golden.files import make_folder, written_aside
 
 BENCHES = {
     "cycles": CYCLES,
-    "streams": STREAMS_BENCH,
+    "streams": STREAMS,
     "timeline": TIMELINE,
     "activity": ACTIVITY,
     "area": AREA,

@@ -13,7 +13,7 @@ from deltarnn.bench.workshop import on_ecp5, on_up5k
 from sim.sweep import SHAPES, WARM_UP, Shape, sweep
 
 FRAMES = 16  # a point, of each stream
-STREAMS = (1, 4)
+COUNTS = (1, 4)  # of streams, whose cycles are measured
 NEAR = (0.05, 0.01)  # occupancies of which the table shows the nearest point
 WIDER = (
     Shape("16 -> 16 -> 16, 8 lanes, 8 units a cycle", (16, 16, 16), None, 8, 8),
@@ -21,18 +21,18 @@ WIDER = (
 )
 GRU = Shape("40 -> 128, 8 lanes", (40, 128), None, 8)
 READ_OUT = Shape("40 -> 128 -> 10, 32 lanes", (40, 128), 10, 32)
-MANY = (1, 2, 4, 8)  # streams whose area is measured
+AREA_COUNTS = (1, 2, 4, 8)
 AREAS = tuple(
     of(replace(shape, streams=streams, name=f"{shape.name}, streams: {streams}"))
     for of, shape in ((on_up5k, GRU), (on_ecp5, READ_OUT))
-    for streams in MANY
+    for streams in AREA_COUNTS
 )
 
 
 def run(
     context: Context, shapes: Sequence[Shape] = (*SHAPES, *WIDER), areas: Sequence = AREAS
 ) -> dict[str, Any]:
-    """Sweeps every shape with each of STREAMS, and synthesises ``areas``.
+    """Sweeps every shape with each of COUNTS, and synthesises ``areas``.
 
     ``units``: cycles a frame that the activation unit needs where all units move. Raises
     RuntimeError where the RTL differs from golden in any bit.
@@ -45,7 +45,7 @@ def run(
                 streams: sweep(
                     replace(shape, streams=streams), context.simulator, context.seed, FRAMES
                 )
-                for streams in STREAMS
+                for streams in COUNTS
             },
         }
     cores = {}
@@ -59,7 +59,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     """Utilisation over occupancy: broken lines for one stream, whole ones for the most."""
     with figure(path, 1, 1, (10, 4.5)) as ((axes,),):
         for n, (name, network) in enumerate(report["networks"].items()):
-            for streams, style in zip(STREAMS, ("--", "-"), strict=True):
+            for streams, style in zip(COUNTS, ("--", "-"), strict=True):
                 rows = sorted(_of(network, streams), key=lambda row: row["occupancy"])
                 axes.plot(
                     [row["occupancy"] for row in rows],
@@ -74,7 +74,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
             ylim=(0, 1.05),
             xlabel="occupancy: fraction of columns that fired",
             ylabel="utilisation: ideal cycles / cycles",
-            title=f"{STREAMS[-1]} streams on one core (whole lines) beside one (broken lines)",
+            title=f"{COUNTS[-1]} streams on one core (whole lines) beside one (broken lines)",
         )
         axes.grid(visible=True, color="0.9")
         axes.figure.legend(loc="outside right center", frameon=False)
@@ -93,7 +93,7 @@ def tables(report: dict[str, Any]) -> list[Table]:
         cycles.add_column(key, justify="left" if key == "network" else "right")
     for name, network in report["networks"].items():
         for near in NEAR:
-            for streams in STREAMS:
+            for streams in COUNTS:
                 row = min(_of(network, streams), key=lambda row: abs(row["occupancy"] - near))
                 figures = (row["occupancy"], row["ideal_cycles"], network["units"], row["cycles"])
                 shown = (f"{value:.4g}" for value in (*figures, row["utilisation"]))
@@ -108,4 +108,4 @@ def tables(report: dict[str, Any]) -> list[Table]:
     return [cycles, areas]
 
 
-STREAMS_BENCH = Bench(run, draw, tables)
+STREAMS = Bench(run, draw, tables)

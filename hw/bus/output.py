@@ -73,9 +73,10 @@ class OutputBuffer(wiring.Component):
         write_half, read_half = Signal(self._streams), Signal()
         written = Signal(range(self._beats + 1))
         index = Signal(range(self._beats))
-        made = [Signal(range(3), name=f"made_{n}") for n in range(self._streams)]  # and not sent
+        made = [Signal(range(3), name=f"made_{n}") for n in range(self._streams)]  # not yet sent
         owed = Signal(range(3))  # rounds that are promised and not sent
-        came = self.i.payload.stream  # ``written`` beats of ``writes``
+        # A stream's results come now, or came last; ``written`` of them so far.
+        came = self.i.payload.stream
         sends, writes, wrote = Signal.like(came), Signal.like(came), Signal.like(came)
         m.d.comb += [
             writes.eq(Mux(self.i.valid, came, wrote)),

@@ -18,7 +18,8 @@ from hw.fixed import rshift, sat
 from hw.pipeline import delayed
 
 TIMES = 2  # cycles of ``times``
-SLOPES = 3  # cycles from a unit's gates to its slopes
+SLOPES = 3  # cycles of ``slopes``
+ERRORS = 1 + 2 * TIMES  # cycles of ``errors``
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,6 @@ class LearningCell(ABC):
         slope, gate = signed(self.learning.slope.width), unsigned(self.formats.gate.f + 1)
         return {name: slope if name.startswith("s_") else gate for name in CELLS[self.kind].kept}
 
-    @property
-    @abstractmethod
-    def latency(self) -> int:
-        """Cycles of ``errors``."""
-
     @abstractmethod
     def slopes(self, m: Module, name: str, seen: Mapping[str, Value]) -> Mapping[str, Value]:
         """What the tape keeps, ``SLOPES`` cycles after what was ``seen``."""
@@ -63,7 +59,7 @@ class LearningCell(ABC):
         self, m: Module, name: str, kept: Mapping[str, Value], of_h: Value, of_state: Value
     ) -> tuple[Sequence[Value], Value]:
         """A frame's share of dL/dM, in the order of the accumulators, and dL/dstate of the frame
-        before; ``latency`` cycles later.
+        before; ``ERRORS`` cycles later.
         """
 
     def times(self, m: Module, name: str, error: Value, factor: Value, frac: int) -> Value:

@@ -61,10 +61,6 @@ class GRULearning(cell.LearningCell):
             "u": delayed(m, u, SLOPES, f"{name}_u"),
         }
 
-    @property
-    def latency(self) -> int:
-        return 1 + 2 * TIMES
-
     def errors(
         self, m: Module, name: str, kept: Mapping[str, Value], of_h: Value, of_state: Value
     ) -> tuple[Sequence[Value], Value]:

@@ -46,13 +46,21 @@ class Loss(wiring.Component):
     decided : Out
         The class that was decided, together with the last error and until the next sequence ends.
     o : Out, stream (never waits)
-        ``e`` of each result, and ``of_frame`` = rshift(e, K), which each frame gets; ``last``.
+        ``e`` of each result, and ``of_frame`` = rshift(e, K), which each frame gets, both in format
+        error; ``last``.
+
+    Attributes
+    ----------
+    latency : int
+        Cycles from ``ends`` to the first error; one comes in each cycle behind it.
 
     Raises
     ------
     ValueError
         Where a number is out of range.
     """
+
+    latency = 5
 
     def __init__(self, *, learning: LearningFormats, outputs: int, width: int, frac: int) -> None:
         require_int("outputs", outputs, 1)
@@ -107,7 +115,7 @@ class Loss(wiring.Component):
             bits = [frames >= (1 << k) for k in range(HALVINGS_MAX)]
             m.d.sync += [goes.eq(1), n.eq(0), first.eq(1), frames.eq(frames.init)]
             m.d.sync += self.halvings.eq(sum(bits))
-        valids, numbers = staged(m, goes, n, 4, "class")
+        valids, numbers = staged(m, goes, n, self.latency - 1, "class")
 
         # The decision.
         best = Signal(self._sum, reset_less=True)
@@ -128,9 +136,9 @@ class Loss(wiring.Component):
         e = delayed(m, sat(error, q), 1, "e")
         of_frame = Array(rshift(e, k) for k in range(HALVINGS_MAX + 1))[self.halvings]
         m.d.comb += [
-            self.o.valid.eq(valids[4]),
+            self.o.valid.eq(valids[-1]),
             self.o.payload.e.eq(delayed(m, e, 1, "e_now")),
             self.o.payload.of_frame.eq(delayed(m, of_frame, 1, "of_frame")),
-            self.o.payload.last.eq(numbers[4] == last),
+            self.o.payload.last.eq(numbers[-1] == last),
         ]
         return m

@@ -51,10 +51,6 @@ class LSTMLearning(cell.LearningCell):
             "f": delayed(m, seen["f"], SLOPES, f"{name}_f"),
         }
 
-    @property
-    def latency(self) -> int:
-        return 1 + 2 * TIMES
-
     def errors(
         self, m: Module, name: str, kept: Mapping[str, Value], of_h: Value, of_state: Value
     ) -> tuple[Sequence[Value], Value]:

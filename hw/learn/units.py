@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.fixed import sat
-from hw.learn.cell import SLOPES, LearningCell
+from hw.learn.cell import ERRORS, SLOPES, LearningCell
 from hw.pipeline import delayed, staged
 
 
@@ -77,9 +77,10 @@ class ErrorUnit(wiring.Component):
         Cycles from ``i`` to ``o``.
     """
 
+    latency = 1 + ERRORS + 1
+
     def __init__(self, cell: LearningCell, accumulators: int) -> None:
         self._cell = cell
-        self.latency = 1 + cell.latency + 1
         error = signed(cell.learning.error.width)
         back = {"of_state": error, "g": data.ArrayLayout(error, accumulators)}
         comes = {"kept": data.StructLayout(dict(cell.kept)), "of_output": error, "of_h": error}
@@ -100,7 +101,7 @@ class ErrorUnit(wiring.Component):
         kept = {key: delayed(m, come.kept[key], 1, f"kept_{key}") for key in cell.kept}
         own, before = cell.errors(m, "unit", kept, of_h, of_state)
         for k, (to, share) in enumerate(zip(go.g, own, strict=True)):
-            g = delayed(m, come.g[k], 1 + cell.latency, f"g_{k}")
+            g = delayed(m, come.g[k], 1 + ERRORS, f"g_{k}")
             m.d.comb += to.eq(delayed(m, sat(g + share, q), 1, f"g_{k}_new"))
         valids, _ = staged(m, self.i.valid, self.i.payload, self.latency, "unit")
         m.d.comb += [

@@ -12,8 +12,8 @@ def tag_layout(core: CoreParameters) -> data.StructLayout:
     """What a row of accumulators is, for those who receive it.
 
     ``layer``, an instance of one, and ``row`` of the block (hw.walk.layout): row 3 is its block's
-    last. ``units`` is the
-    number of lanes that hold a unit, less one; ``last`` marks the last block of the layer.
+    last. ``units`` is the number of lanes that hold a unit, less one; ``last`` marks the last block
+    of the layer.
     """
     return data.StructLayout(
         {
@@ -27,10 +27,7 @@ def tag_layout(core: CoreParameters) -> data.StructLayout:
 
 def is_of(layer: int, instance: Value, streams: int) -> Value:
     """Whether ``instance`` is one of ``layer``, of whichever stream."""
-    first, *others = range(layer * streams, (layer + 1) * streams)
-    if not others:
-        return instance == first
-    return Cat(instance == n for n in (first, *others)).any()
+    return Cat(instance == n for n in range(layer * streams, (layer + 1) * streams)).any()
 
 
 def slot_layout(core: CoreParameters) -> data.StructLayout:
