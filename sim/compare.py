@@ -1,7 +1,7 @@
 """Holds what the RTL did against the golden model, bit by bit."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,17 @@ def first_mismatch(expected: Trace, found: Trace) -> Mismatch | None:
             mismatch = Mismatch(frame, layer, what, unit, int(a[frame, unit]), int(b[frame, unit]))
             candidates.append((frame, order, mismatch))
     return min(candidates, key=lambda c: c[:2])[2] if candidates else None
+
+
+def first_mismatch_of(expected: Sequence[Trace], found: Sequence[Trace]) -> Mismatch | None:
+    """The earliest mismatch of several streams, which it names, or None."""
+    mismatches = []
+    for stream, pair in enumerate(zip(expected, found, strict=True)):
+        mismatch = first_mismatch(*pair)
+        if mismatch is not None:
+            of = stream if len(expected) > 1 else None
+            mismatches.append(replace(mismatch, stream=of))
+    return min(mismatches, key=lambda mismatch: mismatch.frame, default=None)
 
 
 def _pairs(a: Trace, b: Trace) -> Iterator[tuple[int, str, Integers, Integers]]:

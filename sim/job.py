@@ -49,6 +49,10 @@ class Job:
         """Sends frames [T, n] back to back; n may be wrong on purpose."""
         return self._step("frames", self._keep(np.asarray(frames)))
 
+    def rounds(self, frames: np.ndarray) -> "Job":
+        """Sends frames [T, C, n], of C streams in turn, back to back."""
+        return self.frames(frames.reshape(-1, frames.shape[2]))
+
     def load(self, weights: bytes) -> "Job":
         """Sends weights, right or wrong ones, when all frames so far have been taken.
 

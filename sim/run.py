@@ -181,8 +181,14 @@ def _wrong(name: str, found: object, expected: str) -> RuntimeError:
     return RuntimeError(str(refusal(name, found, expected)))
 
 
+def traces_of(record: Record, core: CoreParameters) -> list[Trace]:
+    """``trace_of`` each stream."""
+    streams = range(core.streams)
+    return [trace_of(record.of_stream(n, core.streams), core) for n in streams]
+
+
 def trace_of(record: Record, core: CoreParameters) -> Trace:
-    """The record as the golden model would have written it.
+    """The record of one stream as the golden model would have written it.
 
     Raises RuntimeError where the core did not even do the right number of things: a frame of
     another length, states missing, an event twice, or one for a column that is not there or did not

@@ -1,7 +1,7 @@
 """The main job: a model's RTL on real frames, held against the golden model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from golden.network import Trace, run_sequences
 from golden.parameters import CoreParameters
 from hw.emit.verilog import Emission, emit
 from sim.build import build, require_waves
-from sim.compare import Mismatch, compared_words, first_mismatch
-from sim.run import Job, play, trace_of
+from sim.compare import Mismatch, compared_words, first_mismatch_of
+from sim.run import Job, play, traces_of
 from sim.simulator import Simulator
 
 
@@ -112,18 +112,15 @@ def simulate(
     for n, frames in enumerate(sides):
         if n:
             job.reset()
-        job.frames(frames.reshape(-1, core.network.inputs))
+        job.rounds(frames)
     record = play(simulation, core, job, waves)
 
     # By stream, and in each of those one sequence after another.
-    streams = range(core.streams)
-    found = [trace_of(record.of_stream(n, core.streams), core) for n in streams]
-    expected = [Trace.joined(run_sequences(model, [f[:, n] for f in sides])) for n in streams]
-    mismatches = []
-    for n, pair in enumerate(zip(expected, found, strict=True)):
-        mismatch = first_mismatch(*pair)
-        if mismatch is not None:
-            mismatches.append(replace(mismatch, stream=n) if core.streams > 1 else mismatch)
+    found = traces_of(record, core)
+    expected = [
+        Trace.joined(run_sequences(model, [frames[:, n] for frames in sides]))
+        for n in range(core.streams)
+    ]
     events = sum(trace.events_x + trace.events_h for trace in found)
     begins = np.cumsum([0, *(len(frames) for frames in sides)])
     steady = np.ones(begins[-1], dtype=bool)
@@ -149,7 +146,7 @@ def simulate(
         cycles=record.intervals,
         ideal=core.ideal_cycles(events),
         steady=steady,
-        mismatch=min(mismatches, key=lambda found: found.frame, default=None),
+        mismatch=first_mismatch_of(expected, found),
     )
 
 

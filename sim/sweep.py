@@ -13,8 +13,8 @@ from golden.parameters import CoreParameters, LayerParameters
 from hw.bus.registers import register_map
 from hw.emit.verilog import Emission, emit
 from sim.build import build
-from sim.compare import first_mismatch
-from sim.run import Job, play, trace_of
+from sim.compare import first_mismatch_of
+from sim.run import Job, play, traces_of
 from sim.simulator import Simulator
 
 
@@ -131,7 +131,7 @@ def driven(
             of_stream = moving_frames(rng, length, network.inputs, moving)
             more = _next(np.random.default_rng(seed), of_stream[-1], moving)
             frames.append(np.concatenate([of_stream, more[None]]))
-        job.reset().frames(np.stack(frames, axis=1).reshape(-1, network.inputs)).settle()
+        job.reset().rounds(np.stack(frames, axis=1)).settle()
         trace = golden.run(np.stack(frames))
         for n, of_stream in enumerate(parts):
             of_stream.append(trace[n])
@@ -160,11 +160,10 @@ def sweep(
     timed = [(*point, length) for point in points]
     job, expected = driven(model, seed, timed, core.streams)
     record = play(build(emit(core, model), simulator), core, job)
-    found = [trace_of(record.of_stream(n, core.streams), core) for n in range(core.streams)]
-    for pair in zip(expected, found, strict=True):
-        mismatch = first_mismatch(*pair)
-        if mismatch is not None:
-            raise RuntimeError(f"{shape.name}: RTL and golden model differ: {mismatch}")
+    found = traces_of(record, core)
+    mismatch = first_mismatch_of(expected, found)
+    if mismatch is not None:
+        raise RuntimeError(f"{shape.name}: RTL and golden model differ: {mismatch}")
     counting = slice(WARM_UP, length)
     events = np.mean([trace.events_x + trace.events_h for trace in found], axis=0)
     events = events.reshape(len(points), length + 1, -1)[:, counting]

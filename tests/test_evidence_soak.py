@@ -34,7 +34,8 @@ SMALL = Case(
     seed=3,
     steps=(("frames", "any", 6),),
 )
-# Cases of the kinds in which something was wrong once, and one of each kind of step.
+STREAMS = "two layers and a read-out, four streams, two units a cycle"
+# Cases of the kinds in which something was wrong once, one of each kind of step, and streams.
 NAMED = {
     "steps": replace(
         SMALL,
@@ -85,6 +86,67 @@ NAMED = {
             ("frames", "some move", 12),
         ),
     ),
+    STREAMS: replace(
+        SMALL,
+        kinds=("gru", "gru"),
+        sizes=(5, 8, 6),
+        outputs=3,
+        weight_fracs=(6, 5, 4),
+        thetas=((2, 3), (1, 4), (2, 0)),
+        shifts=(1, 0),
+        lanes=4,
+        activations=2,
+        streams=4,
+        steps=(
+            ("frames", "some move", 9),
+            ("broken", 2),
+            ("broken", 9),
+            ("threshold", 1, "h", 0),
+            ("frames", "nothing for long", 16),
+            ("counters",),
+            ("reset",),
+            ("frames", "around the threshold", 6),
+        ),
+    ),
+    "both kinds, three streams of results as they are made": replace(
+        SMALL,
+        kinds=("lstm", "gru", "lstm"),
+        sizes=(3, 7, 5, 9),
+        outputs=None,
+        weight_fracs=(5, 6, 4),
+        thetas=((0, 9), (3, 1), (1, 2)),
+        shifts=(0, 2, 1),
+        lanes=4,
+        activations=4,
+        target="ecp5",
+        streams=3,
+        pauses=0.9,
+        steps=(("frames", "any", 6), ("frames", "nothing for long", 20)),
+    ),
+    "the smallest layers, sixteen streams": replace(
+        SMALL,
+        sizes=(1, 1),
+        outputs=1,
+        thetas=((0, 0), (0, 0)),
+        lanes=1,
+        gaps=0.0,
+        pauses=0.0,
+        streams=16,
+        steps=(("frames", "one element moves", 24), ("reset",), ("frames", "plateau and jump", 9)),
+    ),
+    "loaded weights, thresholds on the way, two streams": replace(
+        SMALL,
+        kinds=("lstm",),
+        target="up5k",
+        streams=2,
+        steps=(
+            ("frames", "any", 12),
+            ("threshold at once", 0, "h", 7),
+            ("threshold at once", 1, "x", 0),
+            ("load",),
+            ("frames", "some move", 12),
+        ),
+    ),
 }
 
 
@@ -110,7 +172,7 @@ def test_a_case_is_a_model_or_refused_and_its_frames_have_the_format(case):
         assert activation.min <= frames.min() <= frames.max() <= activation.max
 
 
-@pytest.mark.parametrize("case", quick(NAMED, ("steps",)))
+@pytest.mark.parametrize("case", quick(NAMED, ("steps", STREAMS)))
 def test_a_named_case_equals_golden(case):
     tally = Tally()
     check(case, tally)

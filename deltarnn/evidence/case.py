@@ -179,7 +179,7 @@ class _Player:
 
     def frames(self, how: str, length: int) -> None:
         frames = [styled_frames(self._model, how, length, self._rng) for _ in self._networks]
-        self.job.frames(np.stack(frames, axis=1).reshape(-1, frames[0].shape[1]))
+        self.job.rounds(np.stack(frames, axis=1))
         self._golden(frames)
 
     def broken(self, elements: int) -> None:

@@ -27,10 +27,10 @@ from golden.model import Model
 from golden.model_file import load_model, save_model
 from hw.emit.verilog import emit
 from sim.build import build
-from sim.compare import compared_words, first_mismatch
+from sim.compare import compared_words, first_mismatch_of
 from sim.fast.harness import Harness
 from sim.replay import replay
-from sim.run import play, trace_of
+from sim.run import play, traces_of
 from sim.simulator import Simulator
 from sim.simulators import SIMULATORS
 
@@ -122,11 +122,9 @@ def check(case: Case, tally: Tally) -> None:
             replay(core, model, job, record, stream) if case.on_the_way else trace
             for stream, trace in enumerate(played.traces)
         ]
-        for stream, trace in enumerate(right):
-            found = trace_of(record.of_stream(stream, case.streams), core)
-            mismatch = first_mismatch(trace, found)
-            if mismatch is not None:
-                raise RuntimeError(f"{player.name}: stream {stream}: {mismatch}")
+        mismatch = first_mismatch_of(right, traces_of(record, core))
+        if mismatch is not None:
+            raise RuntimeError(f"{player.name}: {mismatch}")
         replies = list(map(tuple, record.replies.tolist()))
         if replies != played.replies:
             raise RuntimeError(f"{player.name}: replies {replies}, expected {played.replies}")

@@ -420,36 +420,20 @@ private:
     bool waits_ = false;
 };
 
-// Not all cores have a tkeep, a tid, or weights to load.
-template <class Core>
-auto keep_of(const Core& core, int) -> decltype(std::tuple(Kept("", core.m_axis_tkeep))) {
-    return {Kept("m_axis_tkeep", core.m_axis_tkeep)};
-}
-
-template <class Core>
-std::tuple<> keep_of(const Core&, long) {
-    return {};
-}
-
-template <class Core>
-auto given_id_of(const Core& core, int) -> decltype(std::tuple(Kept("", core.s_axis_tid))) {
-    return {Kept("s_axis_tid", core.s_axis_tid)};
-}
-
-template <class Core>
-std::tuple<> given_id_of(const Core&, long) {
-    return {};
-}
-
-template <class Core>
-auto made_id_of(const Core& core, int) -> decltype(std::tuple(Kept("", core.m_axis_tid))) {
-    return {Kept("m_axis_tid", core.m_axis_tid)};
-}
-
-template <class Core>
-std::tuple<> made_id_of(const Core&, long) {
-    return {};
-}
+// Not all cores have a tkeep, a tid, or weights to load: a tuple of the port, or of nothing.
+#define OPTIONAL(port)                                                            \
+    template <class Core>                                                         \
+    auto kept_##port(const Core& core, int) -> decltype(std::tuple(Kept("", core.port))) { \
+        return {Kept(#port, core.port)};                                          \
+    }                                                                             \
+    template <class Core>                                                         \
+    std::tuple<> kept_##port(const Core&, long) {                                 \
+        return {};                                                                \
+    }
+OPTIONAL(s_axis_tid)
+OPTIONAL(m_axis_tid)
+OPTIONAL(m_axis_tkeep)
+#undef OPTIONAL
 
 template <class Core, class = decltype(std::declval<Core>().s_weights_tdata)>
 auto loads_of(const Core& core, int) {
@@ -478,8 +462,9 @@ auto channels_of(const Vtop& core) {
     return std::tuple_cat(
         loads_of(core, 0),
         std::tuple(
-            std::apply(frames, given_id_of(core, 0)),
-            std::apply(results, std::tuple_cat(keep_of(core, 0), made_id_of(core, 0))),
+            std::apply(frames, kept_s_axis_tid(core, 0)),
+            std::apply(results,
+                       std::tuple_cat(kept_m_axis_tkeep(core, 0), kept_m_axis_tid(core, 0))),
             Channel("s_axil aw", Kept("s_axil_awvalid", core.s_axil_awvalid), core.s_axil_awready,
                     Kept("s_axil_awaddr", core.s_axil_awaddr),
                     Kept("s_axil_awprot", core.s_axil_awprot)),
