@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 import deltarnn.evidence.soak as soak_module
 from deltarnn.command import main
 from deltarnn.evidence.case import FRAME_STYLES, Case, styled_frames
+from deltarnn.evidence.journal import Journal
 from deltarnn.evidence.soak import Tally, check, load_case, save_case, soak
 from deltarnn.evidence.space import cases
 from golden.errors import refusal
@@ -246,6 +248,72 @@ def test_the_same_seed_tries_the_same_cases(monkeypatch):
     assert len(first.features) > 30
 
 
+def test_a_soak_that_is_stopped_goes_on_with_its_journal(monkeypatch, tmp_path):
+    tried = []
+
+    def note(case: Case, tally: Tally) -> None:
+        tried.append(case)
+        tally.refusals["a thing"] += 1
+        tally.refused += 1
+        if not whole and len(tried) > 30:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(soak_module, "check", note)
+    monkeypatch.setattr(soak_module, "ProcessPoolExecutor", _Here)
+    whole = True
+    plain = soak(5, 1, 1, lambda _: None, 60)
+    assert plain.tried == len(tried) == 60
+    tried.clear()
+    whole = False
+    with pytest.raises(KeyboardInterrupt):
+        soak(5, 1, 1, lambda _: None, 60, Journal(tmp_path / "journal"))
+    tried.clear()
+    whole = True
+    rest = soak(5, 1, 1, lambda _: None, 60, Journal(tmp_path / "journal"))
+    assert len(tried) == 60 - soak_module.BATCH
+    assert replace(rest, seconds=0) == replace(plain, seconds=0)
+    tried.clear()
+    again = soak(5, 1, 1, lambda _: None, 60, Journal(tmp_path / "journal"))
+    assert not tried
+    assert again == rest
+
+
+class _Here:
+    """A pool of this process alone, where a test can look."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def submit(self, function, *arguments):
+        future: Future[Tally] = Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+def test_a_batch_that_failed_or_was_cut_off_is_not_in_the_journal(monkeypatch, tmp_path):
+    monkeypatch.setattr(soak_module, "check", _few_lanes)
+    soak(1, 1, 1, lambda _: None, 60, Journal(tmp_path / "failed"))
+    monkeypatch.setattr(soak_module, "check", lambda case, tally: time.sleep(0.01))
+    soak(1, 1e-5, 1, lambda _: None, 60, Journal(tmp_path / "late"))
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_journal_of_other_sources_is_refused(monkeypatch, tmp_path):
+    file = tmp_path / "journal"
+    Journal(file).add(1, 2, Tally().as_json())
+    assert Journal(file).tally(1, 2) == Tally().as_json()
+    assert Journal(file).tally(1, 3) is None
+    monkeypatch.setattr("deltarnn.evidence.journal.made_by", lambda: "others")
+    with pytest.raises(ValueError, match="journal: found a journal of other sources or tools"):
+        Journal(file)
+
+
 def test_a_soak_ends_in_time(monkeypatch):
     monkeypatch.setattr(soak_module, "check", lambda case, tally: time.sleep(0.01))
     begin = time.monotonic()
@@ -266,6 +334,8 @@ def test_a_soak_ends_in_time(monkeypatch):
             "absent: found No such file or directory, expected a case that deltarnn soak",
         ),
         (["--case", "other"], "other: found something else, expected a case that deltarnn soak"),
+        (["--journal", "other"], "other: found something else, expected a soak's journal"),
+        (["--journal", "x", "--save", "x"], "x: found the same file for --journal and --save"),
         (["--save", "no/x"], "no: found No such file or directory"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -24,6 +24,12 @@ from golden.files import require_distinct, require_writable_file
     show_default=True,
     help="Where the smallest case that fails goes.",
 )
+@click.option(
+    "--journal",
+    "known",
+    type=OutputPath(),
+    help="Where the soak writes down what it has tried, and goes on from.",
+)
 @click.option("--case", "file", type=click.Path(path_type=Path), help="Try this saved case alone.")
 @JSON
 def soak(
@@ -32,6 +38,7 @@ def soak(
     seed: int,
     jobs: int,
     save: Path,
+    known: Path | None,
     file: Path | None,
     as_json: bool,
 ) -> None:
@@ -40,7 +47,8 @@ def soak(
     Each case is a model file's worth of sizes, kinds, formats, thresholds and weights, a core for
     it, and a job of frames, resets, loads, broken frames and thresholds. Its Verilog is built and
     played. A case that fails shrinks to the smallest that does, and is saved. The exit status is
-    then 1.
+    then 1. A soak with the journal of an earlier one of the same sources counts what that tried,
+    and goes on behind it.
     """
     if not 0 < hours <= 1000:
         raise refusal("--hours", hours, "above 0, at most 1000")
@@ -50,13 +58,19 @@ def soak(
         raise refusal("--seed", seed, "from 0 to 2^32 - 1")
     if not 1 <= jobs <= 64:
         raise refusal("--jobs", jobs, "from 1 to 64")
+    require_distinct({"--save": save, "--journal": known}, {"--case": file})
     require_writable_file(save)
     with extra("dev"):
         from deltarnn.evidence import soak as evidence
+        from deltarnn.evidence.journal import Journal
+
+    journal = None
+    if known is not None:
+        require_writable_file(known)
+        journal = Journal(known)
 
     tally = evidence.Tally()
     if file is not None:
-        require_distinct({"--save": save}, {"--case": file})
         case = evidence.load_case(file)
         try:
             evidence.check(case, tally)
@@ -69,7 +83,7 @@ def soak(
             def tell(tally: evidence.Tally) -> None:
                 status.update(f"{tally.equal} equal, {tally.refused} refused by name")
 
-            tally = evidence.soak(seed, hours, jobs, tell, most)
+            tally = evidence.soak(seed, hours, jobs, tell, most, journal)
     if as_json:
         print_json(tally.as_json())
     else:

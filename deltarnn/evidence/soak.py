@@ -20,13 +20,14 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from boards.family.targets import TARGETS
 from deltarnn.evidence.case import Case
+from deltarnn.evidence.journal import Journal, made_by
 from deltarnn.evidence.space import cases
 from golden.errors import refusal
 from golden.files import unreadable, written_aside
 from golden.model import Model
 from golden.model_file import load_model, save_model
 from hw.emit.verilog import emit
-from sim.build import build
+from sim.build import build, cache_folder
 from sim.compare import compared_words, first_mismatch_of
 from sim.fast.harness import Harness
 from sim.replay import replay
@@ -39,6 +40,7 @@ QUICK = Harness(optimised=False)
 ICARUS_EVERY, ICARUS_CYCLES = 10, 6000  # Icarus plays every tenth case, if it is a short one
 CASE_BYTES_MAX = 1 << 20
 BATCH = 25  # cases; hypothesis begins each batch with the simplest one of all
+_SUMS = ("equal", "refused", "icarus", "frames", "words", "events", "seconds")
 
 
 @dataclass
@@ -51,6 +53,8 @@ class Tally:
         Cases whose RTL equals golden; that were refused by name; that Icarus played as well.
     frames, words, events
         Of those that were equal: frames played, words compared, events among them.
+    seconds
+        What all of it took, of all processes together.
     refusals
         What was refused how often, by name.
     features
@@ -65,6 +69,7 @@ class Tally:
     frames: int = 0
     words: int = 0
     events: int = 0
+    seconds: float = 0.0
     refusals: Counter[str] = field(default_factory=Counter)
     features: Counter[str] = field(default_factory=Counter)
     failure: tuple[Case, str] | None = None
@@ -75,17 +80,24 @@ class Tally:
 
     def add(self, other: "Tally") -> None:
         """Adds what another process has tried."""
-        for name in ("equal", "refused", "icarus", "frames", "words", "events"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.refusals.update(other.refusals)
         self.features.update(other.features)
         self.failure = self.failure or other.failure
 
+    @classmethod
+    def parse(cls, record: dict[str, Any]) -> "Tally":
+        """A tally from what ``as_json`` made of it."""
+        numbers: dict[str, Any] = {name: record[name] for name in _SUMS}
+        refusals, features = Counter(record["refusals"]), Counter(record["features"])
+        return cls(**numbers, refusals=refusals, features=features)
+
     def as_json(self) -> dict[str, Any]:
         """All but the failure."""
         return {
             "tried": self.tried,
-            **{k: v for k, v in vars(self).items() if isinstance(v, int)},
+            **{name: getattr(self, name) for name in _SUMS},
             "refusals": dict(self.refusals.most_common()),
             "features": dict(sorted(self.features.items())),
         }
@@ -142,13 +154,19 @@ def check(case: Case, tally: Tally) -> None:
 
 
 def soak(
-    first_seed: int, hours: float, jobs: int, say: Callable[[Tally], None], most: int | None = None
+    first_seed: int,
+    hours: float,
+    jobs: int,
+    say: Callable[[Tally], None],
+    most: int | None = None,
+    journal: Journal | None = None,
 ) -> Tally:
     """Tries cases until time is up, about ``most`` are tried or one fails.
 
     ``jobs`` processes work side by side; ``say`` hears of what has been tried now and then. The
     same seed gives the same cases. Simulations are built in a folder that is gone at the end. Where
-    it is interrupted, what was tried until then is returned.
+    it is interrupted, what was tried until then is returned. Batches that ``journal`` holds count
+    and are not tried again; those that end without a failure are added to it.
     """
     end = time.time() + 3600 * hours
     total = Tally()
@@ -157,23 +175,30 @@ def soak(
         tempfile.TemporaryDirectory() as cache,
         ProcessPoolExecutor(jobs, initializer=_begin, initargs=(cache,)) as pool,
     ):
-        running: set[Future[Tally]] = set()
+        running: dict[Future[Tally], tuple[int, int]] = {}
         planned = 0
         while True:
             wanted = total.failure is None and time.time() < end
             while wanted and len(running) < jobs and (most is None or planned < most):
-                size = BATCH if most is None else min(BATCH, most - planned)
-                running.add(pool.submit(_batch, next(numbers), size, end))
-                planned += size
+                batch = next(numbers), BATCH if most is None else min(BATCH, most - planned)
+                planned += batch[1]
+                tried = journal and journal.tally(*batch)
+                if tried:
+                    total.add(Tally.parse(tried))
+                else:
+                    running[pool.submit(_batch, *batch, end)] = batch
             if not running:
                 return total
             try:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
             except KeyboardInterrupt:
                 pool.shutdown(cancel_futures=True)
                 return total
             for future in done:
-                total.add(future.result())
+                batch, tally = running.pop(future), future.result()
+                total.add(tally)
+                if journal and tally.failure is None and time.time() < end:
+                    journal.add(*batch, tally.as_json())
             say(total)
 
 
@@ -187,6 +212,7 @@ def _begin(cache: str) -> None:
 def _batch(number: int, size: int, end: float) -> Tally:
     """Tries some cases until ``end``; the smallest one that fails, and why, is in the tally."""
     tally = Tally()
+    begin = time.monotonic()
 
     @seed(number)
     @settings(
@@ -214,6 +240,7 @@ def _batch(number: int, size: int, end: float) -> Tally:
     except Exception:
         if tally.failure is None:  # not a case's, but hypothesis' own
             raise
+    tally.seconds = time.monotonic() - begin
     return tally
 
 
@@ -292,14 +319,22 @@ def load_case(file: Path) -> Case:
 
 
 def measure(say: Callable[[str], None], share: float = 1.0) -> dict[str, Any]:
-    """``share`` of 2,000 cases, of seed 1."""
+    """``share`` of 2,300 cases, of seed 1, some of which are refused.
+
+    It goes on where an earlier one of the same sources was stopped.
+    """
+    cache = cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    journal = Journal(cache / f"soak-{made_by()}.jsonl")
 
     def tell(tally: Tally) -> None:
         say(f"soak: {tally.equal} equal, {tally.refused} refused")
 
-    tally = soak(1, 1000, 2, tell, max(1, round(2000 * share)))
+    jobs = 2
+    tally = soak(1, 1000, jobs, tell, max(1, round(2300 * share)), journal)
     failure = tally.failure and {"case": tally.failure[0].as_json(), "reason": tally.failure[1]}
-    return tally.as_json() | {"seed": 1, "failure": failure}
+    seconds = round(tally.seconds / jobs)
+    return tally.as_json() | {"seed": 1, "failure": failure, "seconds": seconds}
 
 
 def short(result: dict[str, Any]) -> str | None:
@@ -322,7 +357,7 @@ at their limits, any lanes and units a cycle, 1 to 4 streams, and one of the thr
 frames are of kinds that provoke: a plateau and one jump, one element that moves, oscillation around
 a threshold, all at the ends, long stillness. Between and amid them come resets, loads, broken
 frames and new thresholds, with gaps and back-pressure. The RTL runs in Verilator, and every tenth
-short case in Icarus as well.
+short case in Icarus as well. Each {BATCH}th case is the simplest of all.
 
 With seed {result["seed"]}: {result["tried"]:,} cases. {result["equal"]:,} equal golden in every
 bit, {result["icarus"]:,} of them in Icarus too, and {result["refused"]:,} were refused by name

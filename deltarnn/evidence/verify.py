@@ -84,10 +84,10 @@ def _result(docs: Path, kind: str) -> dict[str, Any] | None:
 
 
 def measured(kind: str, share: float) -> dict[str, Any]:
-    """What a kind's ``measure`` finds, with the share and the seconds that it took."""
+    """What a kind's ``measure`` finds, with the share and, where it does not say, the seconds."""
     begin = time.monotonic()
     result = import_module(f"deltarnn.evidence.{kind}").measure(_say, share)
-    return {"share": share, **result, "seconds": round(time.monotonic() - begin)}
+    return {"share": share, "seconds": round(time.monotonic() - begin), **result}
 
 
 def main() -> None:
