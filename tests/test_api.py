@@ -1,5 +1,7 @@
 """`import deltarnn`: from a module to answers, files and RTL."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -63,12 +65,17 @@ def test_a_file_gives_the_same_network(network, tmp_path):
     assert np.array_equal(again.predict(RECORDINGS[0]), network.predict(RECORDINGS[0]))
     paths = again.generate(str(tmp_path / "out"), lanes=2)
     assert {path.name for path in paths} >= {"deltarnn_core.v", "deltarnn_core.json"}
+    paths = again.generate(tmp_path / "four", lanes=2, streams=4)
+    (manifest,) = (path for path in paths if path.suffix == ".json")
+    assert json.loads(manifest.read_text())["streams"] == 4
 
 
 @pytest.mark.slow
 def test_the_rtl_does_the_same(network):
     pytest.importorskip("cocotb")
-    assert network.simulate([x[:12] for x in RECORDINGS], lanes=2).mismatch is None
+    recordings = [x[:12] for x in RECORDINGS]
+    assert network.simulate(recordings, lanes=2).mismatch is None
+    assert network.simulate(recordings, lanes=2, streams=2).report()["streams"] == 2
 
 
 def test_refusals(module):

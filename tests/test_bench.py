@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from rich.progress import Progress
 from boards.family.chip import UP5K
 from boards.flow.place import DoesNotFitError, Hop, Placement
 from boards.flow.synthesis import COMPONENTS, Netlist
-from deltarnn.bench import area, clock, growth, kinds, precision, timeline
+from deltarnn.bench import area, clock, growth, kinds, precision, streams, timeline
 from deltarnn.bench.benches import BENCHES, chosen, measure
 from deltarnn.bench.context import Bench, Context
 from deltarnn.bench.workshop import SUBJECTS, on_up5k
@@ -151,6 +152,24 @@ def test_kinds_are_measured_side_by_side(tmp_path):
     shown(report, kinds.KINDS, tmp_path, "LSTM 16 -> 128, 8 lanes")
 
 
+def test_streams_are_measured_beside_one(tmp_path):
+    core = on_up5k(replace(SMALL, streams=2, name="small, streams: 2"))
+    report = streams.run(context(netlist=lambda *_: NETLIST), [SMALL], [core])
+    one, four = report["networks"][SMALL.name]["streams"].values()
+    assert len(one) == len(four) == len(POINTS)
+    busy = [sum(row["utilisation"] for row in rows if row["events"]) for rows in (one, four)]
+    assert busy[1] > 1.2 * busy[0]  # a layer of four rows alone waits for itself
+    assert report["cores"]["up5k: small, streams: 2"]["lut"] == 40
+    read = json.loads(json.dumps(report))
+    shown(read, streams.STREAMS, tmp_path, "up5k: small, streams: 2")
+
+
+@pytest.mark.parametrize("name", ["kinds", "streams"])
+def test_committed_data_are_shown_again(name, tmp_path):
+    report = json.loads((BENCHED / f"{name}.json").read_text())
+    shown(report, BENCHES[name], tmp_path, "-> 128, 8 lanes")
+
+
 @pytest.mark.parametrize("subjects", [SUBJECTS, precision.SUBJECTS])
 def test_all_subjects_are_what_their_chips_can_hold_in_name(subjects):
     assert len({subject.name for subject in subjects}) == len(subjects)
@@ -246,9 +265,3 @@ def shown(report, bench, folder, word):
     for table in bench.tables(report):
         console.print(table)
     assert word in console.export_text()
-
-
-def test_committed_data_are_drawn_again_whatever_the_components_were_called_then(tmp_path):
-    report = json.loads((BENCHED / "kinds.json").read_text())
-    BENCHES["kinds"].draw(report, tmp_path / "picture.png")
-    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")

@@ -330,6 +330,26 @@ def test_simulate_makes_it_of_a_targets_cells(target, folder):
     assert report["frames"] == 20
 
 
+def test_several_streams(folder):
+    words = [*SIMULATE, "--streams", "3", "--json"]
+    report = json.loads(succeeded(deltarnn(folder, *words)))
+    assert report["equal"]
+    assert (report["streams"], report["frames"]) == (3, 20)
+    words = ["generate", MODEL, "-o", "rtl", "--streams", "3", "--json"]
+    assert json.loads(succeeded(deltarnn(folder, *words)))["streams"] == 3
+    manifest = json.loads((folder / "rtl/deltarnn_core.json").read_text())
+    widths = {port["name"]: port["width"] for port in manifest["ports"]}
+    assert (manifest["streams"], widths["s_axis_tid"], widths["m_axis_tid"]) == (3, 2, 2)
+    assert "DELTARNN_STREAMS 3" in (folder / "rtl/deltarnn_core.h").read_text()
+
+
+@pytest.mark.parametrize("streams", ["0", "17", "-1"])
+@pytest.mark.parametrize("command", [["generate", MODEL, "-o", "rtl"], SIMULATE])
+def test_so_many_streams_are_refused(streams, command, folder):
+    naming = [f"streams: found {streams}, expected an integer from 1 to 16"]
+    assert_refused(folder, [*command, "--streams", streams], naming)
+
+
 def test_generate_prints_each_path_whole_on_a_line_of_its_own(folder):
     rtl = folder / ("[long] " + "x" * 120)
     done = deltarnn(folder, "generate", MODEL, "-o", str(rtl), COLUMNS="80")
