@@ -34,3 +34,12 @@ def staged(
         valids.append(valid)
         payloads.append(payload)
     return valids, payloads
+
+
+def strobed(m: Module, strobe: Value, cycles: int, name: str) -> list[Value]:
+    """``strobe`` after 0, 1, ... ``cycles`` cycles. A reset makes them 0."""
+    strobes = [strobe]
+    for n in range(1, cycles + 1):
+        strobes.append(Signal(name=f"{name}_{n}"))
+        m.d.sync += strobes[n].eq(strobes[n - 1])
+    return strobes
