@@ -1,12 +1,16 @@
 """What a sequence leaves for the way back: lists of events, and what is kept of the units."""
 
-from amaranth.hdl import Const, Module, Mux, ShapeLike, Signal, Value
-from amaranth.lib import memory, stream, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, unsigned
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import bits_for
+from amaranth.utils import bits_for, ceil_log2
 
 from golden.errors import require_int
+from golden.learn.formats import LearningFormats
+from golden.learn.tape import TapeSize
 from hw.events.encoder import event_layout
+from hw.learn.cell import learning_cell
+from hw.learn.layout import LearningLayout
 from hw.pipeline import delayed, strobed
 from hw.primitive.memory import UNCHECKED
 
@@ -213,3 +217,167 @@ class FrameStack(wiring.Component):
             self.o.payload.eq(word),
         ]
         return m
+
+
+class Tape(wiring.Component):
+    """All that is kept of a sequence: three stacks of lists, and of each recurrent layer a stack of
+    what is kept of its units.
+
+    Parameters
+    ----------
+    layout : LearningLayout
+        The core's.
+    size : TapeSize
+        Its room.
+    learning : LearningFormats
+        Of slopes.
+    read_latency : int
+        Its memories' (hw.target.Target).
+
+    Members
+    -------
+    restart : In
+        Empties it.
+    full : Out
+        Since the last ``restart`` something found no room.
+    i : In, stream (never waits)
+        Events as they are walked for the first time: ``layer``; ``vector``, x (0) or h (1);
+        ``fires``: there is an ``event``; ``last``: that list is over. A cycle without comes before
+        a list on the same stack.
+    kept_k : In, stream (never waits)
+        What is kept of A units of layer k (LearningCell.kept), in order.
+    layer, vector : In
+        The layer that is turned to, and the list that is read.
+    turn : In
+        Turns to the lists and units of ``layer``, frames and layers from the last one on. Units can
+        be read from the next cycle on, lists ``latency`` cycles later.
+    empty : Out, of x and of h
+        No event in that list; of h this means nothing in the read-out.
+    last : Out
+        ``step`` would read the last event of ``vector``.
+    step : In
+        Reads the next event of ``vector``, behind the last one the first.
+    event : Out, stream (never waits)
+        It, ``read_latency`` cycles later.
+    step_units : In
+        Reads what is kept of the next A units of ``layer``.
+    units_k : Out, stream (never waits)
+        It, ``read_latency`` cycles later.
+
+    Attributes
+    ----------
+    latency : int
+        In cycles.
+    """
+
+    def __init__(
+        self,
+        layout: LearningLayout,
+        size: TapeSize,
+        learning: LearningFormats,
+        read_latency: int = 1,
+    ) -> None:
+        network = layout.core.network
+        width = network.formats.activation.width
+        above = [layer.columns[0] for layer in layout.layers[1:]]
+        rooms = {
+            "input": (size.input, layout.layers[0].columns[0]),
+            "above": (size.above, max(above)),
+            "h": (size.h, max(layer.columns[1] for layer in layout.layers)),
+        }
+        self._lists = {
+            name: ListStack(
+                words=words, columns=columns, activation_width=width, read_latency=read_latency
+            )
+            for name, (words, columns) in rooms.items()
+        }
+        self._units: list[FrameStack] = []
+        self._readout = len(network.layers) - 1
+        members, a = {}, layout.core.activations
+        for k, here in enumerate(layout.layers[: len(network.recurrent)]):
+            cell = learning_cell(here.layer.kind)(network.formats, learning)
+            shape = data.ArrayLayout(data.StructLayout(dict(cell.kept)), a)
+            of_units = FrameStack(
+                shape, frames=size.frames, words=here.groups, read_latency=read_latency
+            )
+            self._units.append(of_units)
+            members[f"kept_{k}"] = In(stream.Signature(shape, always_ready=True))
+            members[f"units_{k}"] = Out(stream.Signature(shape, always_ready=True))
+        self.latency = self._lists["h"].latency
+        layer = unsigned(ceil_log2(len(layout.layers)))
+        widest = max(columns for _, columns in rooms.values())
+        self._event = event_layout(widest, width)
+        walked = {"layer": layer, "vector": 1, "event": self._event, "fires": 1, "last": 1}
+        super().__init__(
+            {
+                "restart": In(1),
+                "full": Out(1),
+                "i": In(stream.Signature(data.StructLayout(walked), always_ready=True)),
+                "layer": In(layer),
+                "vector": In(1),
+                "turn": In(1),
+                "empty": Out(2),
+                "last": Out(1),
+                "step": In(1),
+                "event": Out(stream.Signature(self._event, always_ready=True)),
+                "step_units": In(1),
+                **members,
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        come = self.i.payload
+        lists = self._lists
+        fulls = []
+        for name, of_lists in lists.items():
+            m.submodules[name] = of_lists
+            comes, read = _stack(name, come.layer, come.vector), _stack(name, self.layer, 0)
+            m.d.comb += [
+                of_lists.restart.eq(self.restart),
+                of_lists.i.valid.eq(self.i.valid & come.fires & comes),
+                of_lists.i.payload.column.eq(come.event.column),
+                of_lists.i.payload.delta.eq(come.event.delta),
+                of_lists.close.eq(self.i.valid & come.last & comes),
+            ]
+            if name == "h":
+                read = self.layer != self._readout
+            m.d.comb += of_lists.back.eq(self.turn & read)
+            m.d.comb += of_lists.step.eq(self.step & _stack(name, self.layer, self.vector))
+            with m.If(of_lists.o.valid):
+                m.d.comb += [
+                    self.event.valid.eq(1),
+                    self.event.payload.column.eq(of_lists.o.payload.column),
+                    self.event.payload.delta.eq(of_lists.o.payload.delta),
+                ]
+            fulls.append(of_lists.full)
+        first, above, h = lists["input"], lists["above"], lists["h"]
+        is_first = self.layer == 0
+        m.d.comb += [
+            self.empty.eq(
+                Cat(Mux(is_first, first.count == 0, above.count == 0), h.count == 0),
+            ),
+            self.last.eq(Mux(self.vector, h.last, Mux(is_first, first.last, above.last))),
+        ]
+        for k, of_units in enumerate(self._units):
+            m.submodules[f"units_{k}"] = of_units
+            here = self.layer == k
+            kept, units = getattr(self, f"kept_{k}"), getattr(self, f"units_{k}")
+            m.d.comb += [
+                of_units.restart.eq(self.restart),
+                of_units.i.valid.eq(kept.valid),
+                of_units.i.payload.eq(kept.payload),
+                of_units.back.eq(self.turn & here),
+                of_units.step.eq(self.step_units & here),
+                units.valid.eq(of_units.o.valid),
+                units.payload.eq(of_units.o.payload),
+            ]
+            fulls.append(of_units.full)
+        m.d.comb += self.full.eq(Cat(fulls).any())
+        return m
+
+
+def _stack(name: str, layer: Value, vector: Value | int) -> Value:
+    """Whether the list of that vector of that layer lies on the stack of this name."""
+    is_h, is_first = Value.cast(vector).bool(), layer == 0
+    return {"h": is_h, "input": ~is_h & is_first, "above": ~is_h & ~is_first}[name]

@@ -1,0 +1,415 @@
+"""From the errors of the results back to the masters: all of docs/training-core.md, "Backward"."""
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for, ceil_log2
+
+from golden.learn.formats import RATE_MAX, LearningFormats
+from golden.learn.sequence import COST_MAX
+from golden.learn.tape import FRAMES_MAX, TapeSize
+from hw.learn.cell import learning_cell
+from hw.learn.deltas import DeltaErrors, EncoderErrors
+from hw.learn.layout import LearningLayout
+from hw.learn.rows import ErrorRows
+from hw.learn.sweep import SweepLanes
+from hw.learn.tape import Tape
+from hw.learn.units import ErrorUnit
+from hw.learn.walk import BackwardWalk
+from hw.pipeline import delayed, staged
+from hw.primitive.memory import UNCHECKED
+from hw.target import Target
+from hw.walk.row_block import by_layer
+
+
+class Backward(wiring.Component):
+    """Takes a sequence's tape and the errors of its results, and changes the masters.
+
+    Parameters
+    ----------
+    layout : LearningLayout
+        The core's.
+    tape : TapeSize
+        The tape's room.
+    learning : LearningFormats
+        Formats of errors, slopes and masters.
+    target : Target
+        Stages of lanes, latency of memories.
+
+    Members
+    -------
+    tape : In
+        What fills the tape: ``restart``, ``full``, ``i`` and ``kept_k`` of hw.learn.tape.Tape.
+    of_results : In, stream (never waits)
+        ``e`` = dL/dresult of every frame, of result ``number``; before ``start``.
+    rate, cost : In
+        Registers RATE and LAMBDA; they stay while it is under way.
+    start, frames : In
+        The way back of so many frames begins, if it is ``ready``.
+    ready : Out
+        Nothing is under way.
+    masters : Out
+        To a hw.learn.masters.MasterMemory: ``address``, ``word``, ``write_address``, ``write``,
+        ``written``.
+    """
+
+    def __init__(
+        self,
+        layout: LearningLayout,
+        tape: TapeSize,
+        learning: LearningFormats,
+        target: Target,
+    ) -> None:
+        self._layout, self._learning, self._target = layout, learning, target
+        core = layout.core
+        self._tape = Tape(layout, tape, learning, target.read_latency)
+        fills = ("restart", "full", "i", *(f"kept_{k}" for k in range(len(core.recurrent))))
+        members = {name: self._tape.signature.members[name] for name in fills}
+        error, master = signed(learning.error.width), signed(learning.master)
+        of_result = {"e": error, "number": unsigned(ceil_log2(core.network.outputs))}
+        words, address = data.ArrayLayout(master, core.lanes), ceil_log2(layout.words)
+        to_masters = {
+            "address": Out(address),
+            "word": In(words),
+            "write_address": Out(address),
+            "write": Out(1),
+            "written": Out(words),
+        }
+        super().__init__(
+            {
+                "tape": Out(wiring.Signature(members)),
+                "of_results": In(stream.Signature(data.StructLayout(of_result), always_ready=True)),
+                "rate": In(bits_for(RATE_MAX)),
+                "cost": In(bits_for(COST_MAX)),
+                "start": In(1),
+                "frames": In(bits_for(FRAMES_MAX)),
+                "ready": Out(1),
+                "masters": Out(wiring.Signature(to_masters)),
+            }
+        )
+        self._make_parts()
+
+    def _make_parts(self) -> None:
+        layout, learning, target = self._layout, self._learning, self._target
+        core = layout.core
+        network, formats = core.network, core.network.formats
+        stages = target.stages(core)
+        shifts = [learning.step_shift(formats, k.weight_frac, 1) for k in network.layers]
+        self._far = max(shifts)
+        self._nears = [self._far - shift for shift in shifts]
+        self._lanes = SweepLanes(
+            learning=learning,
+            delta_width=formats.activation.width + 1,
+            stages=stages,
+            far=self._far,
+            nearest=max(self._nears) + RATE_MAX - 1,
+        )
+        rows = max(layer.blocks * layer.layer.gates for layer in layout.layers)
+        events = max(max(layer.columns) for layer in layout.layers)
+        self._place_bits = ceil_log2(layout.places) + ceil_log2(core.activations)
+        places = 2 << self._place_bits
+        self._deltas = DeltaErrors(
+            events=events,
+            error=learning.error,
+            sum_width=len(self._lanes.sum),
+            total_width=len(self._lanes.sum) + ceil_log2(rows),
+            weight_fracs=[layer.weight_frac for layer in network.layers],
+            cost_max=COST_MAX,
+            places=places,
+        )
+        self._encoder = EncoderErrors(error=learning.error, places=places)
+        self._rows = ErrorRows(
+            error=learning.error,
+            blocks=layout.blocks,
+            accumulators=max(layer.accumulators for layer in network.layers),
+            activations=core.activations,
+            stages=stages,
+        )
+        latency = target.read_latency
+        # From a step to when its master and its G meet its delta in the first stage.
+        self._meet = 2 * latency + 1
+        self._walk = BackwardWalk(
+            layout,
+            units_wait=latency + ErrorUnit.latency + 1,
+            sweep_wait=self._meet
+            + self._lanes.latency
+            + self._deltas.latency
+            + self._encoder.latency
+            + 1,
+            places=places,
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.tape = self._tape
+        m.submodules.walk = walk = self._walk
+        m.submodules.lanes = self._lanes
+        m.submodules.deltas = self._deltas
+        m.submodules.encoder = self._encoder
+        m.submodules.rows = self._rows
+        tape = self._tape
+        for name in self.tape.signature.members:
+            outer, inner = getattr(self.tape, name), getattr(tape, name)
+            if name == "full":
+                m.d.comb += outer.eq(inner)
+            elif name == "restart":
+                m.d.comb += inner.eq(outer)
+            else:
+                m.d.comb += [inner.valid.eq(outer.valid), inner.payload.eq(outer.payload)]
+        m.d.comb += [
+            walk.start.eq(self.start),
+            walk.frames.eq(self.frames),
+            self.ready.eq(walk.ready),
+            tape.layer.eq(walk.layer),
+            tape.vector.eq(walk.vector),
+            tape.turn.eq(walk.turn),
+            tape.step.eq(walk.step),
+            tape.step_units.eq(walk.unit),
+            walk.empty.eq(tape.empty),
+            walk.last.eq(tape.last),
+        ]
+        of_above, of_later = self._sweep(m)
+        self._units(m, of_above, of_later)
+        return m
+
+    def _of_v(self, m: Module, name: str, vector: int, group: Value):
+        """dL/dv of x or of h, each value once: what is read of ``group`` is 0 from then on."""
+        error = signed(self._learning.error.width)
+        ways = self._layout.core.activations
+        m.submodules[name] = held = memory.Memory(
+            shape=data.ArrayLayout(error, ways), depth=self._layout.places, init=[], attrs=UNCHECKED
+        )
+        read, write = held.read_port(), held.write_port(granularity=1)
+        way_bits = ceil_log2(ways)
+        of_v, walk = self._encoder.o, self._walk
+        number = of_v.payload.place[: self._place_bits]
+        comes = of_v.valid & (of_v.payload.place[self._place_bits] == vector)
+        is_read = delayed(m, walk.unit & (walk.layer != len(self._layout.layers) - 1), 1, name)
+        was_read = delayed(m, group, 1, f"{name}_group")
+        m.d.comb += [read.en.eq(1), read.addr.eq(group)]
+        with m.If(is_read):
+            m.d.comb += [
+                write.addr.eq(was_read),
+                write.data.as_value().eq(0),
+                write.en.eq(Const(1).replicate(ways)),
+            ]
+        with m.Else():
+            m.d.comb += [
+                write.addr.eq(number[way_bits:]),
+                *(write.data[way].eq(of_v.payload.of_v) for way in range(ways)),
+                *(
+                    write.en[way].eq(comes & (number[:way_bits] == way if way_bits else 1))
+                    for way in range(ways)
+                ),
+            ]
+        return delayed(m, read.data.as_value(), self._target.read_latency - 1, f"{name}_read")
+
+    def _units(self, m: Module, of_above: Value, of_later: Value) -> None:
+        """Groups of units, from what is kept of them to their G."""
+        layout, walk, latency = self._layout, self._walk, self._target.read_latency
+        core, q = layout.core, self._learning.error
+        error, ways = signed(q.width), core.activations
+        layers = core.network.layers
+        rows = max(layer.accumulators for layer in layers)
+
+        # dL/dresult, the same in every frame.
+        groups = -(-core.network.outputs // ways)
+        way_bits = ceil_log2(ways)
+        m.submodules.results = results = memory.Memory(
+            shape=data.ArrayLayout(error, ways), depth=groups, init=[], attrs=UNCHECKED
+        )
+        read, write = results.read_port(), results.write_port(granularity=1)
+        come = self.of_results
+        m.d.comb += [
+            write.addr.eq(come.payload.number[way_bits:]),
+            *(write.data[way].eq(come.payload.e) for way in range(ways)),
+            *(
+                write.en[way].eq(
+                    come.valid & (come.payload.number[:way_bits] == way if way_bits else 1)
+                )
+                for way in range(ways)
+            ),
+            read.en.eq(1),
+            read.addr.eq(walk.group - layout.layers[-1].group),
+        ]
+        of_result = delayed(m, read.data.as_value(), latency - 1, "of_result")
+
+        # dL/dM and dL/dstate of each unit, as the frame behind left them.
+        back = data.StructLayout({"of_state": error, "g": data.ArrayLayout(error, rows)})
+        m.submodules.backs = backs = memory.Memory(
+            shape=data.ArrayLayout(back, ways), depth=layout.groups, init=[], attrs=UNCHECKED
+        )
+        read, write = backs.read_port(), backs.write_port()
+        m.d.comb += [read.en.eq(1), read.addr.eq(walk.group)]
+        held = delayed(m, read.data.as_value(), latency - 1, "held")
+        first = delayed(m, walk.first, latency, "first")
+        before = data.ArrayLayout(back, ways)(Mux(first, 0, held))
+
+        valids, numbers = staged(
+            m,
+            walk.unit,
+            Cat(walk.layer, walk.group, walk.block, walk.in_block),
+            latency + ErrorUnit.latency,
+            "unit",
+        )
+        parts = (walk.layer, walk.group, walk.block, walk.in_block)
+        layer, group, block, in_block = _split(numbers[-1], parts)
+        is_readout = delayed(m, walk.layer == len(layers) - 1, latency, "is_readout")
+        made = []
+        for kind in dict.fromkeys(layer.kind for layer in layers):
+            cell = learning_cell(kind)(core.network.formats, self._learning)
+            accumulators = next(k.accumulators for k in layers if k.kind == kind)
+            kept = Value.cast(0)
+            for k, of_layer in enumerate(core.recurrent):
+                if of_layer.kind == kind:
+                    units = getattr(self._tape, f"units_{k}")
+                    kept = Mux(units.valid, Value.cast(units.payload), kept)
+            of_kind = []
+            for way in range(ways):
+                m.submodules[f"{kind}_{way}"] = unit = ErrorUnit(cell, accumulators)
+                at = slice(way * q.width, (way + 1) * q.width)
+                size = unit.i.payload.kept.as_value()
+                own = Value.cast(kept)[way * len(size) : (way + 1) * len(size)]
+                come = unit.i.payload
+                m.d.comb += [
+                    unit.i.valid.eq(valids[latency]),
+                    come.kept.as_value().eq(own),
+                    come.of_output.eq(Mux(is_readout, of_result[at], of_above[at]).as_signed()),
+                    come.of_h.eq(Mux(is_readout, 0, of_later[at]).as_signed()),
+                    come.of_state.eq(before[way].of_state),
+                    *(come.g[k].eq(before[way].g[k]) for k in range(accumulators)),
+                ]
+                # Of accumulators that this kind has not, nobody asks.
+                g = [*unit.o.payload.g, *[Const(0, error)] * (rows - accumulators)]
+                of_kind.append(Cat(unit.o.payload.of_state, *g))
+            made.append((kind, Cat(of_kind)))
+        kinds = [kind for kind, _ in made]
+        which = by_layer([kinds.index(of_layer.kind) for of_layer in layers], layer)
+        chosen = Array(value for _, value in made)[which] if len(made) > 1 else made[0][1]
+        m.d.comb += [
+            write.addr.eq(group),
+            write.en.eq(valids[-1]),
+            write.data.as_value().eq(chosen),
+            self._rows.i.valid.eq(valids[-1]),
+            self._rows.i.payload.block.eq(block),
+            self._rows.i.payload.group.eq(in_block),
+        ]
+        after = data.ArrayLayout(back, ways)(chosen)
+        for way in range(ways):
+            for k in range(rows):
+                m.d.comb += self._rows.i.payload.g[way][k].eq(after[way].g[k])
+
+    def _sweep(self, m: Module) -> tuple[Value, Value]:
+        """Events in rows, from the tape to masters and to dL/dv of x and of h."""
+        layout, walk, tape, lanes = self._layout, self._walk, self._tape, self._lanes
+        latency, masters = self._target.read_latency, self.masters
+        layers = layout.layers
+
+        # Where its list gives the event: its column, and with it its word and its place.
+        info = data.StructLayout(
+            {
+                "layer": walk.layer.shape(),
+                "vector": 1,
+                "event": walk.event.shape(),
+                "first": 1,
+                "last": 1,
+            }
+        )
+        slot = Signal(info)
+        m.d.comb += [
+            slot.layer.eq(walk.layer),
+            slot.vector.eq(walk.vector),
+            slot.event.eq(walk.event),
+            slot.first.eq(walk.first_row),
+            slot.last.eq(walk.last_row),
+        ]
+        meet = self._meet
+        valids, slots = staged(m, walk.step, slot, meet + lanes.latency, "slot")
+        here, event = slots[latency], tape.event.payload
+        base = delayed(m, walk.base, latency, "base")
+
+        def by_list(values):
+            """values(layer, vector) of the slot whose event is there."""
+            table = [values(k, v) for k in range(len(layers)) for v in (0, 1)]
+            return by_layer(table, Cat(here.vector, here.layer))
+
+        ways = layout.core.activations
+        address = Signal(range(layout.words))
+        place = Signal(self._place_bits + 1)
+        asked = Signal()
+        constant = by_list(
+            lambda k, v: layout.core.network.layers[k].units if v else layers[k].columns[0] - 1
+        )
+        is_input = (here.layer == 0) & ~here.vector
+        begin = by_list(lambda k, v: layers[k].places[v] * ways)
+        m.d.sync += [
+            address.eq(base + event.column),
+            place.eq(Cat((begin + event.column)[: self._place_bits], here.vector)),
+            asked.eq((event.column != constant) & ~is_input),
+        ]
+        delta = delayed(m, event.delta, meet - latency, "delta")
+        at = slots[meet]
+        m.d.comb += [masters.address.eq(address)]
+
+        # G of the row, so that it is there when the master is.
+        accumulators = {}
+        for k, layer in enumerate(layers):
+            cell = layer.cell
+            for v, of_gates in enumerate((cell.rows_x, cell.rows_h)):
+                for gate, row in enumerate(of_gates):
+                    accumulators[k, v, gate] = row
+        ahead = meet - self._rows.latency
+        row_at = Cat(walk.gate, walk.vector, walk.layer)
+        gates = 1 << len(walk.gate)
+        table = [
+            accumulators.get((k, v, gate), 0)
+            for k in range(len(layers))
+            for v in (0, 1)
+            for gate in range(gates)
+        ]
+        m.d.comb += [
+            self._rows.block.eq(delayed(m, walk.block, ahead, "row_block")),
+            self._rows.row.eq(delayed(m, by_layer(table, row_at), ahead, "row")),
+            lanes.i.valid.eq(valids[meet]),
+            lanes.i.payload.delta.eq(delta),
+            lanes.i.payload.near.eq(by_layer(self._nears, at.layer) + self.rate - 1),
+            lanes.i.payload.learns.eq(self.rate != 0),
+            lanes.g.eq(self._rows.o),
+            lanes.master.eq(masters.word),
+            masters.written.eq(lanes.o.payload),
+            masters.write.eq(lanes.o.valid),
+            masters.write_address.eq(delayed(m, address, latency + 2, "write_address")),
+        ]
+
+        # What comes back to the event.
+        after = meet + lanes.latency
+        gone = slots[after]
+        deltas, encoder = self._deltas, self._encoder
+        m.d.comb += [
+            deltas.cost.eq(self.cost),
+            deltas.i.valid.eq(valids[after]),
+            deltas.i.payload.event.eq(gone.event),
+            deltas.i.payload.sum.eq(lanes.sum),
+            deltas.i.payload.first.eq(gone.first),
+            deltas.i.payload.last.eq(gone.last & delayed(m, asked, after - latency - 1, "asked")),
+            deltas.i.payload.layer.eq(gone.layer),
+            deltas.i.payload.below.eq(delayed(m, delta[-1], lanes.latency, "below")),
+            deltas.i.payload.place.eq(delayed(m, place, after - latency - 1, "place")),
+            encoder.i.valid.eq(deltas.o.valid),
+            encoder.i.payload.eq(deltas.o.payload),
+            encoder.clear.valid.eq(walk.clear),
+            encoder.clear.payload.eq(walk.place),
+        ]
+        return (
+            self._of_v(m, "of_x", 0, walk.of_x),
+            self._of_v(m, "of_h", 1, walk.of_h),
+        )
+
+
+def _split(value: Value, parts) -> list[Value]:
+    """``Cat(parts)`` taken apart."""
+    found, begin = [], 0
+    for part in parts:
+        found.append(value[begin : begin + len(part)])
+        begin += len(part)
+    return found

@@ -1,0 +1,182 @@
+"""The way back of whole sequences: every master that golden.learn has, from its tape and errors."""
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module
+
+from boards.family.targets import TARGETS
+from golden.fixed import Q
+from golden.learn.formats import LearningFormats
+from golden.learn.sequence import LearningNetwork, Settings
+from golden.learn.tape import TapeSize
+from golden.parameters import CoreParameters
+from hw.learn.backward import Backward
+from hw.learn.layout import LearningLayout
+from hw.learn.masters import MasterMemory
+from hw.target import GENERIC
+from tests.bench import run_bench
+from tests.networks import random_frames, random_model
+
+FRAMES = 6
+
+
+def made(sizes, outputs, kinds, lanes, activations, *, target=GENERIC, learning=None, seed=1):
+    """A network and its core: layers differ in thresholds and in f_w."""
+    model = random_model(sizes, outputs, kinds=kinds, seed=seed)
+    learning = learning or LearningFormats()
+    golden = LearningNetwork.of(model, learning)
+    layout = LearningLayout(CoreParameters(model.parameters, lanes, activations))
+    size = TapeSize.whole(golden.layers, FRAMES)
+    return model, golden, layout, Backward(layout, size, learning, target)
+
+
+def lists_of(tapes):
+    """What a forward walk sends to the tape: (layer, vector, column, delta, fires, last), a cycle
+    each, None where one passes without."""
+    walked = []
+    for t in range(len(tapes[0].x)):
+        for k, tape in enumerate(tapes):
+            for vector, deltas in ((1, tape.h[t]), (0, tape.x[t])):
+                if not len(deltas):
+                    continue
+                fired = np.flatnonzero(deltas)
+                for n, column in enumerate(fired.tolist()):
+                    last = n == len(fired) - 1
+                    walked.append((k, vector, column, int(deltas[column]), 1, int(last)))
+                if not len(fired):
+                    walked.append((k, vector, 0, 0, 0, 1))
+                walked.append(None)
+    return walked
+
+
+async def learned(ctx, dut, tapes, of_result, settings, ways):
+    """Fills the tape and goes back, and how many cycles that takes."""
+    ctx.set(dut.tape.restart, 1)
+    await ctx.tick()
+    ctx.set(dut.tape.restart, 0)
+    for step in lists_of(tapes):
+        ctx.set(dut.tape.i.valid, step is not None)
+        if step is not None:
+            layer, vector, column, delta, fires, last = step
+            event = {"column": column, "delta": delta}
+            given = {"layer": layer, "vector": vector, "event": event, "fires": fires, "last": last}
+            ctx.set(dut.tape.i.payload, given)
+        await ctx.tick()
+    ctx.set(dut.tape.i.valid, 0)
+    for k, tape in enumerate(tapes[:-1]):
+        kept = getattr(dut.tape, f"kept_{k}")
+        names = list(kept.payload.shape().elem_shape.members)
+        frames, values, units = tape.kept.shape
+        padded = np.zeros((frames, values, -(-units // ways) * ways), np.int64)
+        padded[..., :units] = tape.kept
+        ctx.set(kept.valid, 1)
+        for frame in padded:
+            for group in frame.reshape(values, -1, ways).transpose(1, 2, 0).tolist():
+                ctx.set(kept.payload, [dict(zip(names, unit, strict=True)) for unit in group])
+                await ctx.tick()
+        ctx.set(kept.valid, 0)
+    ctx.set(dut.of_results.valid, 1)
+    for number, e in enumerate(of_result.tolist()):
+        ctx.set(dut.of_results.payload, {"e": e, "number": number})
+        await ctx.tick()
+    ctx.set(dut.of_results.valid, 0)
+    assert not ctx.get(dut.tape.full)
+    ctx.set(dut.rate, settings.rate)
+    ctx.set(dut.cost, settings.cost)
+    ctx.set(dut.frames, len(tapes[0].x))
+    while not ctx.get(dut.ready):
+        await ctx.tick()
+    ctx.set(dut.start, 1)
+    await ctx.tick()
+    ctx.set(dut.start, 0)
+    cycles = 0
+    while not ctx.get(dut.ready):
+        await ctx.tick()
+        cycles += 1
+    return cycles
+
+
+def check(made, target=GENERIC, rates=(5, 0, 8, 6), costs=(0, 64, 7, 4095)):
+    """One sequence after another: masters, read out of what is written, are golden's."""
+    model, golden, layout, dut = made
+    ways, stages = layout.core.activations, target.stages(layout.core)
+    held = layout.master_words(golden.masters)
+    begin, outputs = held.copy(), model.parameters.outputs
+    memory = MasterMemory(
+        held, width=golden.learning.master, stages=stages, read_latency=target.read_latency
+    )
+    whole = Module()
+    whole.submodules.dut = dut
+    whole.submodules.memory = memory
+    masters = dut.masters
+    whole.d.comb += [
+        memory.address.eq(masters.address),
+        memory.write_address.eq(masters.write_address),
+        memory.write.eq(masters.write),
+        memory.written.eq(masters.written),
+        masters.word.eq(memory.word),
+    ]
+    writes = 0
+
+    async def watch(ctx):
+        nonlocal writes
+        late = [(0, 0)] * len(stages)
+        signals = masters.write, masters.write_address, *masters.written
+        async for _, _, write, address, *written in ctx.tick().sample(*signals):
+            writes += write
+            late = [(write, address), *late[:-1]]
+            for stage, (now, where) in zip(stages, late, strict=True):
+                if now:
+                    held[where, list(stage)] = [written[lane] for lane in stage]
+
+    async def bench(ctx):
+        nonlocal writes
+        rng = np.random.default_rng(9)
+        q = golden.learning.error
+        for n, (rate, cost) in enumerate(zip(rates, costs, strict=True)):
+            frames = random_frames(model, (FRAMES, 1, 4, 5)[n], seed=n)
+            settings = Settings(rate, outputs, cost)
+            errors = rng.integers(q.min, q.max + 1, outputs)
+            before = layout.master_words(golden.masters)
+            trace = golden.learn(frames, settings, errors)
+            writes = 0
+            await learned(ctx, dut, trace.tapes, trace.of_result, settings, ways)
+            await ctx.tick().repeat(len(stages) + 1)
+            expected = layout.master_words(golden.masters)
+            assert np.array_equal(held, expected), np.argwhere(held != expected)[:5]
+            assert (expected != before).any() == (rate > 0)
+            rows = [layer.blocks * layer.layer.gates for layer in layout.layers]
+            tapes = zip(trace.tapes, rows, strict=True)
+            assert writes == sum(k * np.count_nonzero(v) for t, k in tapes for v in (t.x, t.h))
+
+    run_bench(whole, bench, background=(watch,))
+    assert (held != begin).any()
+    again = layout.masters(held)
+    for mine, theirs in zip(again, golden.masters, strict=True):
+        assert np.array_equal(mine.x, theirs.x)
+        assert np.array_equal(mine.h, theirs.h)
+
+
+NETWORKS = {
+    "a GRU": ((3, 4), 2, ("gru",), 2, 1),
+    "an LSTM, two units a cycle": ((3, 5), 3, ("lstm",), 4, 2),
+    "both": ((2, 3, 7), 3, ("gru", "lstm"), 4, 1),
+    "three layers, four units a cycle": ((4, 9, 6, 3), 5, ("lstm", "gru", "gru"), 8, 4),
+    "one unit": ((1, 1), 1, ("gru",), 1, 1),
+}
+LEARNING = {
+    "wide": LearningFormats(error=Q(2, 17), slope=Q(1, 12), master=20),
+    "narrow": LearningFormats(error=Q(0, 9), slope=Q(0, 4), master=12),
+}
+
+
+@pytest.mark.parametrize("target", ["generic", "ecp5"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_masters_are_goldens(name, target):
+    target = TARGETS[target].target
+    check(made(*NETWORKS[name], target=target), target)
+
+
+@pytest.mark.parametrize("learning", LEARNING)
+def test_in_other_formats(learning):
+    check(made(*NETWORKS["both"], learning=LEARNING[learning]))
