@@ -50,7 +50,7 @@ async def replayed(ctx, dut, times, rng):
     ctx.set(dut.back, 1)
     await ctx.tick()
     ctx.set(dut.back, 0)
-    await waits(ctx, dut.latency - 1)
+    await ctx.tick().until(dut.ready)
     found, ends = [], []
     steps = times * ctx.get(dut.count)
     while len(found) < times * ctx.get(dut.count):

@@ -15,8 +15,8 @@ from hw.learn.rows import ErrorRows
 from hw.learn.sweep import SweepLanes
 from hw.learn.tape import Tape
 from hw.learn.units import ErrorUnit
-from hw.learn.walk import BackwardWalk
-from hw.pipeline import delayed, staged
+from hw.learn.walk import SweepWalk, UnitsWalk
+from hw.pipeline import delayed, staged, strobed
 from hw.primitive.memory import UNCHECKED
 from hw.target import Target
 from hw.walk.row_block import by_layer
@@ -128,21 +128,15 @@ class Backward(wiring.Component):
         latency = target.read_latency
         # From a step to when its master and its G meet its delta in the first stage.
         self._meet = 2 * latency + 1
-        self._walk = BackwardWalk(
-            layout,
-            units_wait=latency + ErrorUnit.latency + 1,
-            sweep_wait=self._meet
-            + self._lanes.latency
-            + self._deltas.latency
-            + self._encoder.latency
-            + 1,
-            places=places,
-        )
+        self._units_walk = UnitsWalk(layout)
+        wait = self._meet + self._lanes.latency + self._deltas.latency + self._encoder.latency
+        self._sweep_walk = SweepWalk(layout, wait=wait, places=places)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.tape = self._tape
-        m.submodules.walk = walk = self._walk
+        m.submodules.units_walk = units = self._units_walk
+        m.submodules.sweep_walk = sweep = self._sweep_walk
         m.submodules.lanes = self._lanes
         m.submodules.deltas = self._deltas
         m.submodules.encoder = self._encoder
@@ -156,57 +150,61 @@ class Backward(wiring.Component):
                 m.d.comb += inner.eq(outer)
             else:
                 m.d.comb += [inner.valid.eq(outer.valid), inner.payload.eq(outer.payload)]
+        # Nobody reads what is not yet written: each word of what is there comes as late as that.
+        made = self._target.read_latency + ErrorUnit.latency
+        came = self._sweep_walk.wait
+        left = self._meet + len(self._target.stages(self._layout.core))
         m.d.comb += [
-            walk.start.eq(self.start),
-            walk.frames.eq(self.frames),
-            self.ready.eq(walk.ready),
-            tape.layer.eq(walk.layer),
-            tape.vector.eq(walk.vector),
-            tape.turn.eq(walk.turn),
-            tape.step.eq(walk.step),
-            tape.step_units.eq(walk.unit),
-            walk.empty.eq(tape.empty),
-            walk.last.eq(tape.last),
+            *(walk.start.eq(self.start & self.ready) for walk in (units, sweep)),
+            *(walk.frames.eq(self.frames) for walk in (units, sweep)),
+            self.ready.eq(units.ready & sweep.ready),
+            sweep.made.eq(strobed(m, units.unit & units.ends_block, made, "made")[-1]),
+            units.came.eq(strobed(m, sweep.asked, came, "came")[-1]),
+            units.left.eq(strobed(m, sweep.left, left, "left")[-1]),
+            tape.turn.eq(sweep.turn),
+            tape.layer.eq(sweep.layer),
+            tape.vector.eq(sweep.vector),
+            tape.step.eq(sweep.step),
+            sweep.list_ready.eq(tape.ready),
+            sweep.empty.eq(tape.empty),
+            sweep.last.eq(tape.last),
+            tape.units_layer.eq(units.layer),
+            tape.turn_units.eq(units.turn),
+            tape.step_units.eq(units.unit),
         ]
-        of_above, of_later = self._sweep(m)
-        self._units(m, of_above, of_later)
+        self._units(m, *self._sweep(m))
         return m
 
-    def _of_v(self, m: Module, name: str, vector: int, group: Value):
-        """dL/dv of x or of h, each value once: what is read of ``group`` is 0 from then on."""
-        error = signed(self._learning.error.width)
-        ways = self._layout.core.activations
-        m.submodules[name] = held = memory.Memory(
-            shape=data.ArrayLayout(error, ways), depth=self._layout.places, init=[], attrs=UNCHECKED
-        )
-        read, write = held.read_port(), held.write_port(granularity=1)
+    def _of_v(self, m: Module, name: str, vector: int, group: Value, frame: Value):
+        """dL/dv of x or of h: of ``group`` as it is read, 0 of what did not come in ``frame``."""
+        ways, q = self._layout.core.activations, self._learning.error
         way_bits = ceil_log2(ways)
-        of_v, walk = self._encoder.o, self._walk
-        number = of_v.payload.place[: self._place_bits]
-        comes = of_v.valid & (of_v.payload.place[self._place_bits] == vector)
-        is_read = delayed(m, walk.unit & (walk.layer != len(self._layout.layers) - 1), 1, name)
-        was_read = delayed(m, group, 1, f"{name}_group")
-        m.d.comb += [read.en.eq(1), read.addr.eq(group)]
-        with m.If(is_read):
+        held = data.StructLayout({"of_v": signed(q.width), "frame": self._frame.shape()})
+        m.submodules[name] = errors = memory.Memory(
+            shape=data.ArrayLayout(held, ways), depth=self._layout.places, init=[], attrs=UNCHECKED
+        )
+        read, write = errors.read_port(), errors.write_port(granularity=1)
+        of_v, walk = self._encoder.o, self._sweep_walk
+        place = Mux(walk.clear, walk.place, of_v.payload.place)
+        number = place[: self._place_bits]
+        writes = (of_v.valid | walk.clear) & (place[self._place_bits] == vector)
+        m.d.comb += [read.en.eq(1), read.addr.eq(group), write.addr.eq(number[way_bits:])]
+        for way in range(ways):
             m.d.comb += [
-                write.addr.eq(was_read),
-                write.data.as_value().eq(0),
-                write.en.eq(Const(1).replicate(ways)),
+                write.data[way].of_v.eq(Mux(walk.clear, 0, of_v.payload.of_v)),
+                write.data[way].frame.eq(self._frame),
+                write.en[way].eq(writes & (number[:way_bits] == way if way_bits else 1)),
             ]
-        with m.Else():
-            m.d.comb += [
-                write.addr.eq(number[way_bits:]),
-                *(write.data[way].eq(of_v.payload.of_v) for way in range(ways)),
-                *(
-                    write.en[way].eq(comes & (number[:way_bits] == way if way_bits else 1))
-                    for way in range(ways)
-                ),
-            ]
-        return delayed(m, read.data.as_value(), self._target.read_latency - 1, f"{name}_read")
+        latency = self._target.read_latency
+        found = data.ArrayLayout(held, ways)(
+            delayed(m, read.data.as_value(), latency - 1, f"{name}_read")
+        )
+        wanted = delayed(m, frame, latency, f"{name}_frame")
+        return [Mux(found[n].frame == wanted, found[n].of_v, 0) for n in range(ways)]
 
-    def _units(self, m: Module, of_above: Value, of_later: Value) -> None:
+    def _units(self, m: Module, of_above: list[Value], of_later: list[Value]) -> None:
         """Groups of units, from what is kept of them to their G."""
-        layout, walk, latency = self._layout, self._walk, self._target.read_latency
+        layout, walk, latency = self._layout, self._units_walk, self._target.read_latency
         core, q = layout.core, self._learning.error
         error, ways = signed(q.width), core.activations
         layers = core.network.layers
@@ -274,8 +272,8 @@ class Backward(wiring.Component):
                 m.d.comb += [
                     unit.i.valid.eq(valids[latency]),
                     come.kept.as_value().eq(own),
-                    come.of_output.eq(Mux(is_readout, of_result[at], of_above[at]).as_signed()),
-                    come.of_h.eq(Mux(is_readout, 0, of_later[at]).as_signed()),
+                    come.of_output.eq(Mux(is_readout, of_result[at].as_signed(), of_above[way])),
+                    come.of_h.eq(Mux(is_readout, 0, of_later[way])),
                     come.of_state.eq(before[way].of_state),
                     *(come.g[k].eq(before[way].g[k]) for k in range(accumulators)),
                 ]
@@ -299,9 +297,9 @@ class Backward(wiring.Component):
             for k in range(rows):
                 m.d.comb += self._rows.i.payload.g[way][k].eq(after[way].g[k])
 
-    def _sweep(self, m: Module) -> tuple[Value, Value]:
+    def _sweep(self, m: Module) -> tuple[list[Value], list[Value]]:
         """Events in rows, from the tape to masters and to dL/dv of x and of h."""
-        layout, walk, tape, lanes = self._layout, self._walk, self._tape, self._lanes
+        layout, walk, tape, lanes = self._layout, self._sweep_walk, self._tape, self._lanes
         latency, masters = self._target.read_latency, self.masters
         layers = layout.layers
 
@@ -311,6 +309,7 @@ class Backward(wiring.Component):
                 "layer": walk.layer.shape(),
                 "vector": 1,
                 "event": walk.event.shape(),
+                "frame": walk.frame.shape(),
                 "first": 1,
                 "last": 1,
             }
@@ -320,6 +319,7 @@ class Backward(wiring.Component):
             slot.layer.eq(walk.layer),
             slot.vector.eq(walk.vector),
             slot.event.eq(walk.event),
+            slot.frame.eq(walk.frame),
             slot.first.eq(walk.first_row),
             slot.last.eq(walk.last_row),
         ]
@@ -400,9 +400,11 @@ class Backward(wiring.Component):
             encoder.clear.valid.eq(walk.clear),
             encoder.clear.payload.eq(walk.place),
         ]
+        self._frame = delayed(m, gone.frame, deltas.latency + encoder.latency, "frame")
+        units = self._units_walk
         return (
-            self._of_v(m, "of_x", 0, walk.of_x),
-            self._of_v(m, "of_h", 1, walk.of_h),
+            self._of_v(m, "of_x", 0, units.of_x, units.frame),
+            self._of_v(m, "of_h", 1, units.of_h, units.frame + 1),
         )
 
 

@@ -14,6 +14,8 @@ from hw.learn.layout import LearningLayout
 from hw.pipeline import delayed, strobed
 from hw.primitive.memory import UNCHECKED
 
+STACKS = ("input", "above", "h")  # of lists: of the network's x, of every other x, of every h
+
 
 class ListStack(wiring.Component):
     """Lists of events, one on the other: filled on the way forward, read from the last one back.
@@ -43,19 +45,16 @@ class ListStack(wiring.Component):
     full : Out
         Since the last ``restart`` something found no room. What is read then means nothing.
     back : In
-        Drops the list that can be read, if there is one, and turns to the list below it. No list
-        is open then. ``count`` and ``last`` hold ``latency`` cycles later.
+        Drops the list that can be read, if there is one, and turns to the list below it, which is
+        there when it is ``ready`` again. No list is open then, or there is no list below.
+    ready : Out
+        It turns to no list in this cycle.
     count, last : Out
         Events of the list; whether ``step`` would read its last one.
     step : In
         Reads the next event, behind the last one the first, in a list of some.
     o : Out, stream (never waits)
         The event, ``read_latency`` cycles later.
-
-    Attributes
-    ----------
-    latency : int
-        Cycles from ``back`` until the list can be read.
 
     Raises
     ------
@@ -70,7 +69,6 @@ class ListStack(wiring.Component):
         require_int("columns", columns, 1)
         require_int("read_latency", read_latency, 1)
         self._words, self._read_latency = words, read_latency
-        self.latency = 2 + read_latency
         self._event = event_layout(columns, activation_width)
         events = stream.Signature(self._event, always_ready=True)
         super().__init__(
@@ -80,6 +78,7 @@ class ListStack(wiring.Component):
                 "close": In(1),
                 "full": Out(1),
                 "back": In(1),
+                "ready": Out(1),
                 "count": Out(bits_for(columns)),
                 "last": Out(1),
                 "step": In(1),
@@ -111,7 +110,8 @@ class ListStack(wiring.Component):
             m.d.sync += base.eq(at + has)
 
         # Back: below a list is the number of the one before.
-        turns = strobed(m, self.back, self.latency - 1, "turn")
+        turns = strobed(m, self.back, 1 + self._read_latency, "turn")
+        m.d.comb += self.ready.eq(~Cat(turns).any())
         counted = delayed(m, read.data, self._read_latency - 1, "counted")[: len(self.count)]
         left = Signal.like(self.count)
         with m.If(self.back):
@@ -246,28 +246,24 @@ class Tape(wiring.Component):
         a list on the same stack.
     kept_k : In, stream (never waits)
         What is kept of A units of layer k (LearningCell.kept), in order.
+    turn : In, one bit for each stack of lists (STACKS)
+        Drops the list that can be read, if there is one, and turns to the one below it: of the last
+        frame and layer at first.
     layer, vector : In
-        The layer that is turned to, and the list that is read.
-    turn : In
-        Turns to the lists and units of ``layer``, frames and layers from the last one on. Units can
-        be read from the next cycle on, lists ``latency`` cycles later.
-    empty : Out, of x and of h
-        No event in that list; of h this means nothing in the read-out.
-    last : Out
-        ``step`` would read the last event of ``vector``.
+        The list that is read, which must be what its stack has turned to.
+    ready, empty, last : Out
+        It can be read; it has no event; ``step`` would read its last one.
     step : In
-        Reads the next event of ``vector``, behind the last one the first.
+        Reads its next event, behind the last one the first.
     event : Out, stream (never waits)
         It, ``read_latency`` cycles later.
+    units_layer, turn_units : In
+        Turns to what is kept of that layer's units in the frame before, in the last one at first;
+        it can be read from the next cycle on.
     step_units : In
-        Reads what is kept of the next A units of ``layer``.
+        Reads what is kept of the next A units of ``units_layer``.
     units_k : Out, stream (never waits)
         It, ``read_latency`` cycles later.
-
-    Attributes
-    ----------
-    latency : int
-        In cycles.
     """
 
     def __init__(
@@ -292,7 +288,6 @@ class Tape(wiring.Component):
             for name, (words, columns) in rooms.items()
         }
         self._units: list[FrameStack] = []
-        self._readout = len(network.layers) - 1
         members, a = {}, layout.core.activations
         for k, here in enumerate(layout.layers[: len(network.recurrent)]):
             cell = learning_cell(here.layer.kind)(network.formats, learning)
@@ -303,7 +298,6 @@ class Tape(wiring.Component):
             self._units.append(of_units)
             members[f"kept_{k}"] = In(stream.Signature(shape, always_ready=True))
             members[f"units_{k}"] = Out(stream.Signature(shape, always_ready=True))
-        self.latency = self._lists["h"].latency
         layer = unsigned(ceil_log2(len(layout.layers)))
         widest = max(columns for _, columns in rooms.values())
         self._event = event_layout(widest, width)
@@ -313,13 +307,16 @@ class Tape(wiring.Component):
                 "restart": In(1),
                 "full": Out(1),
                 "i": In(stream.Signature(data.StructLayout(walked), always_ready=True)),
+                "turn": In(len(STACKS)),
                 "layer": In(layer),
                 "vector": In(1),
-                "turn": In(1),
-                "empty": Out(2),
+                "ready": Out(1),
+                "empty": Out(1),
                 "last": Out(1),
                 "step": In(1),
                 "event": Out(stream.Signature(self._event, always_ready=True)),
+                "units_layer": In(layer),
+                "turn_units": In(1),
                 "step_units": In(1),
                 **members,
             }
@@ -328,46 +325,42 @@ class Tape(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         come = self.i.payload
-        lists = self._lists
         fulls = []
-        for name, of_lists in lists.items():
-            m.submodules[name] = of_lists
-            comes, read = _stack(name, come.layer, come.vector), _stack(name, self.layer, 0)
+        for turn, name in zip(self.turn, STACKS, strict=True):
+            m.submodules[name] = lists = self._lists[name]
+            comes = stack_of(come.layer, come.vector)[name]
+            is_read = stack_of(self.layer, self.vector)[name]
             m.d.comb += [
-                of_lists.restart.eq(self.restart),
-                of_lists.i.valid.eq(self.i.valid & come.fires & comes),
-                of_lists.i.payload.column.eq(come.event.column),
-                of_lists.i.payload.delta.eq(come.event.delta),
-                of_lists.close.eq(self.i.valid & come.last & comes),
+                lists.restart.eq(self.restart),
+                lists.i.valid.eq(self.i.valid & come.fires & comes),
+                lists.i.payload.column.eq(come.event.column),
+                lists.i.payload.delta.eq(come.event.delta),
+                lists.close.eq(self.i.valid & come.last & comes),
+                lists.back.eq(turn),
+                lists.step.eq(self.step & is_read),
             ]
-            if name == "h":
-                read = self.layer != self._readout
-            m.d.comb += of_lists.back.eq(self.turn & read)
-            m.d.comb += of_lists.step.eq(self.step & _stack(name, self.layer, self.vector))
-            with m.If(of_lists.o.valid):
+            with m.If(is_read):
+                m.d.comb += [
+                    self.ready.eq(lists.ready),
+                    self.empty.eq(lists.count == 0),
+                    self.last.eq(lists.last),
+                ]
+            with m.If(lists.o.valid):
                 m.d.comb += [
                     self.event.valid.eq(1),
-                    self.event.payload.column.eq(of_lists.o.payload.column),
-                    self.event.payload.delta.eq(of_lists.o.payload.delta),
+                    self.event.payload.column.eq(lists.o.payload.column),
+                    self.event.payload.delta.eq(lists.o.payload.delta),
                 ]
-            fulls.append(of_lists.full)
-        first, above, h = lists["input"], lists["above"], lists["h"]
-        is_first = self.layer == 0
-        m.d.comb += [
-            self.empty.eq(
-                Cat(Mux(is_first, first.count == 0, above.count == 0), h.count == 0),
-            ),
-            self.last.eq(Mux(self.vector, h.last, Mux(is_first, first.last, above.last))),
-        ]
+            fulls.append(lists.full)
         for k, of_units in enumerate(self._units):
             m.submodules[f"units_{k}"] = of_units
-            here = self.layer == k
+            here = self.units_layer == k
             kept, units = getattr(self, f"kept_{k}"), getattr(self, f"units_{k}")
             m.d.comb += [
                 of_units.restart.eq(self.restart),
                 of_units.i.valid.eq(kept.valid),
                 of_units.i.payload.eq(kept.payload),
-                of_units.back.eq(self.turn & here),
+                of_units.back.eq(self.turn_units & here),
                 of_units.step.eq(self.step_units & here),
                 units.valid.eq(of_units.o.valid),
                 units.payload.eq(of_units.o.payload),
@@ -377,7 +370,7 @@ class Tape(wiring.Component):
         return m
 
 
-def _stack(name: str, layer: Value, vector: Value | int) -> Value:
-    """Whether the list of that vector of that layer lies on the stack of this name."""
-    is_h, is_first = Value.cast(vector).bool(), layer == 0
-    return {"h": is_h, "input": ~is_h & is_first, "above": ~is_h & ~is_first}[name]
+def stack_of(layer: Value, vector: Value) -> dict[str, Value]:
+    """Of each of STACKS whether the list of that vector of that layer lies on it."""
+    is_first = layer == 0
+    return {"input": ~vector & is_first, "above": ~vector & ~is_first, "h": vector.bool()}
