@@ -6,10 +6,9 @@
 
 Nobody waits for x of the first layer: behind it the units' next errors are made. Else
 
-- a block of the lanes waits until its G is made. G is used in the order in which it is made.
-- A layer's units wait until all errors of the x above them are there. Those of their own h, which
-  the frame behind sent, were there before.
-- A block of the first layer's units also waits until the lanes have left that block of the frame
+- a block of the lanes waits until its G is made, and G is used in the order in which it is made;
+- a layer's units wait until all errors of the x above them are there, behind those of their own h;
+- a block of the first layer's units also waits until the lanes have left that block of the frame
   behind, whose G it replaces.
 """
 
