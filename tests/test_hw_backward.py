@@ -7,9 +7,11 @@ from amaranth.hdl import Module
 from boards.family.targets import TARGETS
 from golden.fixed import Q
 from golden.learn.formats import LearningFormats
+from golden.learn.masters import columns
 from golden.learn.sequence import LearningNetwork, Settings
-from golden.learn.tape import TapeSize
+from golden.learn.tape import LayerTape, TapeSize
 from golden.parameters import CoreParameters
+from golden.predict.learning_core import Work
 from hw.learn.backward import Backward
 from hw.learn.layout import LearningLayout
 from hw.learn.masters import MasterMemory
@@ -20,9 +22,9 @@ from tests.networks import random_frames, random_model
 FRAMES = 6
 
 
-def made(sizes, outputs, kinds, lanes, activations, *, target=GENERIC, learning=None, seed=1):
+def made(sizes, outputs, kinds, lanes, activations, *, target=GENERIC, learning=None, theta=(1, 1)):
     """A network and its core: layers differ in thresholds and in f_w."""
-    model = random_model(sizes, outputs, kinds=kinds, seed=seed)
+    model = random_model(sizes, outputs, kinds=kinds, theta=theta)
     learning = learning or LearningFormats()
     golden = LearningNetwork.of(model, learning)
     layout = LearningLayout(CoreParameters(model.parameters, lanes, activations))
@@ -180,3 +182,49 @@ def test_masters_are_goldens(name, target):
 @pytest.mark.parametrize("learning", LEARNING)
 def test_in_other_formats(learning):
     check(made(*NETWORKS["both"], learning=LEARNING[learning]))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_network(seed):
+    """Sizes, kinds, lanes and formats at random; from still networks to such that always fire."""
+    rng = np.random.default_rng(seed)
+    layers = int(rng.choice([1, 1, 2, 3]))
+    sizes = tuple(rng.integers(1, 14, layers + 1).tolist())
+    kinds = tuple(rng.choice(["gru", "lstm"], layers).tolist())
+    activations = int(rng.choice([1, 2, 4]))
+    most = 1 << (max(*sizes[1:], 8) - 1).bit_length()
+    lanes = activations * int(rng.integers(1, most // activations + 1))
+    theta = tuple(int(n) for n in rng.choice([0, 1, 3, 20, 200], 2))
+    target = TARGETS[str(rng.choice(["generic", "ecp5"]))].target
+    learning = list(LEARNING.values())[seed % 3 - 1] if seed % 3 else LearningFormats()
+    outputs = int(rng.integers(1, 9))
+    lanes = min(lanes, most)
+    network = made(
+        sizes, outputs, kinds, lanes, activations, theta=theta, target=target, learning=learning
+    )
+    check(network, target, rates=(8, 3), costs=(0, 9))
+
+
+def test_lanes_hardly_wait():
+    """Where a tenth of the columns fires; the bound is a cycle for each row of each event."""
+    sizes, outputs, frames = (20, 64), 10, FRAMES
+    _, golden, layout, dut = made(sizes, outputs, ("gru",), 8, 2)
+    work = Work.uniform(golden.layers, frames, 0.1)
+    rng, tapes = np.random.default_rng(1), []
+    for k, layer in enumerate(golden.layers):
+        lists = [np.zeros((frames, n), np.int64) for n in columns(layer)]
+        for deltas, events in zip(lists, (work.events_x, work.events_h), strict=True):
+            for t, n in enumerate(events[:, k]):
+                deltas[t, rng.permutation(deltas.shape[1])[:n]] = 5
+        kept = np.zeros((frames, len(layout.layers[k].cell.kept), layer.units), np.int64)
+        tapes.append(LayerTape(*lists, kept))
+    rows = np.array([each.blocks * each.layer.gates for each in layout.layers])
+    bound = int(((work.events_x + work.events_h) @ rows).sum())
+    cycles = []
+
+    async def bench(ctx):
+        none, settings = np.zeros(outputs, np.int64), Settings(1, outputs)
+        cycles.append(await learned(ctx, dut, tapes, none, settings, 2))
+
+    run_bench(dut, bench)
+    assert bound < cycles[0] - dut.clear_cycles < 1.05 * bound

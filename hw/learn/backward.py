@@ -51,6 +51,11 @@ class Backward(wiring.Component):
     masters : Out
         To a hw.learn.masters.MasterMemory: ``address``, ``word``, ``write_address``, ``write``,
         ``written``.
+
+    Attributes
+    ----------
+    clear_cycles : int
+        Cycles behind the first frame until it is ``ready`` again; a forward pass may begin before.
     """
 
     def __init__(
@@ -107,7 +112,7 @@ class Backward(wiring.Component):
         rows = max(layer.blocks * layer.layer.gates for layer in layout.layers)
         events = max(max(layer.columns) for layer in layout.layers)
         self._place_bits = ceil_log2(layout.places) + ceil_log2(core.activations)
-        places = 2 << self._place_bits
+        self.clear_cycles = places = 2 << self._place_bits
         self._deltas = DeltaErrors(
             events=events,
             error=learning.error,
