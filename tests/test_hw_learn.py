@@ -151,6 +151,7 @@ def test_a_sweep(learning, stages, rate):
     masters = ends(rng, learning.range, LENGTH, lanes)
     g = ends(rng, learning.error, LENGTH, lanes)
     deltas = np.where(rng.random(LENGTH) < 0.1, -255, rng.integers(1, 256, LENGTH))
+    valid = rng.random(LENGTH) < 0.9
     step = Step(learning, frac, shift, 0)
     new = np.array(
         [
@@ -159,11 +160,14 @@ def test_a_sweep(learning, stages, rate):
         ]
     )
     sums = (g * (masters >> learning.below)).sum(axis=1)
-    found_sums, found_new = [], np.zeros_like(masters)
+    found_sums, found_new, reached = [], np.zeros_like(masters), 0
 
     async def bench(ctx):
-        for n in range(LENGTH + len(ranges) + 2):
+        nonlocal reached
+        for n in range(LENGTH + len(ranges) + 4):
             now = min(n, LENGTH - 1)
+            ctx.set(dut.i.valid, n < LENGTH and bool(valid[n]))
+            reached += ctx.get(dut.saturated)
             slot = {"delta": int(deltas[now]), "learns": int(rate > 0)}
             ctx.set(dut.i.payload, {**slot, "near": 0 if shift is None else far - shift})
             for k, stage in enumerate(ranges):
@@ -179,6 +183,15 @@ def test_a_sweep(learning, stages, rate):
             await ctx.tick()
 
     run_bench(dut, bench)
+    q = learning.range
+    moved = ((new == q.min) | (new == q.max)) & (new != masters) & valid[:, None]
+    # A cycle of each stage that has such a lane; those of two stages may fall together.
+    cycles = {
+        n + k
+        for k, stage in enumerate(ranges)
+        for n in np.flatnonzero(moved[:, list(stage)].any(axis=1)).tolist()
+    }
+    assert reached == len(cycles)
     assert found_sums == sums.tolist()
     assert np.array_equal(found_new, new)
     assert (new != masters).any() == (rate > 0)

@@ -48,6 +48,8 @@ class Backward(wiring.Component):
         The way back of so many frames begins, if it is ``ready``.
     ready : Out
         Nothing is under way.
+    saturated : Out
+        Since ``start`` a master has moved and was then at an end of its range.
     masters : Out
         To a hw.learn.masters.MasterMemory: ``address``, ``word``, ``write_address``, ``write``,
         ``written``.
@@ -89,6 +91,7 @@ class Backward(wiring.Component):
                 "start": In(1),
                 "frames": In(bits_for(FRAMES_MAX)),
                 "ready": Out(1),
+                "saturated": Out(1),
                 "masters": Out(wiring.Signature(to_masters)),
             }
         )
@@ -177,6 +180,7 @@ class Backward(wiring.Component):
             tape.turn_units.eq(units.turn),
             tape.step_units.eq(units.unit),
         ]
+        m.d.sync += self.saturated.eq((self.saturated | self._lanes.saturated) & ~self.start)
         self._units(m, *self._sweep(m))
         return m
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, ceil_log2
@@ -45,6 +45,9 @@ class SweepLanes(wiring.Component):
         The sum over all lanes, exact, ``latency`` cycles after its slot.
     o : Out, stream (never waits)
         ``master``, P new masters, two cycles after the slot; those of stage n n cycles later.
+    saturated : Out
+        A strobe: a master has moved and is now at an end of its range. Three cycles after the slot,
+        or up to as many later as there are stages.
 
     Attributes
     ----------
@@ -84,6 +87,7 @@ class SweepLanes(wiring.Component):
                 "master": In(of_masters),
                 "sum": Out(signed(weight + error.width + ceil_log2(lanes))),
                 "o": Out(stream.Signature(of_masters, always_ready=True)),
+                "saturated": Out(1),
             }
         )
 
@@ -94,10 +98,10 @@ class SweepLanes(wiring.Component):
         # The shift is taken before the first stage, once for all lanes.
         moved = Signal(self._moved)
         m.d.comb += moved.eq(self.i.payload.delta << self.i.payload.near)
-        total = None
+        total, ends = None, []
         for n, stage in enumerate(self._stages):
             step = delayed(m, moved, n, f"moved_{n}")
-            products = []
+            products, reached = [], []
             for lane in stage:
                 g, master = self.g[lane], self.master[lane]
                 products.append(delayed(m, (master >> below) * g, 1, f"product_{lane}"))
@@ -110,8 +114,21 @@ class SweepLanes(wiring.Component):
                 with m.Else():
                     m.d.sync += new.eq(old)
                 m.d.comb += self.o.payload[lane].eq(new)
+                was = delayed(m, Cat(old[-1], _at_end(old)), 1, f"was_{lane}")
+                reached.append(_at_end(new) & (was != Cat(new[-1], 1)))
             here = added(products) if total is None else total + added(products)
             total = Signal(self.sum.shape(), name=f"total_{n}", reset_less=True)
             m.d.sync += total.eq(here)
-        m.d.comb += [self.sum.eq(total), self.o.valid.eq(valids[2])]
+            ends.append(delayed(m, Cat(reached).any() & valids[n + 2], 1, f"ends_{n}"))
+        m.d.comb += [
+            self.sum.eq(total),
+            self.o.valid.eq(valids[2]),
+            self.saturated.eq(Cat(ends).any()),
+        ]
         return m
+
+
+def _at_end(master: Value) -> Value:
+    """Whether it is the greatest or the least there is."""
+    rest = master[:-1]
+    return Mux(master[-1], ~rest.any(), rest.all())
