@@ -1,11 +1,12 @@
 """The way back of whole sequences: every master that golden.learn has, from its tape and errors."""
 
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, ResetInserter, Signal
 
 from boards.family.targets import TARGETS
 from golden.fixed import Q
@@ -54,8 +55,8 @@ def lists_of(tapes):
     return walked
 
 
-async def learned(ctx, dut, tapes, of_result, settings, ways):
-    """Fills the tape and goes back, and how many cycles that takes."""
+async def begun(ctx, dut, tapes, of_result, settings, ways):
+    """Fills the tape and begins the way back."""
     ctx.set(dut.tape.restart, 1)
     await ctx.tick()
     ctx.set(dut.tape.restart, 0)
@@ -94,11 +95,28 @@ async def learned(ctx, dut, tapes, of_result, settings, ways):
     ctx.set(dut.start, 1)
     await ctx.tick()
     ctx.set(dut.start, 0)
+
+
+async def learned(ctx, dut, tapes, of_result, settings, ways):
+    """As ``begun``, to the end: how many cycles the way back takes. The places are still to be
+    cleared then, while the tape may be filled anew."""
+    await begun(ctx, dut, tapes, of_result, settings, ways)
     cycles = 0
-    while not ctx.get(dut.ready):
+    while not ctx.get(dut.free):
         await ctx.tick()
         cycles += 1
     return cycles
+
+
+def connected(m, memory, dut):
+    masters = dut.masters
+    m.d.comb += [
+        memory.address.eq(masters.address),
+        memory.write_address.eq(masters.write_address),
+        memory.write.eq(masters.write),
+        memory.written.eq(masters.written),
+        masters.word.eq(memory.word),
+    ]
 
 
 def check(made, target=GENERIC, rates=(5, 0, 8, 6), costs=(0, 64, 7, 4095)):
@@ -113,14 +131,8 @@ def check(made, target=GENERIC, rates=(5, 0, 8, 6), costs=(0, 64, 7, 4095)):
     whole = Module()
     whole.submodules.dut = dut
     whole.submodules.memory = memory
+    connected(whole, memory, dut)
     masters = dut.masters
-    whole.d.comb += [
-        memory.address.eq(masters.address),
-        memory.write_address.eq(masters.write_address),
-        memory.write.eq(masters.write),
-        memory.written.eq(masters.written),
-        masters.word.eq(memory.word),
-    ]
     writes, saturated = 0, []
 
     async def watch(ctx):
@@ -173,6 +185,7 @@ NETWORKS = {
     "one unit": ((1, 1), 1, ("gru",), 1, 1),
 }
 LEARNING = {
+    "the longest masters": LearningFormats(master=31),
     "wide": LearningFormats(error=Q(2, 17), slope=Q(1, 12), master=20),
     "narrow": LearningFormats(error=Q(0, 9), slope=Q(0, 4), master=12),
 }
@@ -211,6 +224,65 @@ def test_any_network(seed):
     check(network, target, rates=(8, 3), costs=(0, 9))
 
 
+def test_a_reset_in_mid_sequence_leaves_nothing_behind():
+    """It comes while errors are on their way, in a sequence that changes no master."""
+    network = made(*NETWORKS["both"])
+    model, golden, layout, dut = network
+    init = layout.master_words(golden.masters)
+    memory = MasterMemory(init, width=16, stages=GENERIC.stages(layout.core))
+    reset = Signal()
+    inside = Module()
+    inside.submodules.dut = dut
+    whole = Module()
+    whole.submodules.inside = ResetInserter(reset)(inside)
+    whole.submodules.memory = memory
+    connected(whole, memory, dut)
+    held, ways = init.copy(), layout.core.activations
+
+    async def watch(ctx):
+        masters = dut.masters
+        signals = masters.write, masters.write_address, *masters.written
+        async for _, _, write, address, *written in ctx.tick().sample(*signals):
+            if write:
+                held[address] = written
+
+    async def bench(ctx):
+        outputs = model.parameters.outputs
+        frames = random_frames(model, FRAMES)
+        errors = np.full(outputs, 9000)
+        nothing, learns = (Settings(rate, outputs) for rate in (0, 6))
+        trace = golden.learn(frames, nothing, errors)
+        for cycles in (70, 150, 300):
+            await begun(ctx, dut, trace.tapes, trace.of_result, nothing, ways)
+            await ctx.tick().repeat(cycles)
+            assert not ctx.get(dut.free)
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            assert ctx.get(dut.free)
+            trace = golden.learn(frames, learns, errors)
+            await learned(ctx, dut, trace.tapes, trace.of_result, learns, ways)
+            await ctx.tick().repeat(3)
+            assert np.array_equal(held, layout.master_words(golden.masters)), cycles
+
+    run_bench(whole, bench, background=(watch,))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "outputs", "streams", "shifts", "said"),
+    [
+        ((2, 3), None, 1, 0, "last layer: found 'gru', expected a linear layer"),
+        ((2, 3, 2), None, 1, 0, "last layer: found 'gru', expected a linear layer"),
+        ((2, 3), 2, 2, 0, "streams of a core that learns: found 2, expected"),
+        ((2, 3), 2, 1, 2, "row shifts: found some, expected none"),
+    ],
+)
+def test_refuses_what_cannot_learn(sizes, outputs, streams, shifts, said):
+    model = random_model(sizes, outputs, shifts=shifts)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        LearningLayout(CoreParameters(model.parameters, 2, 1, streams))
+
+
 PAGE = Path(__file__).parents[1] / "docs/training-core.md"
 # Of the page's table: kinds, sizes, results, lanes, units a cycle; frames to count, a row each.
 COUNTED = {
@@ -241,7 +313,7 @@ def counted(network, frames, still, monkeypatch):
     async def bench(ctx):
         errors, settings = np.zeros(network[1], np.int64), Settings(1, network[1])
         found = await learned(ctx, dut, tapes, errors, settings, network[-1])
-        cycles.append(found - dut.clear_cycles)
+        cycles.append(found)
 
     run_bench(dut, bench)
     return cycles[0] / frames, bound / frames

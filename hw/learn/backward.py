@@ -41,13 +41,15 @@ class Backward(wiring.Component):
     tape : In
         What fills the tape: ``restart``, ``full``, ``i`` and ``kept_k`` of hw.learn.tape.Tape.
     of_results : In, stream (never waits)
-        ``e`` = dL/dresult of every frame, of result ``number``; before ``start``.
+        ``e`` = dL/dresult of every frame, of result ``number``; while ``free``, before ``start``.
     rate, cost : In
         Registers RATE and LAMBDA; they stay while it is under way.
     start, frames : In
-        The way back of so many frames begins, if it is ``ready``.
-    ready : Out
-        Nothing is under way.
+        The way back of so many frames begins, if it is ``ready``; at least a cycle after the last
+        list came to the tape.
+    free, ready : Out
+        Of the sequence nothing is read any more, so that the tape may begin the next one; nothing
+        is under way. A reset makes it free, and ready ``clear_cycles`` later.
     saturated : Out
         Since ``start`` a master has moved and was then at an end of its range.
     masters : Out
@@ -57,7 +59,7 @@ class Backward(wiring.Component):
     Attributes
     ----------
     clear_cycles : int
-        Cycles behind the first frame until it is ``ready`` again; a forward pass may begin before.
+        Cycles for which it is free and not yet ready.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Backward(wiring.Component):
                 "cost": In(bits_for(COST_MAX)),
                 "start": In(1),
                 "frames": In(bits_for(FRAMES_MAX)),
+                "free": Out(1),
                 "ready": Out(1),
                 "saturated": Out(1),
                 "masters": Out(wiring.Signature(to_masters)),
@@ -103,7 +106,7 @@ class Backward(wiring.Component):
         network, formats = core.network, core.network.formats
         stages = target.stages(core)
         shifts = [learning.step_shift(formats, k.weight_frac, 1) for k in network.layers]
-        self._far = max(shifts)
+        self._far = max(1, *shifts)
         self._nears = [self._far - shift for shift in shifts]
         self._lanes = SweepLanes(
             learning=learning,
@@ -165,6 +168,7 @@ class Backward(wiring.Component):
         m.d.comb += [
             *(walk.start.eq(self.start & self.ready) for walk in (units, sweep)),
             *(walk.frames.eq(self.frames) for walk in (units, sweep)),
+            self.free.eq(sweep.ready | sweep.clear),
             self.ready.eq(units.ready & sweep.ready),
             sweep.made.eq(strobed(m, units.unit & units.ends_block, made, "made")[-1]),
             units.came.eq(strobed(m, sweep.asked, came, "came")[-1]),

@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from golden.errors import refusal, require_int
 from golden.fixed import Integers
 from golden.learn.cells import CELLS, Cell
 from golden.learn.masters import Masters, columns
@@ -66,9 +67,20 @@ class LayerPlaces:
 
 @dataclass(frozen=True)
 class LearningLayout:
-    """The memories of a core that learns; it has one stream."""
+    """The memories of a core that learns.
+
+    Raises ValueError where it has several streams, no read-out, or row shifts.
+    """
 
     core: CoreParameters
+
+    def __post_init__(self) -> None:
+        require_int("streams of a core that learns", self.core.streams, 1, 1)
+        layers = self.core.network.layers
+        if layers[-1].recurrent:
+            raise refusal("last layer", repr(layers[-1].kind), "a linear layer, for the loss")
+        if any(layer.shift_max for layer in layers):
+            raise refusal("row shifts", "some", "none in a network that learns")
 
     @cached_property
     def layers(self) -> tuple[LayerPlaces, ...]:

@@ -46,7 +46,8 @@ class ListStack(wiring.Component):
         Since the last ``restart`` something found no room. What is read then means nothing.
     back : In
         Drops the list that can be read, if there is one, and turns to the list below it, which is
-        there when it is ``ready`` again. No list is open then, or there is no list below.
+        there when it is ``ready`` again. No list is open then, nor closed in the cycle before.
+        Below the lowest list nothing is right until ``restart``.
     ready : Out
         It turns to no list in this cycle.
     count, last : Out

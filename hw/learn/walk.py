@@ -177,7 +177,8 @@ class SweepWalk(wiring.Component):
     left : Out
         A block of x of the first layer is left in this cycle.
     clear, place : Out
-        Behind the first frame: what is held of that place is to be cleared, for the next sequence.
+        Behind the first frame, and after a reset: what is held of that place is to be cleared, for
+        the next sequence.
     """
 
     def __init__(self, layout: LearningLayout, *, wait: int, places: int) -> None:
@@ -242,7 +243,7 @@ class SweepWalk(wiring.Component):
             self.left.eq(ends_block & ~vector & (layer == 0)),
         ]
         m.d.sync += self.turn.eq(0)
-        with m.FSM():
+        with m.FSM(init="CLEAR"):  # a reset may have come in the middle of a sequence
             with m.State("IDLE"):
                 m.d.comb += self.ready.eq(1)
                 m.d.sync += [layer.eq(top), vector.eq(0), self.frame.eq(self.frames - 1)]
