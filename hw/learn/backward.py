@@ -188,10 +188,9 @@ class Backward(wiring.Component):
         self._units(m, *self._sweep(m))
         return m
 
-    def _of_v(self, m: Module, name: str, vector: int, group: Value, frame: Value):
+    def _of_v(self, m: Module, name: str, vector: int, group: Value, frame: Value) -> list[Value]:
         """dL/dv of x or of h: of ``group`` as it is read, 0 of what did not come in ``frame``."""
         ways, q = self._layout.core.activations, self._learning.error
-        way_bits = ceil_log2(ways)
         held = data.StructLayout({"of_v": signed(q.width), "frame": self._frame.shape()})
         m.submodules[name] = errors = memory.Memory(
             shape=data.ArrayLayout(held, ways), depth=self._layout.places, init=[], attrs=UNCHECKED
@@ -199,15 +198,10 @@ class Backward(wiring.Component):
         read, write = errors.read_port(), errors.write_port(granularity=1)
         of_v, walk = self._encoder.o, self._sweep_walk
         place = Mux(walk.clear, walk.place, of_v.payload.place)
-        number = place[: self._place_bits]
-        writes = (of_v.valid | walk.clear) & (place[self._place_bits] == vector)
-        m.d.comb += [read.en.eq(1), read.addr.eq(group), write.addr.eq(number[way_bits:])]
-        for way in range(ways):
-            m.d.comb += [
-                write.data[way].of_v.eq(Mux(walk.clear, 0, of_v.payload.of_v)),
-                write.data[way].frame.eq(self._frame),
-                write.en[way].eq(writes & (number[:way_bits] == way if way_bits else 1)),
-            ]
+        comes = (of_v.valid | walk.clear) & (place[self._place_bits] == vector)
+        value = Cat(Mux(walk.clear, 0, of_v.payload.of_v), self._frame)
+        m.d.comb += [read.en.eq(1), read.addr.eq(group)]
+        m.d.comb += written(write, comes, place[: self._place_bits], value)
         latency = self._target.read_latency
         found = data.ArrayLayout(held, ways)(
             delayed(m, read.data.as_value(), latency - 1, f"{name}_read")
@@ -225,21 +219,13 @@ class Backward(wiring.Component):
 
         # dL/dresult, the same in every frame.
         groups = -(-core.network.outputs // ways)
-        way_bits = ceil_log2(ways)
         m.submodules.results = results = memory.Memory(
             shape=data.ArrayLayout(error, ways), depth=groups, init=[], attrs=UNCHECKED
         )
         read, write = results.read_port(), results.write_port(granularity=1)
         come = self.of_results
         m.d.comb += [
-            write.addr.eq(come.payload.number[way_bits:]),
-            *(write.data[way].eq(come.payload.e) for way in range(ways)),
-            *(
-                write.en[way].eq(
-                    come.valid & (come.payload.number[:way_bits] == way if way_bits else 1)
-                )
-                for way in range(ways)
-            ),
+            *written(write, come.valid, come.payload.number, come.payload.e),
             read.en.eq(1),
             read.addr.eq(walk.group - layout.layers[-1].group),
         ]
@@ -256,15 +242,11 @@ class Backward(wiring.Component):
         first = delayed(m, walk.first, latency, "first")
         before = data.ArrayLayout(back, ways)(Mux(first, 0, held))
 
-        valids, numbers = staged(
-            m,
-            walk.unit,
-            Cat(walk.layer, walk.group, walk.block, walk.in_block),
-            latency + ErrorUnit.latency,
-            "unit",
-        )
-        parts = (walk.layer, walk.group, walk.block, walk.in_block)
-        layer, group, block, in_block = _split(numbers[-1], parts)
+        names = ("layer", "group", "block", "in_block")
+        unit = Signal(data.StructLayout({name: getattr(walk, name).shape() for name in names}))
+        m.d.comb += [unit[name].eq(getattr(walk, name)) for name in names]
+        valids, units = staged(m, walk.unit, unit, latency + ErrorUnit.latency, "unit")
+        done = units[-1]
         is_readout = delayed(m, walk.layer == len(layers) - 1, latency, "is_readout")
         made = []
         for kind in dict.fromkeys(layer.kind for layer in layers):
@@ -273,37 +255,36 @@ class Backward(wiring.Component):
             kept = Value.cast(0)
             for k, of_layer in enumerate(core.recurrent):
                 if of_layer.kind == kind:
-                    units = getattr(self._tape, f"units_{k}")
-                    kept = Mux(units.valid, Value.cast(units.payload), kept)
+                    of_units = getattr(self._tape, f"units_{k}")
+                    kept = Mux(of_units.valid, Value.cast(of_units.payload), kept)
             of_kind = []
             for way in range(ways):
-                m.submodules[f"{kind}_{way}"] = unit = ErrorUnit(cell, accumulators)
+                m.submodules[f"{kind}_{way}"] = errors = ErrorUnit(cell, accumulators)
                 at = slice(way * q.width, (way + 1) * q.width)
-                size = unit.i.payload.kept.as_value()
-                own = Value.cast(kept)[way * len(size) : (way + 1) * len(size)]
-                come = unit.i.payload
+                come = errors.i.payload
+                own = come.kept.as_value()
                 m.d.comb += [
-                    unit.i.valid.eq(valids[latency]),
-                    come.kept.as_value().eq(own),
+                    errors.i.valid.eq(valids[latency]),
+                    own.eq(kept[way * len(own) : (way + 1) * len(own)]),
                     come.of_output.eq(Mux(is_readout, of_result[at].as_signed(), of_above[way])),
                     come.of_h.eq(Mux(is_readout, 0, of_later[way])),
                     come.of_state.eq(before[way].of_state),
                     *(come.g[k].eq(before[way].g[k]) for k in range(accumulators)),
                 ]
                 # Of accumulators that this kind has not, nobody asks.
-                g = [*unit.o.payload.g, *[Const(0, error)] * (rows - accumulators)]
-                of_kind.append(Cat(unit.o.payload.of_state, *g))
+                g = [*errors.o.payload.g, *[Const(0, error)] * (rows - accumulators)]
+                of_kind.append(Cat(errors.o.payload.of_state, *g))
             made.append((kind, Cat(of_kind)))
         kinds = [kind for kind, _ in made]
-        which = by_layer([kinds.index(of_layer.kind) for of_layer in layers], layer)
+        which = by_layer([kinds.index(of_layer.kind) for of_layer in layers], done.layer)
         chosen = Array(value for _, value in made)[which] if len(made) > 1 else made[0][1]
         m.d.comb += [
-            write.addr.eq(group),
+            write.addr.eq(done.group),
             write.en.eq(valids[-1]),
             write.data.as_value().eq(chosen),
             self._rows.i.valid.eq(valids[-1]),
-            self._rows.i.payload.block.eq(block),
-            self._rows.i.payload.group.eq(in_block),
+            self._rows.i.payload.block.eq(done.block),
+            self._rows.i.payload.group.eq(done.in_block),
         ]
         after = data.ArrayLayout(back, ways)(chosen)
         for way in range(ways):
@@ -421,10 +402,12 @@ class Backward(wiring.Component):
         )
 
 
-def _split(value: Value, parts) -> list[Value]:
-    """``Cat(parts)`` taken apart."""
-    found, begin = [], 0
-    for part in parts:
-        found.append(value[begin : begin + len(part)])
-        begin += len(part)
-    return found
+def written(write: memory.WritePort, valid: Value, number: Value, value: Value) -> list:
+    """Writes one of the A values of a word; ``number`` counts values, not words."""
+    ways = write.data.shape().length
+    words, way = number[ceil_log2(ways) :], number[: ceil_log2(ways)]
+    of_ways = [
+        (write.data[n].eq(value), write.en[n].eq(valid & (way == n if ways > 1 else 1)))
+        for n in range(ways)
+    ]
+    return [write.addr.eq(words), of_ways]

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from amaranth.hdl import Shape, Value
+from amaranth.lib import data
 
 from golden.errors import refusal, require_int
 from golden.fixed import Integers
@@ -140,3 +142,9 @@ class LearningLayout:
             rows = rows.reshape(-1, here.row_words)
             found.append(Masters(rows[:, of_h:].copy(), rows[:, :of_h].copy()))
         return tuple(found)
+
+
+def of_stage(lanes: data.View, stage: range) -> Value:
+    """The elements of a stage's lanes, side by side."""
+    width = Shape.cast(lanes.shape().elem_shape).width
+    return lanes.as_value()[stage.start * width : stage.stop * width]

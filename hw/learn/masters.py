@@ -8,6 +8,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from golden.errors import require_int
+from golden.fixed import Integers
+from hw.learn.layout import of_stage
 from hw.pipeline import delayed, strobed
 from hw.primitive.memory import UNCHECKED
 
@@ -43,7 +45,9 @@ class MasterMemory(wiring.Component):
         Where there is no word.
     """
 
-    def __init__(self, init, *, width: int, stages: Sequence[range], read_latency: int = 1) -> None:
+    def __init__(
+        self, init: Integers, *, width: int, stages: Sequence[range], read_latency: int = 1
+    ) -> None:
         require_int("words", len(init), 1)
         self._init, self._stages, self._read_latency = init, stages, read_latency
         self._master = signed(width)
@@ -75,13 +79,9 @@ class MasterMemory(wiring.Component):
             m.d.comb += [
                 read.en.eq(1),
                 read.addr.eq(delayed(m, self.address, n, f"address_{n}")),
-                self.word.as_value()[_bits(self._master.width, stage)].eq(word),
+                of_stage(self.word, stage).eq(word),
                 write.addr.eq(delayed(m, self.write_address, n, f"write_address_{n}")),
                 write.en.eq(writes[n]),
-                write.data.eq(self.written.as_value()[_bits(self._master.width, stage)]),
+                write.data.eq(of_stage(self.written, stage)),
             ]
         return m
-
-
-def _bits(width: int, stage: range) -> slice:
-    return slice(stage.start * width, stage.stop * width)

@@ -9,6 +9,7 @@ from amaranth.utils import ceil_log2
 
 from golden.errors import require_int
 from golden.fixed import Q
+from hw.learn.layout import of_stage
 from hw.pipeline import delayed
 
 
@@ -96,7 +97,5 @@ class ErrorRows(wiring.Component):
                 words.append(read.data.as_value())
             row = delayed(m, self.row, n + 1, f"row_{n}")
             word = delayed(m, Array(words)[row], 1, f"word_{n}")
-            width = self._error.width
-            bits = slice(stage.start * width, stage.stop * width)
-            m.d.comb += self.o.as_value()[bits].eq(word)
+            m.d.comb += of_stage(self.o, stage).eq(word)
         return m
