@@ -3,6 +3,7 @@
 Everything that can be derived is a property here, so that no two places derive it differently.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,11 @@ class LayerParameters:
         return self.inputs + (self.units if self.recurrent else 0)
 
     @property
+    def constants(self) -> tuple[int, int]:
+        """Constant columns that x and h have in a core that trains (docs/training-core.md)."""
+        return 1, int(self.has.splits)
+
+    @property
     def gates(self) -> int:
         """Weight rows a unit."""
         return len(self.has.gates)
@@ -97,6 +103,14 @@ class LayerParameters:
         ceil(O/P) of a linear layer.
         """
         return self.gates * self.blocks(lanes)
+
+
+def require_trainable(layers: Sequence[LayerParameters]) -> None:
+    """Raises ValueError where a network of these layers cannot learn."""
+    if layers[-1].recurrent:
+        raise refusal("last layer", repr(layers[-1].kind), "a linear layer, for the loss")
+    if any(layer.shift_max for layer in layers):
+        raise refusal("row shifts", "some", "none in a network that learns")
 
 
 @dataclass(frozen=True)
@@ -204,12 +218,16 @@ class CoreParameters:
         A, units that the activation unit takes in a cycle: a power of two that divides P.
     streams
         C, sequences that the core computes side by side, each with a state of its own.
+    trains
+        Its biases are the weights of constant columns, and its weights may change: it is for a
+        network with a read-out and without row shifts, and for one stream.
     """
 
     network: NetworkParameters
     lanes: int = 8
     activations: int = 1
     streams: int = 1
+    trains: bool = False
 
     def __post_init__(self) -> None:
         require_int("lanes", self.lanes, 1, LANES_MAX)
@@ -222,6 +240,14 @@ class CoreParameters:
         most, widest = self.network.most_lanes, self.network.widest
         if self.lanes > most:
             raise refusal("lanes", self.lanes, f"at most {most}: no layer has over {widest} units")
+        if self.trains:
+            require_trainable(self.network.layers)
+            require_int("streams of a core that trains", self.streams, 1, 1)
+
+    def columns(self, layer: LayerParameters) -> tuple[int, int]:
+        """Columns of x and of h; where the core trains, constant ones included."""
+        of_x, of_h = layer.constants if self.trains else (0, 0)
+        return layer.inputs + of_x, layer.columns - layer.inputs + of_h
 
     @property
     def instances(self) -> tuple[LayerParameters, ...]:

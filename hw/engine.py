@@ -1,17 +1,19 @@
 """The delta engine: frames in, results out, at one event a cycle and P rows an event."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
+from golden.errors import refusal
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.bus.output import OutputBuffer
 from hw.events.path import EventPath
 from hw.events.reader import FrameReader
-from hw.lanes.fetch import Fetch
+from hw.lanes.fetch import Fetch, same_event
 from hw.lanes.lanes import Lanes
+from hw.learn.port import learning_port
 from hw.monitor import Monitor, monitor_signature
 from hw.target import GENERIC, Target
 from hw.unit.activation import ActivationUnit
@@ -78,6 +80,8 @@ class Engine(wiring.Component):
         Strobes: a frame came that was too short, or too long (hw.events.reader.FrameReader).
     monitor : Out
         hw.monitor.monitor_signature.
+    learning : Out
+        Where the core trains: hw.learn.port.learning_port. Its weights then come from there.
 
     Raises
     ------
@@ -91,12 +95,16 @@ class Engine(wiring.Component):
         self._core, self._model, self._target = core, model, target
         network = core.network
         width = network.formats.activation.width
-        words = CoreLayout(core).weight_words(model)
-        self._stores = [target.weights(words[:, stage].tolist()) for stage in target.stages(core)]
-        self.loads = target.loads
-        load = {}
+        self._stores, self.loads, more = [], target.loads, {}
+        if core.trains:
+            if target.weights.loads or target.weights.waits:
+                raise refusal("target", target.name, "one whose weights are always there, to train")
+            more = {"learning": Out(learning_port(core))}
+        else:
+            words, stages = CoreLayout(core).weight_words(model), target.stages(core)
+            self._stores = [target.weights(words[:, stage].tolist()) for stage in stages]
         if self.loads:
-            load = {
+            more = {
                 "load": In(self._stores[0].load.signature.flip()),
                 "loaded": Out(1),
                 "load_broken": Out(1),
@@ -107,7 +115,7 @@ class Engine(wiring.Component):
         theta = In(width).array(len(network.layers))
         super().__init__(
             {
-                **load,
+                **more,
                 "i": In(stream.Signature(data.StructLayout({"value": signed(width), "last": 1}))),
                 "o": Out(stream.Signature(result)),
                 "theta_x": theta,
@@ -138,12 +146,25 @@ class Engine(wiring.Component):
             "ways": core.activations,
             "read_latency": latency,
         }
+        # Where the core trains, constant columns fire in the first frame (docs/training-core.md).
+        one = network.formats.activation.scale
+        opens_x = [(layer.inputs, one) for layer in network.layers if core.trains]
+        opens_h = {
+            k: (layer.units, one)
+            for k, layer in enumerate(core.recurrent)
+            if core.trains and layer.has.splits
+        }
         m.submodules.path_x = path_x = EventPath(
-            vectors=streams, groups=network.inputs, width=width, read_latency=latency, halves=2
+            vectors=streams,
+            groups=network.inputs,
+            width=width,
+            read_latency=latency,
+            halves=2,
+            opening=dict(enumerate(opens_x[:1])),
         )
         # A layer's list of h for this frame is read while that for the next one grows.
         m.submodules.path_h = path_h = EventPath(
-            vectors=recurrent, **of_units, halves=2, ahead=True
+            vectors=recurrent, **of_units, halves=2, ahead=True, opening=opens_h
         )
         m.submodules.reader = reader = FrameReader(
             columns=network.inputs, width=width, latency=path_x.latency, streams=streams
@@ -165,9 +186,9 @@ class Engine(wiring.Component):
         drain = 2 + fetch.latency + lanes.latency
         m.submodules.quiesce = quiesce = Quiesce(drain=drain, layers=recurrent, loads=self.loads)
         m.submodules.monitor = monitor = Monitor(core, target)
-        for n, (port, store) in enumerate(zip(fetch.stores, self._stores, strict=True)):
+        for n, store in enumerate(self._stores):
             m.submodules[f"weights_{n}"] = store
-            connect(m, port, store.port)
+            connect(m, fetch.stores[n], store.port)
         connect(m, flipped(self.i), reader.i)
         connect(m, sequencer.o, fetch.i)
         connect(m, lanes.o, readout.i)
@@ -214,7 +235,8 @@ class Engine(wiring.Component):
         above = []
         last = len(network.layers) - 1
         if last:
-            m.submodules.path_above = path = EventPath(vectors=top, **of_units)
+            opens = dict(enumerate(opens_x[1:]))
+            m.submodules.path_above = path = EventPath(vectors=top, **of_units, opening=opens)
             paths.append(path)
             below = (layer - streams)[: len(path.read.vector)]
             of_last = is_of(last, made.payload.layer, streams)
@@ -226,7 +248,7 @@ class Engine(wiring.Component):
                 path.leave.valid.eq(sequencer.leave & ~is_of(0, layer, streams)),
                 path.leave.payload.vector.eq(below),
                 path.read.vector.eq(below),
-                fetch.event_above.eq(path.event),
+                *same_event(fetch.event_above, path.event),
             ]
             above = [(path.count[k], path.complete[k]) for k in range(top)]
         for path in paths:
@@ -236,9 +258,13 @@ class Engine(wiring.Component):
                 path.restart.eq(reset.active),
                 *clears(reset, path),
             ]
-        m.d.comb += [fetch.event_x.eq(path_x.event), fetch.event_h.eq(path_h.event)]
+        m.d.comb += same_event(fetch.event_x, path_x.event)
+        m.d.comb += same_event(fetch.event_h, path_h.event)
 
         # What the walk knows: the lists of its layer and of the next one, and who stands still.
+        still = standstill.still
+        if core.trains:
+            still &= ~self.learning.records.replicate(len(still))
         for status, of, half in (
             (sequencer.now, layer, parity),
             (sequencer.next, sequencer.next_layer, sequencer.next_parity),
@@ -255,7 +281,7 @@ class Engine(wiring.Component):
                 status.x.complete.eq(Array(completes)[of]),
                 status.h.count.eq(Array(path_h.count)[h_list]),
                 status.h.complete.eq(path_h.complete.bit_select(h_list, 1)),
-                status.still.eq(standstill.still.bit_select(of, 1)),
+                status.still.eq(still.bit_select(of, 1)),
             ]
         if layout.early:
             m.d.comb += [
@@ -316,7 +342,13 @@ class Engine(wiring.Component):
                 self.loaded.eq(store.loaded),
                 self.load_broken.eq(store.broken),
             ]
-        m.d.sync += reset.idle.eq(quiesce.idle)
+        asks, hold, idle = self.reset_request, quiesce.hold, quiesce.idle
+        if core.trains:
+            self._learning(m, ended)
+            asks |= self.learning.reset
+            hold |= self.learning.hold
+            idle &= ~self.learning.busy
+        m.d.sync += reset.idle.eq(idle)
         m.d.comb += [
             quiesce.between.eq(reader.between),
             quiesce.takes.eq(reader.i.ready),
@@ -327,10 +359,10 @@ class Engine(wiring.Component):
                 quiesce.h_complete[k].eq(path_h.complete.word_select(k, 2).bit_select(parity, 1))
                 for k in range(recurrent)
             ),
-            quiesce.request.eq(self.reset_request),
+            quiesce.request.eq(asks),
             quiesce.pending.eq(reset.pending),
             reset.request.eq(quiesce.resets),
-            reader.hold.eq(quiesce.hold),
+            reader.hold.eq(hold),
             reader.restart.eq(reset.active),
             sequencer.restart.eq(reset.active),
             *clears(reset, activation),
@@ -352,6 +384,41 @@ class Engine(wiring.Component):
             monitor.step.eq(fetch.i.ready),
         ]
         return m
+
+    def _learning(self, m: Module, ended: Value) -> None:
+        """Connects the port of learning; ``ended``, the last result of a frame is there."""
+        port, parts = self.learning, m.submodules
+        fetch, readout = parts.fetch, parts.readout
+        store, *_ = fetch.stores
+        for of_stage, stage in zip(fetch.stores, self._target.stages(self._core), strict=True):
+            m.d.comb += [
+                of_stage.request.ready.eq(1),
+                of_stage.word.valid.eq(1),
+                *(of_stage.word.payload[n].eq(port.word[lane]) for n, lane in enumerate(stage)),
+            ]
+        walked, seen = port.walked.payload, fetch.seen.payload
+        m.d.comb += [
+            port.address.eq(store.request.payload),
+            port.walked.valid.eq(fetch.seen.valid & seen.count_it),
+            walked.layer.eq(seen.layer),
+            walked.vector.eq(seen.h),
+            *same_event(walked.event, seen),
+            walked.fires.eq(seen.event),
+            walked.last.eq(seen.close),
+            port.result.valid.eq(readout.linear.valid),
+            port.result.payload.m.eq(readout.linear.payload.m),
+            port.result.payload.last.eq(readout.linear.payload.last),
+            port.restart.eq(parts.reset.active),
+        ]
+        for kind in dict.fromkeys(layer.kind for layer in self._core.recurrent):
+            m.d.comb += same(
+                getattr(port, f"seen_{kind}"), getattr(parts.activation, f"seen_{kind}")
+            )
+        # Frames of which not all results are there; the next one may have begun.
+        under_way = Signal(range(4))
+        m.d.sync += under_way.eq(under_way + parts.sequencer.begin - ended)
+        resets = self.reset_request | parts.reset.pending
+        m.d.comb += port.idle.eq(parts.quiesce.idle & ~resets & (under_way == 0))
 
 
 def encodes(path: EventPath, valid: Value, made: data.View) -> list:

@@ -26,7 +26,7 @@ def monitor_signature(core: CoreParameters) -> wiring.Signature:
     each stream.
     """
     network = core.network
-    columns = max(max(layer.inputs, layer.units) for layer in network.layers)
+    columns = max(max(layer.inputs, layer.units) for layer in network.layers) + core.trains
     event = event_layout(columns, network.formats.activation.width)
 
     def number(of: int) -> Shape:

@@ -31,7 +31,7 @@ def made(sizes, outputs, kinds, lanes, activations, *, target=GENERIC, learning=
     model = random_model(sizes, outputs, kinds=kinds, theta=theta)
     learning = learning or LearningFormats()
     golden = LearningNetwork.of(model, learning)
-    layout = LearningLayout(CoreParameters(model.parameters, lanes, activations))
+    layout = LearningLayout(CoreParameters(model.parameters, lanes, activations, trains=True))
     size = TapeSize.whole(golden.layers, FRAMES)
     return model, golden, layout, Backward(layout, size, learning, target)
 
@@ -42,16 +42,13 @@ def lists_of(tapes):
     walked = []
     for t in range(len(tapes[0].x)):
         for k, tape in enumerate(tapes):
-            for vector, deltas in ((1, tape.h[t]), (0, tape.x[t])):
-                if not len(deltas):
-                    continue
-                fired = np.flatnonzero(deltas)
-                for n, column in enumerate(fired.tolist()):
-                    last = n == len(fired) - 1
-                    walked.append((k, vector, column, int(deltas[column]), 1, int(last)))
-                if not len(fired):
-                    walked.append((k, vector, 0, 0, 0, 1))
-                walked.append(None)
+            events = [
+                (k, vector, column, int(deltas[column]), 1, 0)
+                for vector, deltas in ((1, tape.h[t]), (0, tape.x[t]))
+                for column in np.flatnonzero(deltas).tolist()
+            ]
+            *events, (*ends, _) = events or [(k, 0, 0, 0, 0, 0)]
+            walked += [*events, (*ends, 1), None]
     return walked
 
 
@@ -126,7 +123,7 @@ def check(made, target=GENERIC, rates=(5, 0, 8, 6), costs=(0, 64, 7, 4095)):
     held = layout.master_words(golden.masters)
     begin, outputs = held.copy(), model.parameters.outputs
     memory = MasterMemory(
-        held, width=golden.learning.master, stages=stages, read_latency=target.read_latency
+        held, width=golden.learning.master, stages=stages, read_latency=target.weights.latency
     )
     whole = Module()
     whole.submodules.dut = dut
@@ -273,14 +270,14 @@ def test_a_reset_in_mid_sequence_leaves_nothing_behind():
     [
         ((2, 3), None, 1, 0, "last layer: found 'gru', expected a linear layer"),
         ((2, 3, 2), None, 1, 0, "last layer: found 'gru', expected a linear layer"),
-        ((2, 3), 2, 2, 0, "streams of a core that learns: found 2, expected"),
+        ((2, 3), 2, 2, 0, "streams of a core that trains: found 2, expected"),
         ((2, 3), 2, 1, 2, "row shifts: found some, expected none"),
     ],
 )
 def test_refuses_what_cannot_learn(sizes, outputs, streams, shifts, said):
     model = random_model(sizes, outputs, shifts=shifts)
     with pytest.raises(ValueError, match=re.escape(said)):
-        LearningLayout(CoreParameters(model.parameters, 2, 1, streams))
+        CoreParameters(model.parameters, 2, 1, streams, trains=True)
 
 
 PAGE = Path(__file__).parents[1] / "docs/training-core.md"

@@ -345,6 +345,11 @@ def test_the_loss(learning, outputs, frac):
                     await ctx.tick()
             found.append((ctx.get(dut.halvings), ctx.get(dut.decided), made))
             found.append(shares)
+            assert ctx.get(dut.frames) == length
+            await ctx.tick()
+            ctx.set(dut.restart, 1)
+            await ctx.tick()
+            ctx.set(dut.restart, 0)
 
     run_bench(dut, bench)
     assert found == expected

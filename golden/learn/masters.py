@@ -1,16 +1,15 @@
 """Weights while they learn (docs/training-core.md, "Masters")."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from golden.errors import refusal
 from golden.fixed import Integers, rshift, sat
-from golden.formats import Formats
+from golden.formats import WEIGHT, Formats
 from golden.learn.formats import LearningFormats
 from golden.linear import LinearWeights
 from golden.model import WEIGHTS, Model, Weights
-from golden.parameters import LayerParameters
+from golden.parameters import LayerParameters, NetworkParameters, require_trainable
 from golden.recurrent import RecurrentWeights
 
 
@@ -35,8 +34,8 @@ class Masters:
 
 def columns(layer: LayerParameters) -> tuple[int, int]:
     """Columns of x and of h, constant ones included."""
-    of_h = layer.columns - layer.inputs
-    return layer.inputs + 1, of_h + layer.has.splits
+    of_x, of_h = layer.constants
+    return layer.inputs + of_x, layer.columns - layer.inputs + of_h
 
 
 def of_model(model: Model, learning: LearningFormats) -> tuple[Masters, ...]:
@@ -45,10 +44,7 @@ def of_model(model: Model, learning: LearningFormats) -> tuple[Masters, ...]:
     A bias has f_act fraction bits more than a weight; what does not fit a master is lost.
     """
     layers = model.parameters.layers
-    if layers[-1].recurrent:
-        raise refusal("last layer", repr(layers[-1].kind), "a linear layer, for the loss")
-    if any(layer.shift_max for layer in layers):
-        raise refusal("row shifts", "some", "none in a network that learns")
+    require_trainable(layers)
     formats, made = model.parameters.formats, []
     for layer, weights in zip(layers, model.weights, strict=True):
         rows, (of_x, of_h) = layer.gates * layer.units, columns(layer)
@@ -61,6 +57,18 @@ def of_model(model: Model, learning: LearningFormats) -> tuple[Masters, ...]:
             h[rows - len(bias[rows:]) :, layer.units :] = bias[rows:, None]
         made.append(Masters(*(sat(v + learning.half, learning.range) for v in (x, h))))
     return tuple(made)
+
+
+def widened(model: Model) -> Model:
+    """A model whose accumulators hold every M of its layers for weights of any value.
+
+    As in golden.model.accumulator_width, with every weight at -128, those of constant columns, too.
+    """
+    formats, layers = model.parameters.formats, model.parameters.layers
+    largest, one = 1 << (formats.activation.width - 1), formats.activation.scale
+    reach = max(k.columns * largest + sum(k.constants) * one for k in layers)
+    width = (reach << (WEIGHT.width - 1)).bit_length() + 1
+    return replace(model, parameters=NetworkParameters(formats, layers, width))
 
 
 def weights(

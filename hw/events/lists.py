@@ -1,6 +1,8 @@
 """Lists of events that are written once and read many times."""
 
-from amaranth.hdl import Array, Cat, Module, unsigned
+from collections.abc import Iterable, Mapping, Sequence
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, ceil_log2
@@ -28,6 +30,10 @@ class EventBuffer(wiring.Component):
         Bits of an activation; a delta has one more.
     read_latency : int
         Its memory's (hw.target.Target).
+    complete_at_reset : sequence of int
+        Lists that are complete after a restart.
+    opening : mapping of int to (int, int)
+        What some lists begin with after a restart: a column and its delta.
 
     Members
     -------
@@ -47,7 +53,8 @@ class EventBuffer(wiring.Component):
     clear : In, stream (never waits)
         Empties a list.
     restart : In
-        Empties all lists and completes those of ``complete_at_reset``, as power-up does.
+        Empties all lists and completes those of ``complete_at_reset``, as power-up does. With
+        ``opening`` it takes as many cycles as there are lists, and power-up does not do it.
 
     Raises
     ------
@@ -62,12 +69,13 @@ class EventBuffer(wiring.Component):
         size: int,
         width: int,
         read_latency: int = 1,
-        complete_at_reset: tuple[int, ...] = (),
+        complete_at_reset: Sequence[int] = (),
+        opening: Mapping[int, tuple[int, int]] | None = None,
     ) -> None:
         require_int("lists", lists, 1)
         require_int("size", size, 1)
         require_int("width", width, 1)
-        self._lists = lists
+        self._lists, self._opening = lists, opening or {}
         self._read_latency = read_latency
         self._index_width = ceil_log2(size)
         complete = sum(1 << n for n in complete_at_reset)
@@ -121,5 +129,20 @@ class EventBuffer(wiring.Component):
             ]
         with m.If(self.restart):
             m.d.sync += self.complete.eq(self.complete.init)
-            m.d.sync += [self.count[n].eq(0) for n in range(self._lists)]
+            m.d.sync += [self.count[n].eq(n in self._opening) for n in range(self._lists)]
+        if self._opening:
+            n = Signal(range(self._lists))
+            columns, deltas = (Array(values) for values in self._opening_events())
+            with m.If(self.restart):
+                m.d.sync += n.eq(Mux(n == self._lists - 1, 0, n + 1))
+                m.d.comb += [
+                    write.en.eq(1),
+                    write.addr.eq(Cat(Const(0, self._index_width), n)),
+                    write.data.column.eq(columns[n]),
+                    write.data.delta.eq(deltas[n]),
+                ]
         return m
+
+    def _opening_events(self) -> Iterable[tuple[int, ...]]:
+        """Columns and deltas, of all lists; of one that begins empty nobody reads them."""
+        return zip(*(self._opening.get(n, (0, 0)) for n in range(self._lists)), strict=True)

@@ -1,5 +1,7 @@
 """From the new values of some vectors to the lists of their events."""
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -29,6 +31,10 @@ class EventPath(wiring.Component):
     ahead : bool
         The lists that grow are those of the next frame: at reset that of the first frame is empty
         and complete.
+    opening : mapping of int to (int, int)
+        Of some vectors the column and delta that the first frame's list begins with, after a
+        ``restart`` of at least as many cycles as there are lists. It may be one column more than
+        ``groups`` has.
 
     Members
     -------
@@ -77,6 +83,7 @@ class EventPath(wiring.Component):
         read_latency: int = 1,
         halves: int = 1,
         ahead: bool = False,
+        opening: Mapping[int, tuple[int, int]] | None = None,
     ) -> None:
         require_int("halves", halves, 1, 2)
         sizes = {"vectors": vectors, "groups": groups, "width": width, "ways": ways}
@@ -84,13 +91,14 @@ class EventPath(wiring.Component):
         self._merge = EventMerge(**sizes)
         self._vectors, self._halves, self._ahead = vectors, halves, ahead
         self.latency, self.depth = self._encoder.latency, self._encoder.depth
-        lists, size = vectors * halves, groups * ways
+        lists, size = vectors * halves, groups * ways + bool(opening)
         self._lists = EventBuffer(
             lists=lists,
             size=size,
             width=width,
             read_latency=read_latency,
-            complete_at_reset=tuple(range(0, lists, halves)) if ahead else (),
+            complete_at_reset=range(0, lists, halves) if ahead else (),
+            opening={halves * vector: event for vector, event in (opening or {}).items()},
         )
         one = {"vector": unsigned(ceil_log2(vectors)), "half": unsigned(ceil_log2(halves))}
         read = {**one, "index": unsigned(ceil_log2(size)), "step": 1}
@@ -131,7 +139,8 @@ class EventPath(wiring.Component):
             *(to.eq(theta) for to, theta in zip(encoder.theta, self.theta, strict=True)),
             lists.i.valid.eq(merge.o.valid),
             lists.i.payload.vector.eq(grown(comes.vector)),
-            lists.i.payload.event.eq(comes.event),
+            lists.i.payload.event.column.eq(comes.event.column),
+            lists.i.payload.event.delta.eq(comes.event.delta),
             lists.i.payload.fires.eq(comes.fires),
             lists.i.payload.last.eq(comes.last),
             lists.finish.valid.eq(self.skip.valid),

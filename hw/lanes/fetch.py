@@ -18,7 +18,8 @@ from hw.walk.slot import is_of, slot_layout
 def seen_layout(core: CoreParameters) -> data.StructLayout:
     """A slot whose event is known: ``event`` says there is one, of h or of x of ``layer``, an
     instance;
-    ``count_it`` that it is seen for the first time in its frame.
+    ``count_it`` that it is seen for the first time in its frame; ``close``, where the core trains,
+    that it ends its group.
     """
     tag = slot_layout(core)["tag"].shape
     return data.StructLayout(
@@ -27,6 +28,7 @@ def seen_layout(core: CoreParameters) -> data.StructLayout:
             "layer": tag["layer"].shape,
             "h": 1,
             "count_it": 1,
+            **({"close": 1} if core.trains else {}),
             **any_event_layout(core).members,
         }
     )
@@ -34,7 +36,7 @@ def seen_layout(core: CoreParameters) -> data.StructLayout:
 
 def any_event_layout(core: CoreParameters) -> data.StructLayout:
     """An event of any vector of any layer."""
-    columns = max(core.network.inputs, core.groups * core.activations)
+    columns = max(core.network.inputs, core.groups * core.activations) + core.trains
     return event_layout(columns, core.network.formats.activation.width)
 
 
@@ -81,7 +83,8 @@ class Fetch(wiring.Component):
         width = network.formats.activation.width
         stages = target.stages(core)
         words = CoreLayout(core).words
-        units = core.groups * core.activations
+        of_x, _ = core.columns(network.layers[0])
+        units = core.groups * core.activations + core.trains
         self.latency = 2 * target.read_latency - 1 + target.weights.latency
         lanes = lane_slot_layout(core)
         self._stores = [f"store_{n}" for n in range(len(stages))]
@@ -92,7 +95,7 @@ class Fetch(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(slot_layout(core))),
-                "event_x": In(event_layout(network.inputs, width)),
+                "event_x": In(event_layout(of_x, width)),
                 "event_h": In(event_layout(units, width)),
                 "event_above": In(event_layout(units, width)),
                 **stores,
@@ -123,11 +126,11 @@ class Fetch(wiring.Component):
         of_h = slot.segment ^ layout.x_last
         # By their fields: the column numbers of two lists may differ in width.
         with m.If(of_h):
-            m.d.comb += _same(seen, self.event_h)
+            m.d.comb += same_event(seen, self.event_h)
         with m.Elif(is_of(0, slot.tag.layer, core.streams)):
-            m.d.comb += _same(seen, self.event_x)
+            m.d.comb += same_event(seen, self.event_x)
         with m.Else():
-            m.d.comb += _same(seen, self.event_above)
+            m.d.comb += same_event(seen, self.event_above)
         m.d.comb += [
             seen.event.eq(slot.event),
             seen.layer.eq(slot.tag.layer),
@@ -136,10 +139,13 @@ class Fetch(wiring.Component):
             self.seen.valid.eq(valid & step),
         ]
 
+        if core.trains:
+            m.d.comb += seen.close.eq(slot.close)
+
         # Then for its word. Without an event the delta is 0, and so it is where all wait.
         chosen = Signal(any_event_layout(core))
         with m.If(valid & slot.event):
-            m.d.comb += _same(chosen, seen)
+            m.d.comb += same_event(chosen, seen)
         asks = more + 1  # the stage in which the word's address is there
         waits = asks + target.weights.latency
         valids, slots = staged(m, valid, slot, waits, "fetch", step)
@@ -178,5 +184,6 @@ class Fetch(wiring.Component):
         return m
 
 
-def _same(target, source) -> list:
+def same_event(target: data.View, source: data.View) -> list:
+    """An event, of which the column may have more bits than it had."""
     return [target.column.eq(source.column), target.delta.eq(source.delta)]

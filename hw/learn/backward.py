@@ -53,8 +53,8 @@ class Backward(wiring.Component):
     saturated : Out
         Since ``start`` a master has moved and was then at an end of its range.
     masters : Out
-        To a hw.learn.masters.MasterMemory: ``address``, ``word``, ``write_address``, ``write``,
-        ``written``.
+        To a hw.learn.masters.MasterMemory, with the latency of the target's weights: ``address``,
+        ``word``, ``write_address``, ``write``, ``written``.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class Backward(wiring.Component):
         )
         latency = target.read_latency
         # From a step to when its master and its G meet its delta in the first stage.
-        self._meet = 2 * latency + 1
+        self._meet = latency + 1 + target.weights.latency
         self._units_walk = UnitsWalk(layout)
         wait = self._meet + self._lanes.latency + self._deltas.latency + self._encoder.latency
         self._sweep_walk = SweepWalk(layout, wait=wait, places=places)
@@ -295,6 +295,7 @@ class Backward(wiring.Component):
         """Events in rows, from the tape to masters and to dL/dv of x and of h."""
         layout, walk, tape, lanes = self._layout, self._sweep_walk, self._tape, self._lanes
         latency, masters = self._target.read_latency, self.masters
+        written = self._meet - latency - 1 + 2  # from an address to the master that is written
         layers = layout.layers
 
         # Where its list gives the event: its column, and with it its word and its place.
@@ -372,7 +373,7 @@ class Backward(wiring.Component):
             lanes.master.eq(masters.word),
             masters.written.eq(lanes.o.payload),
             masters.write.eq(lanes.o.valid),
-            masters.write_address.eq(delayed(m, address, latency + 2, "write_address")),
+            masters.write_address.eq(delayed(m, address, written, "write_address")),
         ]
 
         # What comes back to the event.

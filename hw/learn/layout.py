@@ -17,10 +17,9 @@ import numpy as np
 from amaranth.hdl import Shape, Value
 from amaranth.lib import data
 
-from golden.errors import refusal, require_int
 from golden.fixed import Integers
 from golden.learn.cells import CELLS, Cell
-from golden.learn.masters import Masters, columns
+from golden.learn.masters import Masters
 from golden.parameters import CoreParameters, LayerParameters
 
 
@@ -69,20 +68,9 @@ class LayerPlaces:
 
 @dataclass(frozen=True)
 class LearningLayout:
-    """The memories of a core that learns.
-
-    Raises ValueError where it has several streams, no read-out, or row shifts.
-    """
+    """The memories of a core that trains."""
 
     core: CoreParameters
-
-    def __post_init__(self) -> None:
-        require_int("streams of a core that learns", self.core.streams, 1, 1)
-        layers = self.core.network.layers
-        if layers[-1].recurrent:
-            raise refusal("last layer", repr(layers[-1].kind), "a linear layer, for the loss")
-        if any(layer.shift_max for layer in layers):
-            raise refusal("row shifts", "some", "none in a network that learns")
 
     @cached_property
     def layers(self) -> tuple[LayerPlaces, ...]:
@@ -90,7 +78,7 @@ class LearningLayout:
         base = block = group = of_x = of_h = 0
         a = self.core.activations
         for layer in self.core.network.layers:
-            of_columns = columns(layer)
+            of_columns = self.core.columns(layer)
             blocks, groups = layer.blocks(self.core.lanes), -(-layer.units // a)
             here = LayerPlaces(layer, of_columns, blocks, groups, base, block, group, (of_x, of_h))
             found.append(here)

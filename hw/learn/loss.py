@@ -32,8 +32,10 @@ class Loss(wiring.Component):
     Members
     -------
     i : In, stream (never waits)
-        Results as the read-out makes them: ``value``, ``last`` of the frame. No result comes from
-        ``ends`` on until the last error is out.
+        Results as the read-out makes them: ``value``, ``last`` of the frame. None comes from
+        ``ends`` on until ``restart``.
+    restart : In
+        A new sequence begins; not before the last error is out.
     known : In
         Classes that the network knows, the first ones.
     ends : In
@@ -41,6 +43,8 @@ class Loss(wiring.Component):
     label : In
         In the cycle of ``ends`` and until the last error is out: which class it was. All errors of
         one that is not known are 0.
+    frames : Out
+        T, the frames of which all results have come, or 257 where they are more.
     halvings : Out
         K = ceil(log2 T), from the cycle after ``ends`` on.
     decided : Out
@@ -75,8 +79,10 @@ class Loss(wiring.Component):
             {
                 "i": In(stream.Signature(came, always_ready=True)),
                 "known": In(bits_for(outputs)),
+                "restart": In(1),
                 "ends": In(1),
                 "label": In(bits_for(outputs)),
+                "frames": Out(range(FRAMES_MAX + 2)),
                 "halvings": Out(range(HALVINGS_MAX + 1)),
                 "decided": Out(number),
                 "o": Out(stream.Signature(gone, always_ready=True)),
@@ -90,15 +96,16 @@ class Loss(wiring.Component):
         write = sums.write_port()
         read = sums.read_port(transparent_for=(write,))  # of one result the next frame's may follow
 
-        # Results as they come: ``first``, of the first frame; ``frames`` that have come, less one.
-        column, first = Signal(range(self._outputs)), Signal(init=1)
-        frames = Signal(range(FRAMES_MAX), init=FRAMES_MAX - 1)
+        # Results as they come.
+        column = Signal(range(self._outputs))
         with m.If(self.i.valid):
             m.d.sync += column.eq(Mux(self.i.payload.last, 0, column + 1))
             with m.If(self.i.payload.last):
-                m.d.sync += [first.eq(0), frames.eq(frames + 1)]
+                m.d.sync += self.frames.eq(self.frames + (self.frames <= FRAMES_MAX))
+        with m.If(self.restart):
+            m.d.sync += self.frames.eq(0)
         adds = delayed(m, self.i.valid, 1, "adds")
-        starts, at = delayed(m, first, 1, "starts"), delayed(m, column, 1, "at")
+        starts, at = delayed(m, self.frames == 0, 1, "starts"), delayed(m, column, 1, "at")
         value = delayed(m, self.i.payload.value, 1, "value")
         m.d.comb += [
             write.addr.eq(at),
@@ -112,9 +119,8 @@ class Loss(wiring.Component):
         with m.If(goes):
             m.d.sync += [n.eq(n + 1), goes.eq(n != last)]
         with m.If(self.ends):
-            bits = [frames >= (1 << k) for k in range(HALVINGS_MAX)]
-            m.d.sync += [goes.eq(1), n.eq(0), first.eq(1), frames.eq(frames.init)]
-            m.d.sync += self.halvings.eq(sum(bits))
+            more = [self.frames > (1 << k) for k in range(HALVINGS_MAX)]
+            m.d.sync += [goes.eq(1), n.eq(0), self.halvings.eq(sum(more))]
         valids, numbers = staged(m, goes, n, self.latency - 1, "class")
 
         # The decision.

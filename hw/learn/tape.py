@@ -8,13 +8,24 @@ from amaranth.utils import bits_for, ceil_log2
 from golden.errors import require_int
 from golden.learn.formats import LearningFormats
 from golden.learn.tape import TapeSize
+from golden.parameters import CoreParameters
 from hw.events.encoder import event_layout
+from hw.lanes.fetch import any_event_layout, same_event
 from hw.learn.cell import learning_cell
 from hw.learn.layout import LearningLayout
 from hw.pipeline import delayed, strobed
 from hw.primitive.memory import UNCHECKED
 
 STACKS = ("input", "above", "h")  # of lists: of the network's x, of every other x, of every h
+
+
+def walked_layout(core: CoreParameters) -> data.StructLayout:
+    """What is walked of a frame: ``fires``, there is an ``event`` of ``vector``, x (0) or h (1), of
+    ``layer``; ``last``, the layer's lists of this frame are over.
+    """
+    layer = unsigned(ceil_log2(len(core.network.layers)))
+    event = any_event_layout(core)
+    return data.StructLayout({"layer": layer, "vector": 1, "event": event, "fires": 1, "last": 1})
 
 
 class ListStack(wiring.Component):
@@ -242,9 +253,8 @@ class Tape(wiring.Component):
     full : Out
         Since the last ``restart`` something found no room.
     i : In, stream (never waits)
-        Events as they are walked for the first time: ``layer``; ``vector``, x (0) or h (1);
-        ``fires``: there is an ``event``; ``last``: that list is over. A cycle without comes before
-        a list on the same stack.
+        Events as they are walked for the first time (walked_layout). A cycle without comes behind
+        the ``last`` one of a layer.
     kept_k : In, stream (never waits)
         What is kept of A units of layer k (LearningCell.kept), in order.
     turn : In, one bit for each stack of lists (STACKS)
@@ -300,14 +310,13 @@ class Tape(wiring.Component):
             members[f"kept_{k}"] = In(stream.Signature(shape, always_ready=True))
             members[f"units_{k}"] = Out(stream.Signature(shape, always_ready=True))
         layer = unsigned(ceil_log2(len(layout.layers)))
-        widest = max(columns for _, columns in rooms.values())
-        self._event = event_layout(widest, width)
-        walked = {"layer": layer, "vector": 1, "event": self._event, "fires": 1, "last": 1}
+        walked = walked_layout(layout.core)
+        self._event = walked["event"].shape
         super().__init__(
             {
                 "restart": In(1),
                 "full": Out(1),
-                "i": In(stream.Signature(data.StructLayout(walked), always_ready=True)),
+                "i": In(stream.Signature(walked, always_ready=True)),
                 "turn": In(len(STACKS)),
                 "layer": In(layer),
                 "vector": In(1),
@@ -325,7 +334,8 @@ class Tape(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        come = self.i.payload
+        come, top = self.i.payload, len(self._units)
+        closes = {"input": come.layer == 0, "above": come.layer != 0, "h": come.layer != top}
         fulls = []
         for turn, name in zip(self.turn, STACKS, strict=True):
             m.submodules[name] = lists = self._lists[name]
@@ -334,9 +344,8 @@ class Tape(wiring.Component):
             m.d.comb += [
                 lists.restart.eq(self.restart),
                 lists.i.valid.eq(self.i.valid & come.fires & comes),
-                lists.i.payload.column.eq(come.event.column),
-                lists.i.payload.delta.eq(come.event.delta),
-                lists.close.eq(self.i.valid & come.last & comes),
+                *same_event(lists.i.payload, come.event),
+                lists.close.eq(self.i.valid & come.last & closes[name]),
                 lists.back.eq(turn),
                 lists.step.eq(self.step & is_read),
             ]
@@ -349,8 +358,7 @@ class Tape(wiring.Component):
             with m.If(lists.o.valid):
                 m.d.comb += [
                     self.event.valid.eq(1),
-                    self.event.payload.column.eq(lists.o.payload.column),
-                    self.event.payload.delta.eq(lists.o.payload.delta),
+                    *same_event(self.event.payload, lists.o.payload),
                 ]
             fulls.append(lists.full)
         for k, of_units in enumerate(self._units):

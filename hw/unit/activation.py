@@ -1,19 +1,21 @@
 """The activation unit: from accumulators to the new state, A units a cycle."""
 
-from dataclasses import fields
-
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from golden.learn.formats import LearningFormats
 from golden.parameters import CoreParameters
+from hw.learn.cell import learning_cell
 from hw.pipeline import delayed, staged
 from hw.primitive.memory import UNCHECKED
 from hw.target import GENERIC, Target
 from hw.unit.cell import Made, cell_of
 from hw.unit.readout import units_layout
 from hw.walk.layout import CoreLayout
+
+MADE = ("kept", "state", "a", "moved")  # what is chosen between the kinds of layers
 
 
 def made_layout(core: CoreParameters) -> data.StructLayout:
@@ -32,6 +34,15 @@ def made_layout(core: CoreParameters) -> data.StructLayout:
             "moved": 1,
         }
     )
+
+
+def seen_layout(core: CoreParameters, kind: str) -> data.StructLayout:
+    """What learning wants of A units of a layer of that kind: ``layer``, and of each of ``units``
+    what hw.learn.cell.LearningCell.seen says.
+    """
+    seen = learning_cell(kind)(core.network.formats, LearningFormats()).seen
+    of_units = data.ArrayLayout(data.StructLayout(dict(seen)), core.activations)
+    return data.StructLayout({"layer": units_layout(core)["layer"].shape, "units": of_units})
 
 
 class ActivationUnit(wiring.Component):
@@ -56,6 +67,9 @@ class ActivationUnit(wiring.Component):
         made_layout, ``latency`` cycles later.
     clear : In, stream (never waits)
         Sets what is kept at an address to 0; only while nothing else is under way.
+    seen_gru, seen_lstm : Out, stream (never waits)
+        Where the core trains and has layers of that kind: seen_layout of each of their units, in
+        the order of ``i``, at most ``latency`` cycles later.
 
     Attributes
     ----------
@@ -77,8 +91,13 @@ class ActivationUnit(wiring.Component):
         self.depth = len(core.recurrent) << ceil_log2(core.groups)
         widest = max((cell.kept for cell in self._cells.values()), key=lambda kept: kept.width)
         self._kept = data.ArrayLayout(widest, core.activations)
+        shown = {
+            f"seen_{kind}": Out(stream.Signature(seen_layout(core, kind), always_ready=True))
+            for kind in kinds
+        }
         super().__init__(
             {
+                **(shown if core.trains else {}),
                 "i": In(stream.Signature(units, always_ready=True)),
                 "o": Out(stream.Signature(made_layout(core), always_ready=True)),
                 "clear": In(stream.Signature(unsigned(ceil_log2(self.depth)), always_ready=True)),
@@ -110,7 +129,8 @@ class ActivationUnit(wiring.Component):
             self._kept, delayed(m, state_read.data.as_value(), read - 1, "state_read")
         )
 
-        made = [self._unit(m, a, before[a], ahead, places[-1].layer) for a in range(len(before))]
+        of_kinds = [self._unit(m, a, before[a], ahead) for a in range(len(before))]
+        made = [self._chosen(results, places[-1].layer) for results in of_kinds]
         for a, unit in enumerate(made):
             m.d.comb += [
                 state_write.data[a].eq(unit.kept),
@@ -124,6 +144,10 @@ class ActivationUnit(wiring.Component):
             self.o.payload.moved.eq(Cat(unit.moved for unit in made).any()),
         ]
         m.d.comb += [self.o.payload[key].eq(places[-1][key]) for key in keys]
+        if self._core.trains:
+            for kind in self._cells:
+                units = [results[kind] for results in of_kinds]
+                self._show(m, kind, units, valids, places)
         with m.If(self.clear.valid):
             m.d.comb += [
                 state_write.addr.eq(self.clear.payload),
@@ -132,18 +156,21 @@ class ActivationUnit(wiring.Component):
             ]
         return m
 
-    def _unit(self, m: Module, a: int, before: Value, ahead: int, layer: Value) -> Made:
-        """Unit ``a`` of those that came ``latency`` cycles ago; ``layer`` is theirs.
+    def _is_of(self, kind: str, layer: Value) -> Value:
+        layers = enumerate(self._core.recurrent)
+        return Cat(layer == k for k, parameters in layers if parameters.kind == kind).any()
+
+    def _unit(self, m: Module, a: int, before: Value, ahead: int) -> dict[str, Made]:
+        """What the cell of each kind makes of unit ``a`` of those that came ``latency`` cycles ago.
 
         ``before``, what was kept, comes ``ahead`` cycles earlier.
         """
         layout, layers = CoreLayout(self._core), self._core.recurrent
         rows = [self.i.payload.units[a][f"row_{n}"] for n in range(4)]
-        results = []
+        results = {}
         for kind, cell in self._cells.items():
             name = f"{kind}_{a}"
-            of_kind = [k for k, parameters in enumerate(layers) if parameters.kind == kind]
-            of_one = layers[of_kind[0]]
+            of_one = next(parameters for parameters in layers if parameters.kind == kind)
             order, low = layout.order(of_one), of_one.has.first_row
             waits = self.latency - cell.latency
             gates = [
@@ -151,11 +178,31 @@ class ActivationUnit(wiring.Component):
                 for n in range(of_one.accumulators)
             ]
             kept = delayed(m, before, ahead - cell.ahead, f"{name}_kept")
-            made = cell.unit(m, name, gates, kept)
-            results.append((Cat(layer == k for k in of_kind).any(), made))
-        (_, chosen), *others = results
-        for of_layer, made in others:
-            names = [field.name for field in fields(Made)]
-            pairs = [(getattr(made, key), getattr(chosen, key)) for key in names]
-            chosen = Made(*(Mux(of_layer, this, that) for this, that in pairs))
+            results[kind] = cell.unit(m, name, gates, kept)
+        return results
+
+    def _chosen(self, results: dict[str, Made], layer: Value) -> Made:
+        """That of the kind of a layer."""
+        first, *others = results
+        chosen = results[first]
+        for kind in others:
+            of_kind, made = self._is_of(kind, layer), results[kind]
+            pairs = [(getattr(made, key), getattr(chosen, key)) for key in MADE]
+            chosen = Made(*(Mux(of_kind, this, that) for this, that in pairs), seen={})
         return chosen
+
+    def _show(
+        self, m: Module, kind: str, units: list[Made], valids: list[Value], places: list[data.View]
+    ) -> None:
+        """Sends what learning wants of a kind's units when the last of it is there."""
+        to, waits = getattr(self, f"seen_{kind}"), self.latency - self._cells[kind].latency
+        late = max(age for _, age in units[0].seen.values())
+        layer = places[late + waits].layer
+        m.d.comb += [
+            to.valid.eq(valids[late + waits] & self._is_of(kind, layer)),
+            to.payload.layer.eq(layer),
+        ]
+        for a, unit in enumerate(units):
+            for key, (value, age) in unit.seen.items():
+                shown = delayed(m, value, late - age, f"{kind}_{a}_shown_{key}")
+                m.d.comb += to.payload.units[a][key].eq(shown)

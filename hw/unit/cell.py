@@ -1,7 +1,7 @@
 """What a kind of recurrent layer does with a unit's accumulators, as a pipeline in gates."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -21,13 +21,15 @@ class Made:
     """A unit as it is made.
 
     ``kept``: what is stored for the next frame; ``state``: what the neuron keeps, h or c; ``a``: h
-    as other neurons see it; ``moved``: one of the two is not what it was.
+    as other neurons see it; ``moved``: one of the two is not what it was. ``seen``: what learning
+    wants of it (hw.learn.cell.LearningCell.seen), each with the cycles from the accumulators to it.
     """
 
     kept: Value
     state: Value
     a: Value
     moved: Value
+    seen: Mapping[str, tuple[Value, int]]
 
 
 @dataclass(frozen=True)

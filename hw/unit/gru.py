@@ -41,6 +41,7 @@ class GRUCell(cell.Cell):
         r = self.look_up(m, f"{name}_sigmoid_r", self.sigmoid, index_r)
         u = self.look_up(m, f"{name}_sigmoid_u", self.sigmoid, index_u)
         m_xc, m_hc = after(m_xc, looks_up, "m_xc"), after(m_hc, looks_up, "m_hc")
+        seen = {key: (v, looks_up) for key, v in {"r": r, "u": u, "m_hc": m_hc}.items()}
 
         # r * R(M_hc). The rounding of the candidate goes in here, beside the shifted R(M_xc).
         addend = (m_xc << f.gate.f) + half(f.candidate_shift)
@@ -49,6 +50,7 @@ class GRUCell(cell.Cell):
         # Look up c, while h comes.
         index = sat(shift(candidate, f.candidate_shift), f.preactivation)
         c = self.look_up(m, f"{name}_tanh", self.tanh, index)
+        seen |= {"c": (c, self.latency - self.ahead)}
 
         # h' - c', in the finer of the two formats.
         c = c << (f.blend_frac - f.gate.f)
@@ -60,7 +62,8 @@ class GRUCell(cell.Cell):
         blend = multiply_add(m, u, difference, addend, f"{name}_update")
         h = after(sat(shift(blend, f.update_shift), f.state), 1, "h")
         was = after(before, 2 + multiply_add.latency, "before")
-        return Made(h, h, sat(rshift(h, f.output_shift), f.activation), h != was)
+        seen |= {"h": (before, self.latency - self.ahead)}
+        return Made(h, h, sat(rshift(h, f.output_shift), f.activation), h != was, seen)
 
 
 Cell = GRUCell  # by this name for hw.unit.cell.cell_of

@@ -47,6 +47,9 @@ class LSTMCell(cell.Cell):
             self.look_up(m, f"{name}_{gate}", table, index) for gate, table, index in tables
         )
 
+        seen = {key: (v, looks_up) for key, v in zip("ifgo", (i, forget, g, o), strict=True)}
+        seen |= {"c": (c_before, looks_up + multiplies)}
+
         # i * g, while c comes. The rounding of c goes in here, and its bits below i * g behind it.
         finer = f.cell_frac - f.gate.f
         rounding = half(f.cell_shift)
@@ -61,6 +64,7 @@ class LSTMCell(cell.Cell):
         # Look up tanh(c), and o * tanh(c) with the rounding of a.
         index = sat(rshift(c, f.cell_index_shift), f.preactivation)
         y = self.look_up(m, f"{name}_tanh", self.tanh, index)
+        seen |= {"y": (y, 2 * (looks_up + multiplies) + 1)}
         o = after(o, 2 * multiplies + 1 + looks_up, "o")
         rounding = Value.cast(half(f.product_shift))
         a = multiply_add(m, o, y, rounding, f"{name}_output")
@@ -69,7 +73,7 @@ class LSTMCell(cell.Cell):
         lasting = looks_up + multiplies + 1
         c_now, c_was = after(c, lasting, "c_now"), after(c_before, self.ahead, "c_was")
         a_was = after(a_before, self.ahead, "a_was")
-        return Made(Cat(c_now, a), c_now, a, (c_now != c_was) | (a != a_was))
+        return Made(Cat(c_now, a), c_now, a, (c_now != c_was) | (a != a_was), seen)
 
 
 Cell = LSTMCell  # by this name for hw.unit.cell.cell_of

@@ -128,8 +128,8 @@ class CoreLayout:
         base = row = 0
         for n, layer in enumerate(self.core.instances, 1):
             blocks = layer.blocks(self.core.lanes)
-            columns_h = layer.units if layer.recurrent else 0
-            columns = (columns_h, layer.inputs) if self.x_last else (layer.inputs, columns_h)
+            of_x, of_h = self.core.columns(layer)
+            columns = (of_h, of_x) if self.x_last else (of_x, of_h)
             layout = LayerLayout(
                 recurrent=layer.recurrent,
                 splits=layer.has.splits,
@@ -225,15 +225,18 @@ class CoreLayout:
         return np.concatenate(parts)
 
     def bias_rows(self, model: Model) -> Integers:
-        """int64 [rows, P]: what the accumulators hold at reset, rounding and row shift included."""
+        """int64 [rows, P]: what the accumulators hold at reset, rounding and row shift included.
+
+        In a core that trains, without biases: they come with the constant columns.
+        """
         parts = []
         network = self.core.network
-        streams = self.core.streams
+        streams, begins = self.core.streams, not self.core.trains
         layouts = self.layers[::streams]
         for layer, layout, weights in zip(network.layers, layouts, model.weights, strict=True):
             bias, shifts = (
                 self._blocked(of_units[:, None], layout, layout.accumulators)[..., 0]
-                for of_units in (weights.bias.astype(np.int64), weights.shifts)
+                for of_units in (weights.bias.astype(np.int64) * begins, weights.shifts)
             )
             rounding = np.array([self.rounding(layer, s) for s in range(layer.shift_max + 1)])
             rows = bias + rounding[shifts, np.arange(layout.accumulators)[:, None, None]]

@@ -1,0 +1,207 @@
+"""An engine that learns: results, tape, decision and every master against golden.learn."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from golden.learn.formats import LearningFormats
+from golden.learn.masters import widened
+from golden.learn.sequence import LearningNetwork, Settings
+from golden.learn.tape import TapeSize
+from golden.learn.trace import Trace
+from golden.parameters import CoreParameters
+from hw.learn.engine import LearningEngine
+from hw.learn.layout import LearningLayout
+from hw.primitive.multiply_add import SplitMultiplyAdd
+from hw.primitive.serializer import MuxSerializer
+from hw.primitive.weights import WeightMemory
+from hw.target import GENERIC, Target
+from tests.bench import run_bench, send_frame
+from tests.networks import random_frames, random_model
+from tests.slow_lane import SlowLane
+
+FRAMES = 7
+DROPPED = {"tape full": "full", "too many frames": "full", "unknown label": "unknown"}
+
+
+@dataclass
+class Lesson:
+    """A sequence, and what is said of it: a label or errors."""
+
+    frames: np.ndarray
+    said: int | np.ndarray
+    settings: Settings
+    trace: Trace | None = None
+    after: np.ndarray | None = None  # master words
+    ended: str = "learned"
+
+
+@dataclass
+class Seen:
+    """What an engine did in one sequence."""
+
+    results: list = field(default_factory=list)
+    ended: str = ""
+    decided: int = 0
+    saturated: int = 0
+    masters: np.ndarray | None = None
+
+
+def lessons_of(model, golden, layout, rng, count, *, rates=(5, 8, 0, 3), costs=(0, 64)):
+    """Sequences of any length, with labels that are known and that are not, or errors; golden has
+    learned from them."""
+    outputs, lessons = model.parameters.outputs, []
+    q = golden.learning.error
+    for n in range(count):
+        frames = random_frames(model, int(rng.integers(1, FRAMES + 1)), seed=n + 1, moving=0.5)
+        known = int(rng.integers(1, outputs + 1))
+        settings = Settings(int(rng.choice(rates)), known, int(rng.choice(costs)))
+        said = rng.integers(q.min, q.max + 1, outputs) if n % 3 == 1 else int(rng.integers(known))
+        if n % 7 == 6:
+            said = known
+        lessons.append(learned(golden, layout, Lesson(frames, said, settings)))
+    return lessons
+
+
+def learned(golden, layout, lesson):
+    lesson.trace = golden.learn(lesson.frames, lesson.settings, lesson.said)
+    lesson.after = layout.master_words(golden.masters)
+    lesson.ended = DROPPED.get(lesson.trace.dropped, "learned")
+    return lesson
+
+
+def made(sizes, outputs, kinds, lanes, activations, target, *, theta=(1, 1), learning=None):
+    model = widened(random_model(sizes, outputs, kinds=kinds, theta=theta, scale=30))
+    learning = learning or LearningFormats()
+    tape = TapeSize.whole(model.parameters.layers, FRAMES)
+    golden = LearningNetwork.of(model, learning, tape)
+    core = CoreParameters(model.parameters, lanes, activations, trains=True)
+    dut = LearningEngine(core, model, tape, learning, target)
+    return model, golden, LearningLayout(core), dut
+
+
+def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2):
+    """What the engine did in each of ``lessons``, which come one behind the other."""
+    rng = np.random.default_rng(seed)
+    stages, network = target.stages(layout.core), layout.core.network
+    begin = layout.master_words(LearningNetwork.of(dut_model(dut)).masters)
+    masters = dut._trainer._memory
+    held, seen = begin.copy(), [Seen() for _ in lessons]
+
+    async def send(ctx):
+        for k, layer in enumerate(network.layers):
+            ctx.set(dut.theta_x[k], layer.theta_x)
+            ctx.set(dut.theta_h[k], layer.theta_h or 0)
+        ctx.set(dut.records, 1)
+        for lesson in lessons:
+            for frame in lesson.frames:
+                await send_frame(ctx, dut.i, frame, idle=lambda: rng.random() < gap)
+            ctx.set(dut.rate, lesson.settings.rate)
+            ctx.set(dut.known, lesson.settings.known)
+            ctx.set(dut.cost, lesson.settings.cost)
+            if isinstance(lesson.said, int):
+                ctx.set(dut.label.payload, lesson.said)
+                ctx.set(dut.label.valid, 1)
+                await ctx.tick().until(dut.label.ready)
+                ctx.set(dut.label.valid, 0)
+            else:
+                for n, e in enumerate(lesson.said.tolist()):
+                    while rng.random() < gap:
+                        await ctx.tick()
+                    ctx.set(dut.errors.payload, {"e": e, "last": n == len(lesson.said) - 1})
+                    ctx.set(dut.errors.valid, 1)
+                    await ctx.tick().until(dut.errors.ready)
+                    ctx.set(dut.errors.valid, 0)
+            while ctx.get(dut.busy):
+                await ctx.tick()
+
+    async def receive(ctx):
+        number, row = 0, []
+        while number < len(lessons):
+            ctx.set(dut.o.ready, int(rng.random() >= pause))
+            _, _, valid, ready, last, value = await ctx.tick().sample(
+                dut.o.valid, dut.o.ready, dut.o.payload.last, dut.o.payload.value[0]
+            )
+            if valid and ready:
+                row.append(value)
+                if last:
+                    seen[number].results.append(row)
+                    number += len(seen[number].results) == len(lessons[number].frames)
+                    row = []
+
+    async def watch(ctx):
+        late = [(0, 0)] * len(stages)
+        strobes = dut.learned, dut.full, dut.unknown, dut.broken
+        signals = masters.write, masters.write_address, *masters.written
+        ends = (*strobes, dut.decided, dut.saturated)
+        number, cycles = 0, 0
+        while number < len(lessons):
+            _, _, write, address, *rest = await ctx.tick().sample(*signals, *ends)
+            written, (*strobed, decided, saturated) = rest[: len(held[0])], rest[len(held[0]) :]
+            late = [(write, address), *late[:-1]]
+            for stage, (now, where) in zip(stages, late, strict=True):
+                if now:
+                    held[where, list(stage)] = [written[lane] for lane in stage]
+            if any(strobed):
+                names = ("learned", "full", "unknown", "broken")
+                here = seen[number]
+                here.ended = names[strobed.index(1)]
+                here.decided, here.saturated = decided, saturated
+                here.masters = held.copy()
+                number, cycles = number + 1, 0
+            cycles += 1
+            assert cycles < 30_000, f"sequence {number} does not end"
+
+    run_bench(dut, send, receive, watch)
+    return seen
+
+
+def dut_model(dut):
+    return dut._engine._model
+
+
+def check(lessons, seen):
+    for n, (lesson, here) in enumerate(zip(lessons, seen, strict=True)):
+        trace = lesson.trace
+        assert np.array_equal(here.results, trace.results), n
+        assert here.ended == lesson.ended, n
+        assert here.decided == trace.verdict.decided, n
+        wrong = np.argwhere(here.masters != lesson.after)
+        assert not len(wrong), (n, len(wrong), wrong[:5])
+        if here.ended == "learned":
+            assert here.saturated == trace.saturated, n
+
+
+NETWORKS = {
+    "a GRU": ((3, 4), 2, ("gru",), 2, 1),
+    "an LSTM, two units a cycle": ((3, 5), 3, ("lstm",), 4, 2),
+    "both": ((2, 3, 7), 3, ("gru", "lstm"), 4, 1),
+    "three layers, four units a cycle": ((4, 9, 6, 3), 5, ("lstm", "gru", "gru"), 8, 4),
+    "one unit": ((1, 1), 1, ("gru",), 1, 1),
+}
+
+
+class LateWeights(WeightMemory):
+    """As late as the slowest that there are."""
+
+    latency = 3
+
+
+# Of the same timing as an ECP5's, without the cells that Amaranth's simulator does not know.
+STAGED = Target(
+    weights=LateWeights,
+    lane=SlowLane,
+    multiply_add=SplitMultiplyAdd(),
+    read_latency=2,
+    stage_lanes=3,
+    serializer=MuxSerializer,
+)
+
+
+@pytest.mark.parametrize("target", [GENERIC, STAGED], ids=["generic", "staged"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_engine_learns_as_golden_does(name, target):
+    model, golden, layout, dut = made(*NETWORKS[name], target)
+    lessons = lessons_of(model, golden, layout, np.random.default_rng(3), 8)
+    check(lessons, taught(dut, layout, lessons, target))
