@@ -13,6 +13,7 @@ from golden.errors import refusal, require_int
 from golden.fixed import Integers, Q
 from golden.formats import ACCUMULATOR_BITS_MAX, SHIFT_MAX, WEIGHT_FRAC_MAX, Formats
 from golden.kinds import KIND_NAMES, KINDS, Kind
+from golden.learn.training import Training
 
 LANES_MAX = 1024
 ACTIVATIONS_MAX = 64
@@ -218,16 +219,16 @@ class CoreParameters:
         A, units that the activation unit takes in a cycle: a power of two that divides P.
     streams
         C, sequences that the core computes side by side, each with a state of its own.
-    trains
-        Its biases are the weights of constant columns, and its weights may change: it is for a
-        network with a read-out and without row shifts, and for one stream.
+    training
+        Where the core trains: its biases are the weights of constant columns, and its weights may
+        change. It is for a network with a read-out and without row shifts, and for one stream.
     """
 
     network: NetworkParameters
     lanes: int = 8
     activations: int = 1
     streams: int = 1
-    trains: bool = False
+    training: Training | None = None
 
     def __post_init__(self) -> None:
         require_int("lanes", self.lanes, 1, LANES_MAX)
@@ -243,6 +244,10 @@ class CoreParameters:
         if self.trains:
             require_trainable(self.network.layers)
             require_int("streams of a core that trains", self.streams, 1, 1)
+
+    @property
+    def trains(self) -> bool:
+        return self.training is not None
 
     def columns(self, layer: LayerParameters) -> tuple[int, int]:
         """Columns of x and of h; where the core trains, constant ones included."""

@@ -1,13 +1,13 @@
 """The core as it stands in somebody's design: AXI4-Stream in and out, AXI4-Lite beside."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import ceil_log2
 
 from golden.model import Model
 from golden.parameters import CoreParameters
-from hw.bus.axi_lite import AxiLitePort, axi_lite_signature
+from hw.bus.axi_lite import AxiLitePort, access_members, axi_lite_signature, merged
 from hw.bus.counter import Counter, LatchedCounter
 from hw.bus.gate import FrameGate
 from hw.bus.registers import (
@@ -19,14 +19,21 @@ from hw.bus.registers import (
     STATUS_ACTIVE,
     STATUS_FRAME_LONG,
     STATUS_FRAME_SHORT,
+    STATUS_LABEL_UNKNOWN,
+    STATUS_LEARNING,
     STATUS_LOAD_BROKEN,
     STATUS_RESETTING,
+    STATUS_SATURATED,
     STATUS_STREAM_WRONG,
+    STATUS_TAPE_FULL,
     STATUS_UNLOADED,
+    TRAINING,
     register_map,
 )
 from hw.bus.skid import Skid
+from hw.bus.training import TrainingRegisters
 from hw.engine import Engine
+from hw.learn.engine import LearningEngine
 from hw.monitor import monitor_signature
 from hw.target import GENERIC, Target
 from hw.walk.slot import is_of
@@ -69,7 +76,7 @@ class Core(wiring.Component):
 
     def __init__(self, core: CoreParameters, model: Model, target: Target = GENERIC) -> None:
         self._core = core
-        self._engine = Engine(core, model, target)
+        self._engine = (LearningEngine if core.training else Engine)(core, model, target)
         self.loads = self._engine.loads
         network = core.network
         members = {
@@ -135,7 +142,8 @@ class Core(wiring.Component):
             here, there = getattr(self, f"s_axil_{name}"), getattr(port.bus, name)
             m.d.comb += there.eq(here) if member.flow == Out else here.eq(there)
 
-        address = {register.name: register.address >> 2 for register in register_map(network)}
+        registers = register_map(network, trains=core.trains)
+        address = {register.name: register.address >> 2 for register in registers}
 
         def written(name: str) -> Value:
             return port.write & (port.write_word == address[name])
@@ -153,14 +161,11 @@ class Core(wiring.Component):
                 )
                 values[name] = register
                 m.d.comb += getattr(engine, f"theta_{vector}")[k].eq(register)
-                merged = Cat(
-                    Mux(port.write_strobe[n], port.write_data.word_select(n, 8), old)
-                    for n, old in enumerate(_bytes(register))
-                )
+                word = merged(port, register)
                 with m.If(written(name)):
                     m.d.comb += engine.theta_changes.eq(1)
-                    over = merged[theta_width:].any()
-                    m.d.sync += register.eq(merged[:theta_width] | over.replicate(theta_width))
+                    over = word[theta_width:].any()
+                    m.d.sync += register.eq(word[:theta_width] | over.replicate(theta_width))
 
         # Control and status.
         command = port.write_data[:8] & port.write_strobe[0].replicate(8)
@@ -200,6 +205,27 @@ class Core(wiring.Component):
                 status[STATUS_UNLOADED].eq(~engine.loaded),
             ]
             flags[STATUS_LOAD_BROKEN] = engine.load_broken
+        if core.trains:
+            m.submodules.training = training = TrainingRegisters(core)
+            connect(m, training.host, engine.host)
+            for name in access_members(ADDRESS_WIDTH):
+                m.d.comb += getattr(training.access, name).eq(getattr(port, name))
+            m.d.comb += [
+                training.deaf.eq(asked | engine.resetting),
+                training.drained.eq(drained),
+                training.clear.eq(clear),
+                gate.close.eq(asked | training.says),
+                # What was said before a reset was asked for is heard before it.
+                engine.reset_request.eq(asked & drained & ~training.says),
+                status[STATUS_LEARNING].eq(training.busy),
+                port.read_waits.eq(training.waits),
+            ]
+            flags |= {
+                STATUS_TAPE_FULL: engine.host.full,
+                STATUS_LABEL_UNKNOWN: engine.host.unknown,
+                STATUS_SATURATED: engine.host.learned & engine.host.saturated,
+            }
+            values |= {name: getattr(training, f"value_{name.lower()}") for name, *_ in TRAINING}
         acknowledged = Mux(written("STATUS") & port.write_strobe[1], port.write_data, 0)
         for bit, strobe in flags.items():
             flag = Signal(name=f"flag_{bit}")
@@ -245,16 +271,18 @@ class Core(wiring.Component):
         values |= {"CYCLES_LO": cycles.value, "CYCLES_HI": cycles.latched}
 
         # The map.
+        fails = training.fails if core.trains else 0
+        m.d.comb += port.read_fails.eq(fails)
         with m.Switch(port.read_word):
             for name, word in address.items():
                 with m.Case(word):
                     m.d.comb += port.read_data.eq(values[name])
             with m.Default():
                 m.d.comb += port.read_fails.eq(1)
-        writable = [r.address >> 2 for r in register_map(network) if r.access != "ro"]
+        writable = [r.address >> 2 for r in registers if r.access != "ro"]
         with m.Switch(port.write_word):
             with m.Case(*writable):
-                m.d.comb += port.write_fails.eq(0)
+                m.d.comb += port.write_fails.eq(fails)
             with m.Default():
                 m.d.comb += port.write_fails.eq(1)
         return m
@@ -267,9 +295,3 @@ class Core(wiring.Component):
             into.payload.last.eq(getattr(self, f"{name}_tlast")),
             getattr(self, f"{name}_tready").eq(into.ready),
         ]
-
-
-def _bytes(register: Value) -> list:
-    """The four bytes of a register as a 32-bit word."""
-    word = Cat(register, Const(0, 32 - len(register)))
-    return [word.word_select(n, 8) for n in range(4)]

@@ -418,7 +418,10 @@ class Engine(wiring.Component):
         under_way = Signal(range(4))
         m.d.sync += under_way.eq(under_way + parts.sequencer.begin - ended)
         resets = self.reset_request | parts.reset.pending
-        m.d.comb += port.idle.eq(parts.quiesce.idle & ~resets & (under_way == 0))
+        m.d.comb += [
+            port.quiet.eq(parts.quiesce.idle & (under_way == 0)),
+            port.idle.eq(port.quiet & ~resets),
+        ]
 
 
 def encodes(path: EventPath, valid: Value, made: data.View) -> list:

@@ -37,9 +37,9 @@ def staged(
 
 
 def strobed(m: Module, strobe: Value, cycles: int, name: str) -> list[Value]:
-    """``strobe`` after 0, 1, ... ``cycles`` cycles. A reset makes them 0."""
+    """``strobe``, or several, after 0, 1, ... ``cycles`` cycles. A reset makes them 0."""
     strobes = [strobe]
     for n in range(1, cycles + 1):
-        strobes.append(Signal(name=f"{name}_{n}"))
+        strobes.append(Signal(len(strobe), name=f"{name}_{n}"))
         m.d.sync += strobes[n].eq(strobes[n - 1])
     return strobes

@@ -14,6 +14,7 @@ from golden.learn.formats import LearningFormats
 from golden.learn.masters import columns
 from golden.learn.sequence import LearningNetwork, Settings
 from golden.learn.tape import LayerTape, TapeSize
+from golden.learn.training import Training
 from golden.parameters import CoreParameters
 from golden.predict.learning_core import Work
 from hw.learn.backward import Backward
@@ -31,9 +32,10 @@ def made(sizes, outputs, kinds, lanes, activations, *, target=GENERIC, learning=
     model = random_model(sizes, outputs, kinds=kinds, theta=theta)
     learning = learning or LearningFormats()
     golden = LearningNetwork.of(model, learning)
-    layout = LearningLayout(CoreParameters(model.parameters, lanes, activations, trains=True))
-    size = TapeSize.whole(golden.layers, FRAMES)
-    return model, golden, layout, Backward(layout, size, learning, target)
+    training = Training(TapeSize.whole(golden.layers, FRAMES), learning)
+    core = CoreParameters(model.parameters, lanes, activations, training=training)
+    layout = LearningLayout(core)
+    return model, golden, layout, Backward(layout, target)
 
 
 def lists_of(tapes):
@@ -110,7 +112,7 @@ def connected(m, memory, dut):
     m.d.comb += [
         memory.address.eq(masters.address),
         memory.write_address.eq(masters.write_address),
-        memory.write.eq(masters.write),
+        memory.write.eq(masters.write.replicate(len(memory.write))),
         memory.written.eq(masters.written),
         masters.word.eq(memory.word),
     ]
@@ -277,7 +279,8 @@ def test_a_reset_in_mid_sequence_leaves_nothing_behind():
 def test_refuses_what_cannot_learn(sizes, outputs, streams, shifts, said):
     model = random_model(sizes, outputs, shifts=shifts)
     with pytest.raises(ValueError, match=re.escape(said)):
-        CoreParameters(model.parameters, 2, 1, streams, trains=True)
+        training = Training(TapeSize(1, 1, 1, 1))
+        CoreParameters(model.parameters, 2, 1, streams, training=training)
 
 
 PAGE = Path(__file__).parents[1] / "docs/training-core.md"

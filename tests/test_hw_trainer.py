@@ -10,6 +10,7 @@ from golden.learn.masters import widened
 from golden.learn.sequence import LearningNetwork, Settings
 from golden.learn.tape import TapeSize
 from golden.learn.trace import Trace
+from golden.learn.training import Training
 from golden.parameters import CoreParameters
 from hw.learn.engine import LearningEngine
 from hw.learn.layout import LearningLayout
@@ -76,8 +77,9 @@ def made(sizes, outputs, kinds, lanes, activations, target, *, theta=(1, 1), lea
     learning = learning or LearningFormats()
     tape = TapeSize.whole(model.parameters.layers, FRAMES)
     golden = LearningNetwork.of(model, learning, tape)
-    core = CoreParameters(model.parameters, lanes, activations, trains=True)
-    dut = LearningEngine(core, model, tape, learning, target)
+    training = Training(tape, learning)
+    core = CoreParameters(model.parameters, lanes, activations, training=training)
+    dut = LearningEngine(core, model, target)
     return model, golden, LearningLayout(core), dut
 
 
@@ -93,27 +95,27 @@ def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2):
         for k, layer in enumerate(network.layers):
             ctx.set(dut.theta_x[k], layer.theta_x)
             ctx.set(dut.theta_h[k], layer.theta_h or 0)
-        ctx.set(dut.records, 1)
+        host = dut.host
+        ctx.set(host.records, 1)
         for lesson in lessons:
             for frame in lesson.frames:
                 await send_frame(ctx, dut.i, frame, idle=lambda: rng.random() < gap)
-            ctx.set(dut.rate, lesson.settings.rate)
-            ctx.set(dut.known, lesson.settings.known)
-            ctx.set(dut.cost, lesson.settings.cost)
-            if isinstance(lesson.said, int):
-                ctx.set(dut.label.payload, lesson.said)
-                ctx.set(dut.label.valid, 1)
-                await ctx.tick().until(dut.label.ready)
-                ctx.set(dut.label.valid, 0)
-            else:
-                for n, e in enumerate(lesson.said.tolist()):
-                    while rng.random() < gap:
-                        await ctx.tick()
-                    ctx.set(dut.errors.payload, {"e": e, "last": n == len(lesson.said) - 1})
-                    ctx.set(dut.errors.valid, 1)
-                    await ctx.tick().until(dut.errors.ready)
-                    ctx.set(dut.errors.valid, 0)
-            while ctx.get(dut.busy):
+            ctx.set(host.rate, lesson.settings.rate)
+            ctx.set(host.known, lesson.settings.known)
+            ctx.set(host.cost, lesson.settings.cost)
+            by_host = not isinstance(lesson.said, int)
+            ctx.set(host.error.valid, by_host)
+            for e in lesson.said.tolist() if by_host else ():
+                ctx.set(host.error.payload, e)
+                await ctx.tick()
+            ctx.set(host.error.valid, 0)
+            assert ctx.get(host.whole) == by_host
+            label = 0 if by_host else lesson.said
+            ctx.set(host.said.payload, {"label": label, "by_host": by_host})
+            ctx.set(host.said.valid, 1)
+            await ctx.tick().until(host.said.ready)
+            ctx.set(host.said.valid, 0)
+            while ctx.get(host.busy):
                 await ctx.tick()
 
     async def receive(ctx):
@@ -132,19 +134,21 @@ def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2):
 
     async def watch(ctx):
         late = [(0, 0)] * len(stages)
-        strobes = dut.learned, dut.full, dut.unknown, dut.broken
+        host = dut.host
+        strobes = host.learned, host.full, host.unknown
         signals = masters.write, masters.write_address, *masters.written
-        ends = (*strobes, dut.decided, dut.saturated)
+        ends = (*strobes, host.decided, host.saturated)
         number, cycles = 0, 0
         while number < len(lessons):
-            _, _, write, address, *rest = await ctx.tick().sample(*signals, *ends)
+            _, _, writes, address, *rest = await ctx.tick().sample(*signals, *ends)
             written, (*strobed, decided, saturated) = rest[: len(held[0])], rest[len(held[0]) :]
-            late = [(write, address), *late[:-1]]
+            late = [(writes, address), *late[:-1]]
             for stage, (now, where) in zip(stages, late, strict=True):
-                if now:
-                    held[where, list(stage)] = [written[lane] for lane in stage]
+                for lane in stage:
+                    if now >> lane & 1:
+                        held[where, lane] = written[lane]
             if any(strobed):
-                names = ("learned", "full", "unknown", "broken")
+                names = ("learned", "full", "unknown")
                 here = seen[number]
                 here.ended = names[strobed.index(1)]
                 here.decided, here.saturated = decided, saturated

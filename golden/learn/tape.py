@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from golden.errors import require_int
 from golden.fixed import Integers
-from golden.parameters import LayerParameters
+
+if TYPE_CHECKING:
+    from golden.parameters import LayerParameters
 
 FRAMES_MAX = 256  # dL/dresult of an error of 1 then still has 64 LSBs
 
@@ -51,7 +54,7 @@ class TapeSize:
         require_int("frames of the tape", self.frames, 1, FRAMES_MAX)
 
     @classmethod
-    def whole(cls, layers: Sequence[LayerParameters], frames: int) -> "TapeSize":
+    def whole(cls, layers: "Sequence[LayerParameters]", frames: int) -> "TapeSize":
         """Room for ``frames`` frames in which every column fires."""
         of_h = [layer.units for layer in layers if layer.recurrent]
         split = sum(layer.has.splits for layer in layers)

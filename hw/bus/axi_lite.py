@@ -1,6 +1,6 @@
 """An AXI4-Lite port onto single-cycle register accesses."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,6 +34,27 @@ def axi_lite_signature(address_width: int) -> wiring.Signature:
     )
 
 
+def access_members(address_width: int) -> dict[str, wiring.Member]:
+    """What an AxiLitePort says of an access: see there."""
+    return {
+        "write": Out(1),
+        "write_word": Out(address_width - 2),
+        "write_data": Out(32),
+        "write_strobe": Out(4),
+        "read": Out(1),
+        "read_word": Out(address_width - 2),
+    }
+
+
+def merged(access: "AxiLitePort | wiring.PureInterface", register: Value) -> Value:
+    """The 32 bits that a register is when those bytes of it are written that are to be."""
+    word = Cat(register, Const(0, 32 - len(register)))
+    return Cat(
+        Mux(access.write_strobe[n], access.write_data.word_select(n, 8), word.word_select(n, 8))
+        for n in range(4)
+    )
+
+
 class AxiLitePort(wiring.Component):
     """Takes one write and one read at a time; each answers before the next is taken.
 
@@ -51,22 +72,20 @@ class AxiLitePort(wiring.Component):
     write_fails : In
         In the cycle of ``write``: answer SLVERR.
     read : Out
-        Strobe: read word ``read_word``.
+        Read word ``read_word``: until it does not wait.
+    read_waits : In
+        In the cycle of ``read``: the answer is not yet there.
     read_data, read_fails : In
-        In the cycle of ``read``: what to answer.
+        In the cycle of ``read`` that does not wait: what to answer.
     """
 
     def __init__(self, address_width: int) -> None:
         super().__init__(
             {
                 "bus": In(axi_lite_signature(address_width)),
-                "write": Out(1),
-                "write_word": Out(address_width - 2),
-                "write_data": Out(32),
-                "write_strobe": Out(4),
+                **access_members(address_width),
                 "write_fails": In(1),
-                "read": Out(1),
-                "read_word": Out(address_width - 2),
+                "read_waits": In(1),
                 "read_data": In(32),
                 "read_fails": In(1),
             }
@@ -105,10 +124,10 @@ class AxiLitePort(wiring.Component):
             bus.arready.eq(~asked & ~bus.rvalid),
             self.read.eq(asked),
         ]
-        m.d.sync += asked.eq(bus.arvalid & bus.arready)
+        m.d.sync += asked.eq((bus.arvalid & bus.arready) | (asked & self.read_waits))
         with m.If(bus.arvalid & bus.arready):
             m.d.sync += self.read_word.eq(bus.araddr[2:])
-        with m.If(self.read):
+        with m.If(self.read & ~self.read_waits):
             m.d.sync += [
                 bus.rvalid.eq(1),
                 bus.rdata.eq(self.read_data),

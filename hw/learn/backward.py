@@ -5,9 +5,9 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, ceil_log2
 
-from golden.learn.formats import RATE_MAX, LearningFormats
+from golden.learn.formats import RATE_MAX
 from golden.learn.sequence import COST_MAX
-from golden.learn.tape import FRAMES_MAX, TapeSize
+from golden.learn.tape import FRAMES_MAX
 from hw.learn.cell import learning_cell
 from hw.learn.deltas import DeltaErrors, EncoderErrors
 from hw.learn.layout import LearningLayout
@@ -29,10 +29,6 @@ class Backward(wiring.Component):
     ----------
     layout : LearningLayout
         The core's.
-    tape : TapeSize
-        The tape's room.
-    learning : LearningFormats
-        Formats of errors, slopes and masters.
     target : Target
         Stages of lanes, latency of memories.
 
@@ -62,16 +58,10 @@ class Backward(wiring.Component):
         Cycles for which it is free and not yet ready.
     """
 
-    def __init__(
-        self,
-        layout: LearningLayout,
-        tape: TapeSize,
-        learning: LearningFormats,
-        target: Target,
-    ) -> None:
-        self._layout, self._learning, self._target = layout, learning, target
-        core = layout.core
-        self._tape = Tape(layout, tape, learning, target.read_latency)
+    def __init__(self, layout: LearningLayout, target: Target) -> None:
+        self._layout, self._learning, self._target = layout, layout.training.learning, target
+        core, learning = layout.core, self._learning
+        self._tape = Tape(layout, target.read_latency)
         fills = ("restart", "full", "i", *(f"kept_{k}" for k in range(len(core.recurrent))))
         members = {name: self._tape.signature.members[name] for name in fills}
         error, master = signed(learning.error.width), signed(learning.master)

@@ -17,9 +17,11 @@ import numpy as np
 from amaranth.hdl import Shape, Value
 from amaranth.lib import data
 
+from golden.errors import refusal
 from golden.fixed import Integers
 from golden.learn.cells import CELLS, Cell
 from golden.learn.masters import Masters
+from golden.learn.training import Training
 from golden.parameters import CoreParameters, LayerParameters
 
 
@@ -71,6 +73,13 @@ class LearningLayout:
     """The memories of a core that trains."""
 
     core: CoreParameters
+
+    @property
+    def training(self) -> Training:
+        """The core's. Raises ValueError where it does not train."""
+        if self.core.training is None:
+            raise refusal("core", "one that does not train", "one that does")
+        return self.core.training
 
     @cached_property
     def layers(self) -> tuple[LayerPlaces, ...]:

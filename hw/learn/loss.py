@@ -10,12 +10,14 @@ from golden.learn.formats import LearningFormats
 from golden.learn.tape import FRAMES_MAX
 from hw.fixed import half, rshift, sat, shift
 from hw.pipeline import delayed, staged
+from hw.primitive.memory import UNCHECKED
 
 HALVINGS_MAX = ceil_log2(FRAMES_MAX)
 
 
 class Loss(wiring.Component):
-    """Squared hinge of the mean results of a sequence (docs/training-core.md, "Loss").
+    """Squared hinge of the mean results of a sequence, or what the host says of them
+    (docs/training-core.md, "Loss").
 
     It adds up each result over the frames. At the end it goes through the classes once: the known
     one with the largest sum, the first of equals, is decided, and each gets its error.
@@ -43,6 +45,10 @@ class Loss(wiring.Component):
     label : In
         In the cycle of ``ends`` and until the last error is out: which class it was. All errors of
         one that is not known are 0.
+    host : In, stream (never waits)
+        The host's error ``e`` of the mean of result ``number``.
+    by_host : In
+        Together with ``label``: the errors are those of the host, and no label counts.
     frames : Out
         T, the frames of which all results have come, or 257 where they are more.
     halvings : Out
@@ -74,6 +80,7 @@ class Loss(wiring.Component):
         self._sum = signed(width + HALVINGS_MAX)
         error, number = signed(self._q.width), unsigned(ceil_log2(outputs))
         came = data.StructLayout({"value": signed(width), "last": 1})
+        said = data.StructLayout({"e": error, "number": number})
         gone = data.StructLayout({"e": error, "of_frame": error, "last": 1})
         super().__init__(
             {
@@ -82,6 +89,8 @@ class Loss(wiring.Component):
                 "restart": In(1),
                 "ends": In(1),
                 "label": In(bits_for(outputs)),
+                "host": In(stream.Signature(said, always_ready=True)),
+                "by_host": In(1),
                 "frames": Out(range(FRAMES_MAX + 2)),
                 "halvings": Out(range(HALVINGS_MAX + 1)),
                 "decided": Out(number),
@@ -123,6 +132,18 @@ class Loss(wiring.Component):
             m.d.sync += [goes.eq(1), n.eq(0), self.halvings.eq(sum(more))]
         valids, numbers = staged(m, goes, n, self.latency - 1, "class")
 
+        m.submodules.host = of_host = memory.Memory(
+            shape=signed(self._q.width), depth=self._outputs, init=[], attrs=UNCHECKED
+        )
+        hosts, comes = of_host.read_port(), of_host.write_port()
+        m.d.comb += [
+            comes.addr.eq(self.host.payload.number),
+            comes.data.eq(self.host.payload.e),
+            comes.en.eq(self.host.valid),
+            hosts.en.eq(1),
+            hosts.addr.eq(n),
+        ]
+
         # The decision.
         best = Signal(self._sum, reset_less=True)
         is_known = numbers[1] < self.known
@@ -137,9 +158,9 @@ class Loss(wiring.Component):
         is_label = numbers[2] == self.label
         short = Mux(is_label, one - mean, one + mean)  # of the target, on its side
         size = Mux(short < 0, 0, Mux(short > one, one, short))
-        counts = (numbers[2] < self.known) & (self.label < self.known)
-        error = Mux(counts, Mux(is_label, -size, size), 0)
-        e = delayed(m, sat(error, q), 1, "e")
+        hinge = Mux(self.label < self.known, Mux(is_label, -size, size), 0)
+        error = Mux(self.by_host, delayed(m, hosts.data, 1, "of_host"), sat(hinge, q))
+        e = delayed(m, Mux(numbers[2] < self.known, error, 0), 1, "e")
         of_frame = Array(rshift(e, k) for k in range(HALVINGS_MAX + 1))[self.halvings]
         m.d.comb += [
             self.o.valid.eq(valids[-1]),

@@ -35,8 +35,8 @@ class MasterMemory(wiring.Component):
     word : Out, array of P
         Its masters ``read_latency`` cycles later, those of stage n n cycles after that.
     write_address, write : In
-        Where and whether to write ``written``, of which stage n comes n cycles later. Nobody reads
-        a word until it is written.
+        Where to write ``written``, of which stage n comes n cycles later, and of which lanes; both
+        of all lanes in the same cycle. Nobody reads a word until it is written.
     written : In, array of P
 
     Raises
@@ -58,14 +58,13 @@ class MasterMemory(wiring.Component):
                 "address": In(address),
                 "word": Out(masters),
                 "write_address": In(address),
-                "write": In(1),
+                "write": In(stages[-1].stop),
                 "written": In(masters),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        writes = strobed(m, self.write, len(self._stages) - 1, "write")
         for n, stage in enumerate(self._stages):
             lanes = slice(stage.start, stage.stop)
             m.submodules[f"stage_{n}"] = part = memory.Memory(
@@ -74,14 +73,15 @@ class MasterMemory(wiring.Component):
                 init=[row[lanes].tolist() for row in self._init],
                 attrs=UNCHECKED,
             )
-            read, write = part.read_port(), part.write_port()
+            read, write = part.read_port(), part.write_port(granularity=1)
+            lanes_write = strobed(m, self.write[lanes], n, f"write_{n}")[-1]
             word = delayed(m, read.data.as_value(), self._read_latency - 1, f"word_{n}")
             m.d.comb += [
                 read.en.eq(1),
                 read.addr.eq(delayed(m, self.address, n, f"address_{n}")),
                 of_stage(self.word, stage).eq(word),
                 write.addr.eq(delayed(m, self.write_address, n, f"write_address_{n}")),
-                write.en.eq(writes[n]),
+                write.en.eq(lanes_write),
                 write.data.eq(of_stage(self.written, stage)),
             ]
         return m

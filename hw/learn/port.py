@@ -1,11 +1,14 @@
-"""Where learning meets the engine: what it sees of the way forward, and what it gives for it."""
+"""The two ports of a trainer: that of the engine which it teaches, and that of its host."""
 
-from amaranth.hdl import signed
+from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
+from amaranth.utils import bits_for, ceil_log2
 
+from golden.learn.formats import RATE_MAX
+from golden.learn.sequence import COST_MAX
 from golden.parameters import CoreParameters
+from hw.learn.layout import LearningLayout
 from hw.learn.tape import walked_layout
 from hw.primitive.weights import word_layout
 from hw.unit.activation import seen_layout
@@ -32,6 +35,8 @@ def learning_port(core: CoreParameters) -> wiring.Signature:
     idle : Out
         No frame is under way: all that there was to be seen of those that were taken has been seen.
         Nor is a reset, nor is one asked for.
+    quiet : Out
+        No frame is under way, though a reset may be.
     restart : Out
         The state is being reset: what comes then belongs to a new sequence.
     records : In
@@ -55,10 +60,75 @@ def learning_port(core: CoreParameters) -> wiring.Signature:
             "word": In(word_layout(core.lanes)),
             **{name: Out(stream.Signature(of, always_ready=True)) for name, of in streams.items()},
             "idle": Out(1),
+            "quiet": Out(1),
             "restart": Out(1),
             "records": In(1),
             "hold": In(1),
             "busy": In(1),
             "reset": In(1),
+        }
+    )
+
+
+def host_port(core: CoreParameters) -> wiring.Signature:
+    """What a host says of sequences and asks of masters, and what it hears.
+
+    records : Out
+        Frames are recorded; it stays while a sequence lasts.
+    rate, known, cost : Out
+        Registers RATE, KNOWN (1 or more) and LAMBDA; they stay while the trainer is ``busy``.
+    error : Out, stream (never waits)
+        e of the mean of the next result, in format error; while not ``busy``. When something is
+        heard the next one is that of the first result again.
+    whole : In
+        There is an error of each result.
+    said : Out, stream
+        The sequence is over: ``by_host``, the errors are its, or else ``label`` is its class.
+    busy : In
+        It is told what the sequence was, and is not done.
+    decided : In
+        The class that the last sequence's results decided, from its strobe on.
+    learned, full, unknown : In
+        Strobes, one of them where a sequence ends: it was learned from; or it was dropped, because
+        the tape has not all of it, or because the label is not known.
+    saturated : In
+        Together with ``learned``: a master moved and was then at an end of its range.
+    master : Out, struct
+        A master that is wanted: of word ``address`` that of ``lane``. Where ``write``, it becomes
+        ``written``; ``read`` lasts until it was ``found``. Only while ``quiet``.
+    found, found_master : In
+        The master that is read, as long as ``read`` lasts.
+    quiet : In
+        Masters may be read and written: no frame is under way, and nothing is ``busy``.
+    """
+    layout, outputs = LearningLayout(core), core.network.outputs
+    learning = layout.training.learning
+    error, master, label = signed(learning.error.width), signed(learning.master), bits_for(outputs)
+    wanted = {
+        "address": unsigned(ceil_log2(layout.words)),
+        "lane": unsigned(ceil_log2(core.lanes)),
+        "read": 1,
+        "write": 1,
+        "written": master,
+    }
+    return wiring.Signature(
+        {
+            "records": Out(1),
+            "rate": Out(bits_for(RATE_MAX)),
+            "known": Out(bits_for(outputs)),
+            "cost": Out(bits_for(COST_MAX)),
+            "error": Out(stream.Signature(error, always_ready=True)),
+            "whole": In(1),
+            "said": Out(stream.Signature(data.StructLayout({"label": label, "by_host": 1}))),
+            "busy": In(1),
+            "decided": In(ceil_log2(outputs)),
+            "learned": In(1),
+            "full": In(1),
+            "unknown": In(1),
+            "saturated": In(1),
+            "master": Out(data.StructLayout(wanted)),
+            "found": In(1),
+            "found_master": In(master),
+            "quiet": In(1),
         }
     )

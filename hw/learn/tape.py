@@ -6,8 +6,6 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, ceil_log2
 
 from golden.errors import require_int
-from golden.learn.formats import LearningFormats
-from golden.learn.tape import TapeSize
 from golden.parameters import CoreParameters
 from hw.events.encoder import event_layout
 from hw.lanes.fetch import any_event_layout, same_event
@@ -239,10 +237,6 @@ class Tape(wiring.Component):
     ----------
     layout : LearningLayout
         The core's.
-    size : TapeSize
-        Its room.
-    learning : LearningFormats
-        Of slopes.
     read_latency : int
         Its memories' (hw.target.Target).
 
@@ -277,14 +271,9 @@ class Tape(wiring.Component):
         It, ``read_latency`` cycles later.
     """
 
-    def __init__(
-        self,
-        layout: LearningLayout,
-        size: TapeSize,
-        learning: LearningFormats,
-        read_latency: int = 1,
-    ) -> None:
+    def __init__(self, layout: LearningLayout, read_latency: int = 1) -> None:
         network = layout.core.network
+        size, learning = layout.training.tape, layout.training.learning
         width = network.formats.activation.width
         above = [layer.columns[0] for layer in layout.layers[1:]]
         rooms = {

@@ -1,0 +1,145 @@
+"""The registers of a core that trains (hw.bus.registers.TRAINING)."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.learn.formats import RATE_MAX
+from golden.learn.sequence import COST_MAX
+from golden.parameters import CoreParameters
+from hw.bus.axi_lite import access_members, merged
+from hw.bus.counter import Counter, LatchedCounter
+from hw.bus.registers import ADDRESS_WIDTH, MASTER_LANE_BITS, TRAIN_RECORD, TRAINING
+from hw.fixed import clip
+from hw.learn.port import host_port
+
+RATE_AT_POWER_UP = 6  # 2^-5
+
+
+class TrainingRegisters(wiring.Component):
+    """The host of a trainer: what is written to it goes there, what is read comes from there.
+
+    Parameters
+    ----------
+    core : CoreParameters
+        One that trains.
+
+    Members
+    -------
+    host : Out
+        hw.learn.port.host_port.
+    access : In
+        What the bus does (hw.bus.axi_lite.access_members).
+    deaf : In
+        A reset is asked for or under way: what is said of a sequence then does nothing.
+    drained : In
+        All that was taken of the sequence is in the engine.
+    clear : In
+        Sets the counters to 0.
+    says : Out
+        Something is said of the sequence: until it is heard no frame is to be taken.
+    busy : Out
+        That, or it is being learned.
+    waits, fails : Out
+        For the bus: a read of MASTER has no answer yet; an access to it may not be.
+    value_train, ... : Out
+        What each register of TRAINING reads as.
+    """
+
+    def __init__(self, core: CoreParameters) -> None:
+        self._core = core
+        super().__init__(
+            {
+                "host": Out(host_port(core)),
+                "access": In(wiring.Signature(access_members(ADDRESS_WIDTH))),
+                **{name: In(1) for name in ("deaf", "drained", "clear")},
+                **{name: Out(1) for name in ("says", "busy", "waits", "fails")},
+                **{f"value_{name.lower()}": Out(32) for name, *_ in TRAINING},
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        host, access = self.host, self.access
+        words = {name: address >> 2 for name, address, *_ in TRAINING}
+
+        def value(name: str) -> Value:
+            return getattr(self, f"value_{name.lower()}")
+
+        def written(name: str) -> Value:
+            return access.write & (access.write_word == words[name])
+
+        def setting(name: str, to: Value, low: int, high: int, init: int) -> None:
+            """A register of which what lies beyond its range acts as the end of that."""
+            register = Signal(range(high + 1), init=init, name=name.lower())
+            with m.If(written(name)):
+                m.d.sync += register.eq(clip(merged(access, register), low, high))
+            m.d.comb += [to.eq(register), value(name).eq(register)]
+
+        classes = self._core.network.outputs
+        setting("RATE", host.rate, 0, RATE_MAX, RATE_AT_POWER_UP)
+        setting("KNOWN", host.known, 1, classes, classes)
+        setting("LAMBDA", host.cost, 0, COST_MAX, 0)
+        train = Signal(1, name="train")
+        with m.If(written("TRAIN")):
+            m.d.sync += train.eq(merged(access, train)[TRAIN_RECORD])
+        m.d.comb += [host.records.eq(train), value("TRAIN").eq(train)]
+
+        # What is said of a sequence waits until all of it is there.
+        labelled, label = Signal(), Signal.like(host.said.payload.label)
+        hears = ~(self.deaf | self.busy)
+        word = merged(access, Const(0, 32))
+        with m.If(written("LABEL") & hears):
+            m.d.sync += [labelled.eq(1), label.eq(clip(word, 0, classes))]
+        with m.Elif(host.said.valid & host.said.ready):
+            m.d.sync += labelled.eq(0)
+        m.d.comb += [
+            self.says.eq(labelled | host.whole),
+            self.busy.eq(self.says | host.busy),
+            host.said.valid.eq(self.says & self.drained),
+            host.said.payload.label.eq(label),
+            host.said.payload.by_host.eq(~labelled),
+            host.error.valid.eq(written("ERROR") & hears),
+            host.error.payload.eq(word),
+        ]
+
+        # What has become of it.
+        m.submodules.sequences = sequences = Counter(32)
+        m.submodules.cycles = cycles = LatchedCounter(32, 16)
+        m.d.comb += [
+            sequences.counts.eq(host.learned),
+            sequences.clear.eq(self.clear),
+            value("SEQUENCES").eq(sequences.value),
+            cycles.counts.eq(host.busy),
+            cycles.clear.eq(self.clear),
+            cycles.read.eq(access.read & (access.read_word == words["LEARNING_LO"])),
+            value("LEARNING_LO").eq(cycles.value),
+            value("LEARNING_HI").eq(cycles.latched),
+            value("DECIDED").eq(host.decided),
+        ]
+
+        # The masters, one after another.
+        lane, address = Signal.like(host.master.lane), Signal.like(host.master.address)
+        reads = access.read & (access.read_word == words["MASTER"])
+        writes, goes = written("MASTER"), Signal()
+        index = Cat(lane, Const(0, MASTER_LANE_BITS))[:MASTER_LANE_BITS]
+        index = Cat(index, address, Const(0, 32))[:32]
+        new = merged(access, index)
+        m.d.comb += [
+            host.master.lane.eq(lane),
+            host.master.address.eq(address),
+            host.master.read.eq(reads & host.quiet),
+            host.master.write.eq(writes & host.quiet),
+            host.master.written.eq(word),
+            self.fails.eq((reads | writes) & ~host.quiet),
+            self.waits.eq(reads & host.quiet & ~host.found),
+            goes.eq((reads & host.found) | host.master.write),
+            value("MASTER").eq(host.found_master),
+            value("MASTER_INDEX").eq(index),
+        ]
+        with m.If(written("MASTER_INDEX")):
+            m.d.sync += [lane.eq(new), address.eq(new[MASTER_LANE_BITS:])]
+        with m.Elif(goes):
+            ends = lane == self._core.lanes - 1
+            m.d.sync += [lane.eq(Mux(ends, 0, lane + 1)), address.eq(address + ends)]
+        return m
