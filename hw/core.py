@@ -211,12 +211,12 @@ class Core(wiring.Component):
             for name in access_members(ADDRESS_WIDTH):
                 m.d.comb += getattr(training.access, name).eq(getattr(port, name))
             m.d.comb += [
-                training.deaf.eq(asked | engine.resetting),
+                training.deaf.eq(asked),
                 training.drained.eq(drained),
                 training.clear.eq(clear),
-                gate.close.eq(asked | training.says),
-                # What was said before a reset was asked for is heard before it.
-                engine.reset_request.eq(asked & drained & ~training.says),
+                gate.close.eq(asked | training.busy),
+                # What was said before a reset was asked for is done before it.
+                engine.reset_request.eq(asked & drained & ~training.busy),
                 status[STATUS_LEARNING].eq(training.busy),
                 port.read_waits.eq(training.waits),
             ]

@@ -409,6 +409,7 @@ class Engine(wiring.Component):
             port.result.payload.m.eq(readout.linear.payload.m),
             port.result.payload.last.eq(readout.linear.payload.last),
             port.restart.eq(parts.reset.active),
+            port.skips.eq(parts.sequencer.skip),
         ]
         for kind in dict.fromkeys(layer.kind for layer in self._core.recurrent):
             m.d.comb += same(
@@ -419,6 +420,7 @@ class Engine(wiring.Component):
         m.d.sync += under_way.eq(under_way + parts.sequencer.begin - ended)
         resets = self.reset_request | parts.reset.pending
         m.d.comb += [
+            port.rests.eq(parts.quiesce.rests & (under_way == 0)),
             port.quiet.eq(parts.quiesce.idle & (under_way == 0)),
             port.idle.eq(port.quiet & ~resets),
         ]

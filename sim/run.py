@@ -108,6 +108,9 @@ def play(
         round_ = core.streams * (4 * core.dense_cycles + 8 * beats)
         idle = round_ + CoreLayout(core).reset_cycles + 1000
         idle = (idle + 2 * sum(map(len, job.loads))) * slow  # while it is loaded it shows no sign
+        if core.trains:  # nor while it learns, or waits to be told
+            idle += core.dense_cycles * 4 * max(map(len, job.arrays.values()), default=0)
+            idle += sum(step[1] if step[0] == "wait" else 40 * slow for step in job.steps)
         tables = simulation.simulator.play(simulation, job, int(idle), folder)
         if waves is not None:
             (found,) = folder.glob(f"*{simulation.waves}")
@@ -199,9 +202,7 @@ def trace_of(record: Record, core: CoreParameters) -> Trace:
     for n, outputs in enumerate(record.outputs):
         if len(outputs) != network.outputs:
             raise _wrong(f"frame {n}: results", len(outputs), str(network.outputs))
-    columns = np.zeros((2, len(network.layers)), dtype=np.int64)  # of x and h
-    columns[0] = [layer.inputs for layer in network.layers]
-    columns[1, : len(network.recurrent)] = [layer.units for layer in network.recurrent]
+    columns = np.transpose([core.columns(layer) for layer in network.layers])  # of x and h
     _, layers, is_h, column, _ = record.events.T
     there = layers < len(network.layers)
     there &= column < columns[is_h, np.where(there, layers, 0)]
@@ -214,8 +215,10 @@ def trace_of(record: Record, core: CoreParameters) -> Trace:
     ):
         if len(bad):
             raise _wrong("event (frame, layer, h, column)", bad[0].tolist(), f"not {what}")
-    deltas_x = [np.zeros((frames, layer.inputs), dtype=np.int64) for layer in network.layers]
-    deltas_h = [np.zeros((frames, layer.units), dtype=np.int64) for layer in network.recurrent]
+    deltas_x, deltas_h = (
+        [np.zeros((frames, n), dtype=np.int64) for n in of_layers[: len(layers)]]
+        for of_layers, layers in zip(columns, (network.layers, network.recurrent), strict=True)
+    )
     for is_h, deltas in enumerate((deltas_x, deltas_h)):
         for k, moved in enumerate(deltas):
             chosen = (record.events[:, 1] == k) & (record.events[:, 2] == is_h)

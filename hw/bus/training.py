@@ -31,15 +31,13 @@ class TrainingRegisters(wiring.Component):
     access : In
         What the bus does (hw.bus.axi_lite.access_members).
     deaf : In
-        A reset is asked for or under way: what is said of a sequence then does nothing.
+        A reset is asked for, and there is no frame behind it: what is said then does nothing.
     drained : In
         All that was taken of the sequence is in the engine.
     clear : In
         Sets the counters to 0.
-    says : Out
-        Something is said of the sequence: until it is heard no frame is to be taken.
     busy : Out
-        That, or it is being learned.
+        Something is said of the sequence, or it is being learned: no frame is to be taken.
     waits, fails : Out
         For the bus: a read of MASTER has no answer yet; an access to it may not be.
     value_train, ... : Out
@@ -53,7 +51,7 @@ class TrainingRegisters(wiring.Component):
                 "host": Out(host_port(core)),
                 "access": In(wiring.Signature(access_members(ADDRESS_WIDTH))),
                 **{name: In(1) for name in ("deaf", "drained", "clear")},
-                **{name: Out(1) for name in ("says", "busy", "waits", "fails")},
+                **{name: Out(1) for name in ("busy", "waits", "fails")},
                 **{f"value_{name.lower()}": Out(32) for name, *_ in TRAINING},
             }
         )
@@ -70,11 +68,17 @@ class TrainingRegisters(wiring.Component):
             return access.write & (access.write_word == words[name])
 
         def setting(name: str, to: Value, low: int, high: int, init: int) -> None:
-            """A register of which what lies beyond its range acts as the end of that."""
+            """A register of which what lies beyond its range acts as the end of that.
+
+            What is said of a sequence counts with what was written before it.
+            """
             register = Signal(range(high + 1), init=init, name=name.lower())
+            held = Signal.like(register, name=f"{name.lower()}_held")
             with m.If(written(name)):
                 m.d.sync += register.eq(clip(merged(access, register), low, high))
-            m.d.comb += [to.eq(register), value(name).eq(register)]
+            with m.If(~self.busy):
+                m.d.sync += held.eq(register)
+            m.d.comb += [to.eq(held), value(name).eq(register)]
 
         classes = self._core.network.outputs
         setting("RATE", host.rate, 0, RATE_MAX, RATE_AT_POWER_UP)
@@ -87,6 +91,7 @@ class TrainingRegisters(wiring.Component):
 
         # What is said of a sequence waits until all of it is there.
         labelled, label = Signal(), Signal.like(host.said.payload.label)
+        says = labelled | host.whole
         hears = ~(self.deaf | self.busy)
         word = merged(access, Const(0, 32))
         with m.If(written("LABEL") & hears):
@@ -94,9 +99,8 @@ class TrainingRegisters(wiring.Component):
         with m.Elif(host.said.valid & host.said.ready):
             m.d.sync += labelled.eq(0)
         m.d.comb += [
-            self.says.eq(labelled | host.whole),
-            self.busy.eq(self.says | host.busy),
-            host.said.valid.eq(self.says & self.drained),
+            self.busy.eq(says | host.busy),
+            host.said.valid.eq(says & self.drained),
             host.said.payload.label.eq(label),
             host.said.payload.by_host.eq(~labelled),
             host.error.valid.eq(written("ERROR") & hears),
@@ -128,11 +132,11 @@ class TrainingRegisters(wiring.Component):
         m.d.comb += [
             host.master.lane.eq(lane),
             host.master.address.eq(address),
-            host.master.read.eq(reads & host.quiet),
-            host.master.write.eq(writes & host.quiet),
+            host.master.read.eq(reads & ~host.denied),
+            host.master.write.eq(writes & ~host.denied),
             host.master.written.eq(word),
-            self.fails.eq((reads | writes) & ~host.quiet),
-            self.waits.eq(reads & host.quiet & ~host.found),
+            self.fails.eq((reads | writes) & host.denied),
+            self.waits.eq(reads & ~host.denied & ~host.found),
             goes.eq((reads & host.found) | host.master.write),
             value("MASTER").eq(host.found_master),
             value("MASTER_INDEX").eq(index),

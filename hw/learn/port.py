@@ -32,11 +32,13 @@ def learning_port(core: CoreParameters) -> wiring.Signature:
         What units are made of, of each kind that the network has (hw.unit.activation.seen_layout).
     result : Out, stream (never waits)
         result_layout.
+    skips : Out
+        A layer is skipped, so that nothing is seen of it in this frame.
     idle : Out
         No frame is under way: all that there was to be seen of those that were taken has been seen.
         Nor is a reset, nor is one asked for.
-    quiet : Out
-        No frame is under way, though a reset may be.
+    quiet, rests : Out
+        No frame is under way, though a reset may be; nor is one, but it may begin in this cycle.
     restart : Out
         The state is being reset: what comes then belongs to a new sequence.
     records : In
@@ -59,8 +61,10 @@ def learning_port(core: CoreParameters) -> wiring.Signature:
             "address": Out(ceil_log2(CoreLayout(core).words)),
             "word": In(word_layout(core.lanes)),
             **{name: Out(stream.Signature(of, always_ready=True)) for name, of in streams.items()},
+            "skips": Out(1),
             "idle": Out(1),
             "quiet": Out(1),
+            "rests": Out(1),
             "restart": Out(1),
             "records": In(1),
             "hold": In(1),
@@ -74,7 +78,7 @@ def host_port(core: CoreParameters) -> wiring.Signature:
     """What a host says of sequences and asks of masters, and what it hears.
 
     records : Out
-        Frames are recorded; it stays while a sequence lasts.
+        Frames are recorded. A sequence of which one was not is dropped, as if the tape were full.
     rate, known, cost : Out
         Registers RATE, KNOWN (1 or more) and LAMBDA; they stay while the trainer is ``busy``.
     error : Out, stream (never waits)
@@ -95,11 +99,11 @@ def host_port(core: CoreParameters) -> wiring.Signature:
         Together with ``learned``: a master moved and was then at an end of its range.
     master : Out, struct
         A master that is wanted: of word ``address`` that of ``lane``. Where ``write``, it becomes
-        ``written``; ``read`` lasts until it was ``found``. Only while ``quiet``.
+        ``written``; ``read`` lasts until it was ``found``. Only while not ``denied``.
     found, found_master : In
         The master that is read, as long as ``read`` lasts.
-    quiet : In
-        Masters may be read and written: no frame is under way, and nothing is ``busy``.
+    denied : In
+        Masters may not be read or written: a frame is under way, or the trainer is ``busy``.
     """
     layout, outputs = LearningLayout(core), core.network.outputs
     learning = layout.training.learning
@@ -129,6 +133,6 @@ def host_port(core: CoreParameters) -> wiring.Signature:
             "master": Out(data.StructLayout(wanted)),
             "found": In(1),
             "found_master": In(master),
-            "quiet": In(1),
+            "denied": In(1),
         }
     )

@@ -81,8 +81,8 @@ class Trainer(wiring.Component):
         # Forward: events, slopes and results, as they come.
         missed = Signal()  # something was not recorded
         came, walked = staged(m, engine.walked.valid, engine.walked.payload, 1, "walked")
-        with m.If(came[-1]):
-            m.d.sync += missed.eq(missed | ~host.records)
+        with m.If((came[-1] & ~host.records) | engine.skips):
+            m.d.sync += missed.eq(1)
         with m.If(engine.restart):
             m.d.sync += missed.eq(0)
         m.d.comb += [
@@ -159,13 +159,13 @@ class Trainer(wiring.Component):
         there = Signal(range(self._finds + 1))
         with m.If(~reads):
             m.d.sync += there.eq(0)
-        with m.Elif(~host.found):
+        with m.Elif(engine.quiet & ~host.found):
             m.d.sync += there.eq(there + 1)
         m.d.comb += [
             host.found.eq(there == self._finds),
             host.found_master.eq(word[wants.lane]),
             host.busy.eq(learns | host.said.valid),
-            host.quiet.eq(engine.quiet & ~host.busy),
+            host.denied.eq(~engine.rests | host.busy),
             engine.hold.eq(host.busy | reads | wants.write),
             engine.busy.eq(learns),
             memory.address.eq(

@@ -39,6 +39,8 @@ class Quiesce(wiring.Component):
         Ask for a reset.
     hold : Out
         Begin no frame from the next cycle on.
+    rests : Out
+        Nothing is under way, though an element may be taken in this cycle.
     idle : Out
         Nothing is under way.
     free : Out
@@ -68,6 +70,7 @@ class Quiesce(wiring.Component):
                 **load,
                 "resets": Out(1),
                 "hold": Out(1),
+                "rests": Out(1),
                 "idle": Out(1),
             }
         )
@@ -83,7 +86,10 @@ class Quiesce(wiring.Component):
         under_way = ~self.between | self.opened.any() | working
         stops = self.pending | self.resets
         # Asked for, a reset holds frames back, so that an engine which is idle stays so.
-        m.d.comb += self.idle.eq(~under_way & ~self.takes & self.h_complete.all())
+        m.d.comb += [
+            self.rests.eq(~under_way & self.h_complete.all()),
+            self.idle.eq(self.rests & ~self.takes),
+        ]
         if self._loads:
             was_loaded = Signal()
             m.d.sync += was_loaded.eq(self.loaded)
