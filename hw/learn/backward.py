@@ -327,8 +327,9 @@ class Backward(wiring.Component):
         )
         is_input = (here.layer == 0) & ~here.vector
         begin = by_list(lambda k, v: layers[k].places[v] * ways)
+        with m.If(valids[latency]):  # so that it always is that of a word
+            m.d.sync += address.eq(base + event.column)
         m.d.sync += [
-            address.eq(base + event.column),
             place.eq(Cat((begin + event.column)[: self._place_bits], here.vector)),
             asked.eq((event.column != constant) & ~is_input),
         ]
