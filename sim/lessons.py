@@ -1,6 +1,5 @@
 """What a core that trains is taught in a simulation, and what golden says that it does."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np

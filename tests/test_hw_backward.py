@@ -278,8 +278,8 @@ def test_a_reset_in_mid_sequence_leaves_nothing_behind():
 )
 def test_refuses_what_cannot_learn(sizes, outputs, streams, shifts, said):
     model = random_model(sizes, outputs, shifts=shifts)
+    training = Training(TapeSize(1, 1, 1, 1))
     with pytest.raises(ValueError, match=re.escape(said)):
-        training = Training(TapeSize(1, 1, 1, 1))
         CoreParameters(model.parameters, 2, 1, streams, training=training)
 
 

@@ -16,6 +16,8 @@ from golden.learn.cells import CELLS
 from golden.learn.formats import LearningFormats
 from hw.fixed import rshift, sat
 from hw.pipeline import delayed
+from hw.target import GENERIC
+from hw.unit.cell import cell_of
 
 TIMES = 2  # cycles of ``times``
 SLOPES = 3  # cycles of ``slopes``
@@ -40,9 +42,9 @@ class LearningCell(ABC):
     kind = ""  # as golden.learn.cells.CELLS has it
 
     @property
-    @abstractmethod
     def seen(self) -> Mapping[str, Shape]:
         """What slopes are made of: gates, and what else a unit's update knows."""
+        return cell_of(self.kind)(self.formats, GENERIC).seen
 
     @property
     def kept(self) -> Mapping[str, Shape]:

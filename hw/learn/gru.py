@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from amaranth.hdl import Module, Shape, Value, signed, unsigned
+from amaranth.hdl import Module, Value
 
 from hw.learn import cell
 from hw.learn.cell import SLOPES, TIMES, sat_added, unsigned_gate
@@ -16,18 +16,6 @@ class GRULearning(cell.LearningCell):
     """
 
     kind = "gru"
-
-    @property
-    def seen(self) -> Mapping[str, Shape]:
-        f = self.formats
-        gate = unsigned(f.gate.f + 1)
-        return {
-            "r": gate,
-            "u": gate,
-            "c": signed(f.gate.f + 2),
-            "m_hc": signed(f.readout.width),
-            "h": signed(f.state.width),  # of the frame before
-        }
 
     def slopes(self, m: Module, name: str, seen: Mapping[str, Value]) -> Mapping[str, Value]:
         f = self.formats

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from amaranth.hdl import Module, Shape, Value, signed, unsigned
+from amaranth.hdl import Module, Value
 
 from hw.learn import cell
 from hw.learn.cell import SLOPES, TIMES, sat_added, unsigned_gate
@@ -17,13 +17,6 @@ class LSTMLearning(cell.LearningCell):
     """
 
     kind = "lstm"
-
-    @property
-    def seen(self) -> Mapping[str, Shape]:
-        f = self.formats
-        gate, tanh = unsigned(f.gate.f + 1), signed(f.gate.f + 2)
-        cell_before = signed(f.cell.width)
-        return {"i": gate, "f": gate, "g": tanh, "o": gate, "c": cell_before, "y": tanh}
 
     def slopes(self, m: Module, name: str, seen: Mapping[str, Value]) -> Mapping[str, Value]:
         one, frac = self.formats.gate.scale, self.formats.gate.f

@@ -5,9 +5,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from golden.learn.formats import LearningFormats
 from golden.parameters import CoreParameters
-from hw.learn.cell import learning_cell
 from hw.pipeline import delayed, staged
 from hw.primitive.memory import UNCHECKED
 from hw.target import GENERIC, Target
@@ -38,9 +36,9 @@ def made_layout(core: CoreParameters) -> data.StructLayout:
 
 def seen_layout(core: CoreParameters, kind: str) -> data.StructLayout:
     """What learning wants of A units of a layer of that kind: ``layer``, and of each of ``units``
-    what hw.learn.cell.LearningCell.seen says.
+    what hw.unit.cell.Cell.seen says.
     """
-    seen = learning_cell(kind)(core.network.formats, LearningFormats()).seen
+    seen = cell_of(kind)(core.network.formats, GENERIC).seen
     of_units = data.ArrayLayout(data.StructLayout(dict(seen)), core.activations)
     return data.StructLayout({"layer": units_layout(core)["layer"].shape, "units": of_units})
 

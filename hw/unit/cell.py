@@ -22,7 +22,7 @@ class Made:
 
     ``kept``: what is stored for the next frame; ``state``: what the neuron keeps, h or c; ``a``: h
     as other neurons see it; ``moved``: one of the two is not what it was. ``seen``: what learning
-    wants of it (hw.learn.cell.LearningCell.seen), each with the cycles from the accumulators to it.
+    wants of it (``Cell.seen``), each with the cycles from the accumulators to it.
     """
 
     kept: Value
@@ -61,6 +61,11 @@ class Cell(ABC):
     @abstractmethod
     def kept(self) -> Shape:
         """The shape of what is stored of a unit; 0 at reset."""
+
+    @property
+    @abstractmethod
+    def seen(self) -> Mapping[str, Shape]:
+        """What learning makes a unit's slopes of (hw.learn.cell)."""
 
     @abstractmethod
     def unit(self, m: Module, name: str, gates: Sequence[Value], before: Value) -> Made:

@@ -1,8 +1,8 @@
 """The GRU's pipeline (docs/numerics.md, "GRU layer")."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from amaranth.hdl import Module, Shape, Value, signed
+from amaranth.hdl import Module, Shape, Value, signed, unsigned
 
 from hw.fixed import half, rshift, sat, shift
 from hw.pipeline import delayed
@@ -28,6 +28,18 @@ class GRUCell(cell.Cell):
     @property
     def kept(self) -> Shape:
         return signed(self.formats.state.width)
+
+    @property
+    def seen(self) -> Mapping[str, Shape]:
+        f = self.formats
+        gate = unsigned(f.gate.f + 1)
+        return {
+            "r": gate,
+            "u": gate,
+            "c": signed(f.gate.f + 2),
+            "m_hc": signed(f.readout.width),
+            "h": signed(f.state.width),  # of the frame before
+        }
 
     def unit(self, m: Module, name: str, gates: Sequence[Value], before: Value) -> Made:
         f, looks_up, multiply_add = self.formats, self.looks_up, self.target.multiply_add

@@ -1,8 +1,8 @@
 """The LSTM's pipeline (docs/numerics.md, "LSTM layer")."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from amaranth.hdl import Cat, Module, Shape, Value, unsigned
+from amaranth.hdl import Cat, Module, Shape, Value, signed, unsigned
 
 from hw.fixed import half, rshift, sat, shift
 from hw.pipeline import delayed
@@ -29,6 +29,13 @@ class LSTMCell(cell.Cell):
     @property
     def kept(self) -> Shape:
         return unsigned(self.formats.cell.width + self.formats.activation.width)
+
+    @property
+    def seen(self) -> Mapping[str, Shape]:
+        f = self.formats
+        gate, tanh = unsigned(f.gate.f + 1), signed(f.gate.f + 2)
+        cell_before = signed(f.cell.width)
+        return {"i": gate, "f": gate, "g": tanh, "o": gate, "c": cell_before, "y": tanh}
 
     def unit(self, m: Module, name: str, gates: Sequence[Value], before: Value) -> Made:
         f, looks_up, multiply_add = self.formats, self.looks_up, self.target.multiply_add
