@@ -20,6 +20,8 @@ from golden.files import (
     require_distinct,
     require_writable_folder,
 )
+from golden.learn.masters import trainable
+from golden.learn.tape import FRAMES_MAX
 from golden.model_file import load_model
 from golden.parameters import CoreParameters
 
@@ -31,6 +33,14 @@ from golden.parameters import CoreParameters
 @ACTIVATIONS
 @STREAMS
 @TARGET
+@click.option("--train", is_flag=True, help="A core that trains (docs/training-core.md).")
+@click.option(
+    "--frames",
+    type=click.IntRange(1, FRAMES_MAX),
+    default=FRAMES_MAX,
+    show_default=True,
+    help="Of the longest sequence that it learns.",
+)
 @JSON
 def generate(
     model: Path,
@@ -39,6 +49,8 @@ def generate(
     activations: int,
     streams: int,
     target: str,
+    train: bool,
+    frames: int,
     as_json: bool,
 ) -> None:
     """Writes the core's Verilog, its manifest and its C header into a folder.
@@ -60,7 +72,10 @@ def generate(
     require_writable_folder(output, files)
     loaded = load_model(model)
     lanes = fitting_lanes(loaded.parameters, lanes, activations)
-    core = CoreParameters(loaded.parameters, lanes, activations, streams)
+    training = None
+    if train:
+        loaded, training = trainable(loaded, frames)
+    core = CoreParameters(loaded.parameters, lanes, activations, streams, training)
     with progress.status("generating"):
         emission = emit(core, loaded, chosen.target)
         kinds = ("verilog", "manifest", "header", "lint", "weights")

