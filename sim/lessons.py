@@ -44,9 +44,10 @@ class Course:
     core : CoreParameters
         One that trains.
     network : LearningNetwork
-        What the core has at power-up. It learns with it.
+        What the core has, masters at power-up and thresholds as soon as they are written. It
+        learns with it.
     job : Job
-        To which steps are added. TRAIN's are, at once.
+        To which steps are added. Those of TRAIN and of the thresholds are, at once.
     """
 
     def __init__(self, core: CoreParameters, network: LearningNetwork, job: Job) -> None:
@@ -56,11 +57,21 @@ class Course:
         self._address = {register.name: register.address for register in registers}
         self._replies, self._traces = 0, []
         self._held: list[tuple[int, Integers]] = []  # replies with masters, and what they are
+        for k, layer in enumerate(network.layers):
+            self._write(f"THETA_X_{k}", layer.theta_x)
+            if layer.theta_h is not None:
+                self._write(f"THETA_H_{k}", layer.theta_h)
         self._write("TRAIN", 1 << TRAIN_RECORD)
 
     def _write(self, name: str, value: int) -> None:
         self.job.write(self._address[name], value)
         self._replies += 1
+
+    def load(self) -> None:
+        """Writes the network's masters into the core, before its first frame."""
+        self._write("MASTER_INDEX", 0)
+        for master in self._layout.master_words(self.network.masters).ravel().tolist():
+            self._write("MASTER", master % (1 << 32))
 
     def lesson(self, lesson: Lesson) -> Learned:
         """Teaches one; what golden makes of it."""

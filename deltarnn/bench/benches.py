@@ -13,6 +13,7 @@ from deltarnn.bench.context import Bench, Context
 from deltarnn.bench.cycles import CYCLES
 from deltarnn.bench.growth import GROWTH
 from deltarnn.bench.kinds import KINDS
+from deltarnn.bench.learning import LEARNING
 from deltarnn.bench.peers import PEERS
 from deltarnn.bench.precision import PRECISION
 from deltarnn.bench.streams import STREAMS
@@ -36,6 +37,7 @@ BENCHES = {
     "peers": PEERS,
     "training": TRAINING,
     "training-core": TRAINING_CORE,
+    "learning": LEARNING,
 }
 
 

@@ -91,13 +91,14 @@ class Learned:
         The mean over the last epoch, while it learned.
     learner
         What has learned.
-    tested
-        What it made of the test part.
+    frames, tested
+        The test part in activation LSBs, and what it made of that.
     """
 
     error: float
     loss: float
     learner: "Learner"
+    frames: Sequence[Integers]
     tested: Tested
 
 
@@ -122,6 +123,9 @@ class InIntegers:
         "hinge" of a label alone, or "softmax": errors from the host.
     cost
         lambda of the L1 cost on deltas, in error LSBs.
+    tell
+        Is told of each sequence that is learned: its frames, what is said of it, which is its label
+        or the host's errors, and register RATE.
     """
 
     def __init__(
@@ -131,6 +135,7 @@ class InIntegers:
         loss: str,
         cost: int = 0,
         learning: LearningFormats | None = None,
+        tell: Callable[[Integers, int | Integers, int], None] = lambda *_: None,
     ) -> None:
         if loss not in ("hinge", "softmax"):
             raise refusal("loss", repr(loss), "'hinge' or 'softmax'")
@@ -138,6 +143,7 @@ class InIntegers:
         assert isinstance(gru, FloatGRU)
         assert isinstance(readout, FloatLinear)
         self.loss, self.cost, learning = loss, cost, learning or LearningFormats()
+        self.tell = tell
         theta_x, theta_h, theta_o = course.thresholds
         frac = course.weight_frac
         layers = (
@@ -185,12 +191,13 @@ class InIntegers:
         found = Verdict(kept.sums, halvings, int(kept.sums.argmax()))
         if self.loss == "hinge":
             frac = self.network.formats.accumulator_frac(readout.weight_frac)
-            e = hinge(found, frac, self.network.learning, label, readout.units)
+            said, e = label, hinge(found, frac, self.network.learning, label, readout.units)
             loss = float(np.square(e / q.scale).sum()) / 2
         else:
             means = self._real(kept.sums)[None, None] / len(frames)
             loss, of_means = cross_entropy(means, np.ones((1, 1)), [label])
-            e = quantize(of_means[0, 0] * 2.0**halvings / len(frames), q)
+            said = e = quantize(of_means[0, 0] * 2.0**halvings / len(frames), q)
+        self.tell(frames, said, RATE_OFFSET - rate)
         self.compiled.learn(kept, of_each_frame(e, found), RATE_OFFSET - rate, self.cost)
         return loss
 
@@ -256,10 +263,11 @@ def learn(
                 which = order[first : first + course.batch]
                 frames = _noisy(rng, [taught.frames[n] for n in which], course)
                 loss += learner.learn(frames, labels[which], rate) / len(order)
-        tested = learner.test([quantize(x, course.formats.activation) for x in test.frames])
+        frames = [quantize(x, course.formats.activation) for x in test.frames]
+        tested = learner.test(frames)
     found = np.array([by_sum(results) for results in tested.results])
     error = float((found != np.asarray(test.labels)).mean())
-    return Learned(error, loss, learner, tested)
+    return Learned(error, loss, learner, frames, tested)
 
 
 def initial(rng: np.random.Generator, inputs: int, units: int, outputs: int) -> FloatNetwork:
