@@ -243,7 +243,8 @@ class CoreParameters:
             raise refusal("lanes", self.lanes, f"at most {most}: no layer has over {widest} units")
         if self.trains:
             require_trainable(self.network.layers)
-            require_int("streams of a core that trains", self.streams, 1, 1)
+            if self.streams > 1:
+                raise refusal("streams of a core that trains", self.streams, "1")
 
     @property
     def trains(self) -> bool:

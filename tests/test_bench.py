@@ -15,7 +15,7 @@ from rich.progress import Progress
 from boards.family.chip import UP5K
 from boards.flow.place import DoesNotFitError, Hop, Placement
 from boards.flow.synthesis import COMPONENTS, Netlist
-from deltarnn.bench import area, clock, growth, kinds, precision, streams, timeline
+from deltarnn.bench import area, clock, growth, kinds, learning, precision, streams, timeline
 from deltarnn.bench.benches import BENCHES, chosen, measure
 from deltarnn.bench.context import Bench, Context
 from deltarnn.bench.workshop import SUBJECTS, on_up5k
@@ -67,6 +67,20 @@ def test_reports_and_pictures_are_written_with_seed_and_versions(tmp_path):
     ]
     assert tools["simulator"].startswith("Icarus")
     assert tools["amaranth"]
+
+
+@pytest.mark.slow
+def test_a_core_that_learns_is_measured(tmp_path):
+    shape = Shape("gru 5 -> 6 -> 3", (5, 6), 3, 2)
+    report = learning.run(context(), [shape], (0.0, 0.6), 12, ["label alone"], epochs=1)
+    first, second = report["cycles"]
+    assert first["speedup"] == 1 < second["speedup"]
+    assert second["still"] > first["still"]
+    assert 0 < second["utilisation"] < 1
+    (taught,) = report["japanese_vowels"]
+    assert (taught["sequences"], taught["masters"]) == (270 + 370, 4713)
+    assert taught["wrong"] < 0.5
+    shown(report, learning.LEARNING, tmp_path, "label alone")
 
 
 def test_a_bench_that_is_not_there_is_refused():

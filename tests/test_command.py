@@ -322,6 +322,28 @@ def test_generate_makes_it_of_a_targets_cells(target, folder):
         assert (folder / report["weights"]).stat().st_size == size
 
 
+def test_generate_makes_a_core_that_trains(folder):
+    words = ["generate", MODEL, "-o", "rtl", "--lanes", "2", "--train", "--frames", "9", "--json"]
+    report = json.loads(succeeded(deltarnn(folder, *words)))
+    manifest = json.loads((folder / report["manifest"]).read_text())
+    assert manifest["training"]["frames"] == 9
+    assert {"TRAIN", "LABEL", "MASTER"} <= {r["name"] for r in manifest["registers"]}
+    assert "DELTARNN_TRAIN_RECORD" in (folder / report["header"]).read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--train", "--target", "up5k"], "target: found up5k, expected one whose weights are "),
+        (["--train", "--streams", "2"], "streams of a core that trains: found 2, expected 1"),
+        (["--frames", "9"], "--frames: found 9, expected --train beside it"),
+        (["--train", "--frames", "257"], "257 is not in the range 1<=x<=256"),
+    ],
+)
+def test_generate_refuses_what_cannot_train(words, said, folder):
+    assert_refused(folder, ["generate", MODEL, "-o", "rtl", *words], [said])
+
+
 @pytest.mark.parametrize("target", ["up5k", "ecp5"])
 def test_simulate_makes_it_of_a_targets_cells(target, folder):
     words = [*SIMULATE, "--target", target, "--activations", "4", "--json"]

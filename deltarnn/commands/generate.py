@@ -16,6 +16,7 @@ from deltarnn.console import (
     print_json,
     progress,
 )
+from golden.errors import refusal
 from golden.files import (
     require_distinct,
     require_writable_folder,
@@ -37,9 +38,7 @@ from golden.parameters import CoreParameters
 @click.option(
     "--frames",
     type=click.IntRange(1, FRAMES_MAX),
-    default=FRAMES_MAX,
-    show_default=True,
-    help="Of the longest sequence that it learns.",
+    help=f"Of the longest sequence that it learns.  [default: {FRAMES_MAX}]",
 )
 @JSON
 def generate(
@@ -50,7 +49,7 @@ def generate(
     streams: int,
     target: str,
     train: bool,
-    frames: int,
+    frames: int | None,
     as_json: bool,
 ) -> None:
     """Writes the core's Verilog, its manifest and its C header into a folder.
@@ -74,7 +73,9 @@ def generate(
     lanes = fitting_lanes(loaded.parameters, lanes, activations)
     training = None
     if train:
-        loaded, training = trainable(loaded, frames)
+        loaded, training = trainable(loaded, frames or FRAMES_MAX)
+    elif frames is not None:
+        raise refusal("--frames", frames, "--train beside it")
     core = CoreParameters(loaded.parameters, lanes, activations, streams, training)
     with progress.status("generating"):
         emission = emit(core, loaded, chosen.target)
