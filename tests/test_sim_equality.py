@@ -140,9 +140,7 @@ def equals_golden(configuration: Configuration, simulator: Simulator, choice: Ch
     emission = emit(core, model, target)
     simulation = build(emission, simulator, models=choice.cells.models())
     events = 0
-    slow = simulator is SIMULATORS["icarus"]
-    for gaps, pauses, length in ((0, 0, 40), (0.7, 0, 12), (0, 0.7, 12), (0.5, 0.5, 12)):
-        length //= 1 + slow
+    for gaps, pauses, length in ((0, 0, 20), (0.7, 0, 6), (0, 0.7, 6), (0.5, 0.5, 6)):
         frames = random_frames(model, length, seed=length, moving=c.moving, saturating=c.saturating)
         expected = DeltaNetwork(model).run(frames)
         record = play(simulation, core, Job(gaps, pauses).frames(frames))
