@@ -344,7 +344,7 @@ class Engine(wiring.Component):
             ]
         asks, hold, idle = self.reset_request, quiesce.hold, quiesce.idle
         if core.trains:
-            self._learning(m, ended)
+            self._learning(m, output.done)
             asks |= self.learning.reset
             hold |= self.learning.hold
             idle &= ~self.learning.busy
@@ -385,8 +385,8 @@ class Engine(wiring.Component):
         ]
         return m
 
-    def _learning(self, m: Module, ended: Value) -> None:
-        """Connects the port of learning; ``ended``, the last result of a frame is there."""
+    def _learning(self, m: Module, done: Value) -> None:
+        """Connects the port of learning; ``done``, all results of a frame are there."""
         port, parts = self.learning, m.submodules
         fetch, readout = parts.fetch, parts.readout
         store, *_ = fetch.stores
@@ -417,7 +417,7 @@ class Engine(wiring.Component):
             )
         # Frames of which not all results are there; the next one may have begun.
         under_way = Signal(range(4))
-        m.d.sync += under_way.eq(under_way + parts.sequencer.begin - ended)
+        m.d.sync += under_way.eq(under_way + parts.sequencer.begin - done)
         resets = self.reset_request | parts.reset.pending
         m.d.comb += [
             port.rests.eq(parts.quiesce.rests & (under_way == 0)),

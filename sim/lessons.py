@@ -65,7 +65,13 @@ class Course:
 
     def _write(self, name: str, value: int) -> None:
         self.job.write(self._address[name], value)
+        self.passed()
+
+    def passed(self) -> int:
+        """To be called where somebody else adds an access to the job: which of all replies it
+        gets."""
         self._replies += 1
+        return self._replies - 1
 
     def load(self) -> None:
         """Writes the network's masters into the core, before its first frame."""

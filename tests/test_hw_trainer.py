@@ -83,8 +83,9 @@ def made(sizes, outputs, kinds, lanes, activations, target, *, theta=(1, 1), lea
     return model, golden, LearningLayout(core), dut
 
 
-def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2):
-    """What the engine did in each of ``lessons``, which come one behind the other."""
+def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2, unrecorded=()):
+    """What the engine did in each of ``lessons``, which come one behind the other; before them come
+    ``unrecorded`` frames, and a reset."""
     rng = np.random.default_rng(seed)
     stages, network = target.stages(layout.core), layout.core.network
     begin = layout.master_words(LearningNetwork.of(dut_model(dut)).masters)
@@ -96,6 +97,15 @@ def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2):
             ctx.set(dut.theta_x[k], layer.theta_x)
             ctx.set(dut.theta_h[k], layer.theta_h or 0)
         host = dut.host
+        for frame in unrecorded:
+            await send_frame(ctx, dut.i, frame, idle=lambda: False)
+        if len(unrecorded):
+            ctx.set(dut.reset_request, 1)
+            await ctx.tick()
+            ctx.set(dut.reset_request, 0)
+            await ctx.tick()
+            while ctx.get(dut.resetting):
+                await ctx.tick()
         ctx.set(host.records, 1)
         for lesson in lessons:
             for frame in lesson.frames:
@@ -119,7 +129,7 @@ def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2):
                 await ctx.tick()
 
     async def receive(ctx):
-        number, row = 0, []
+        number, row, ignored = 0, [], len(unrecorded)
         while number < len(lessons):
             ctx.set(dut.o.ready, int(rng.random() >= pause))
             _, _, valid, ready, last, value = await ctx.tick().sample(
@@ -127,7 +137,9 @@ def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2):
             )
             if valid and ready:
                 row.append(value)
-                if last:
+                if last and ignored:
+                    ignored, row = ignored - 1, []
+                elif last:
                     seen[number].results.append(row)
                     number += len(seen[number].results) == len(lessons[number].frames)
                     row = []
@@ -209,3 +221,14 @@ def test_an_engine_learns_as_golden_does(name):
     model, golden, layout, dut = made(*NETWORKS[name], target)
     lessons = lessons_of(model, golden, layout, np.random.default_rng(3), 8)
     check(lessons, taught(dut, layout, lessons, target))
+
+
+@pytest.mark.parametrize("still", range(4, 9))
+def test_layers_that_were_skipped_leave_nothing_behind(still):
+    """Frames that stand still, not recorded, so that the read-out is skipped; then a lesson."""
+    model, golden, layout, dut = made((2, 3), 2, ("lstm",), 2, 1, GENERIC, theta=(0, 0))
+    lesson = Lesson(random_frames(model, 3), 0, Settings(6, 2))
+    learned(golden, layout, lesson)
+
+    frames = np.full((12 + still, 2), 50)
+    check([lesson], taught(dut, layout, [lesson], GENERIC, unrecorded=frames))

@@ -26,6 +26,7 @@ from hw.bus.registers import (
     register_map,
 )
 from hw.emit.verilog import emit
+from hw.learn.layout import LearningLayout
 from sim.build import build
 from sim.compare import first_mismatch
 from sim.fast.harness import Harness
@@ -139,3 +140,63 @@ def test_equals_golden_on_verilator(name):
 @pytest.mark.parametrize("name", ON_ICARUS)
 def test_equals_golden_on_icarus(name):
     check(name, SIMULATORS["icarus"], ((0.3, 0.3),))
+
+
+def test_what_a_host_may_do_wrong():
+    """Values out of range, words in part, errors that nobody ends, RECORD taken back at once."""
+    model, core, course, _ = course_of(Configuration((2, 3), 2, 3), count=0)
+    address = {r.name: r.address for r in register_map(core.network, trains=True)}
+    job, network, layout = course.job, course.network, LearningLayout(core)
+    settings, frames = Settings(8, 2), random_frames(model, 5)
+    begin, expected = layout.master_words(network.masters), {}
+
+    def write(name, value, strobe=0b1111):
+        job.write(address[name], value % (1 << 32), strobe)
+        course.passed()
+
+    def reads(name, value):
+        expected[course.passed()] = value % (1 << 32)
+        job.read(address[name])
+
+    job.wait(200)
+    for name, value, found in (
+        ("RATE", 300, 8),
+        ("KNOWN", 0, 1),
+        ("KNOWN", 9, 2),
+        ("LAMBDA", 0, 0),
+    ):
+        write(name, value)
+        reads(name, found)
+    last = (layout.words - 1) << 10 | 2
+    write("MASTER_INDEX", 0xFFFFFFFF)
+    reads("MASTER_INDEX", last)
+    for value, strobe, found in (
+        (40000, 0b1111, 32767),
+        (-40000, 0b1111, -32768),
+        (5, 0b0001, -32768),
+        (5, 0b0110, -32768),
+        (int(begin[-1, -1]), 0b1111, int(begin[-1, -1])),
+    ):
+        write("MASTER_INDEX", last)
+        write("MASTER", value, strobe)
+        write("MASTER_INDEX", last)
+        reads("MASTER", found)
+    # Errors that nobody ends, and a reset behind them.
+    write("ERROR", 77)
+    job.reset()
+    job.frames(frames)
+    write("LABEL", 1, 0b0001)
+    write("ERROR", 1, 0b0011)
+    write("ERROR", 40000)
+    write("ERROR", -40000)
+    write("TRAIN", 0)
+    q = core.training.learning.error
+    network.learn(frames, settings, np.array([q.max, q.min]))
+    job.wait(20000)
+    reads("SEQUENCES", 1)
+    course.look()
+    record = play(build(emit(core, model), Harness(optimised=False)), core, job)
+    found = {n: int(record.replies[n, 1]) for n in expected}
+    assert found == expected
+    assert not record.replies[:, 0].any()
+    course.masters(record)

@@ -48,7 +48,7 @@ TRAINING = [
         0x34,
         "wo",
         "ends the sequence of the frames that were taken: its class. It is "
-        "learned, and the state is reset. While STATUS says bit 1 or 3 a write does nothing",
+        "learned, and the state is reset. While STATUS says bit 3 a write does nothing",
     ),
     (
         "ERROR",

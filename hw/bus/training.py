@@ -10,7 +10,8 @@ from golden.parameters import CoreParameters
 from hw.bus.axi_lite import access_members, merged
 from hw.bus.counter import Counter, LatchedCounter
 from hw.bus.registers import ADDRESS_WIDTH, MASTER_LANE_BITS, TRAIN_RECORD, TRAINING
-from hw.fixed import clip
+from hw.fixed import clip, sat
+from hw.learn.layout import LearningLayout
 from hw.learn.port import host_port
 
 RATE_AT_POWER_UP = 6  # 2^-5
@@ -58,7 +59,8 @@ class TrainingRegisters(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        host, access = self.host, self.access
+        host, access, layout = self.host, self.access, LearningLayout(self._core)
+        learning = layout.training.learning
         words = {name: address >> 2 for name, address, *_ in TRAINING}
 
         def value(name: str) -> Value:
@@ -67,18 +69,24 @@ class TrainingRegisters(wiring.Component):
         def written(name: str) -> Value:
             return access.write & (access.write_word == words[name])
 
-        def setting(name: str, to: Value, low: int, high: int, init: int) -> None:
-            """A register of which what lies beyond its range acts as the end of that.
+        def told(name: str) -> Value:
+            """Written in all its bytes: some of them alone would mean nothing."""
+            return written(name) & access.write_strobe.all()
 
-            What is said of a sequence counts with what was written before it.
-            """
+        def setting(name: str, to: Value, low: int, high: int, init: int) -> None:
+            """A register of which what lies beyond its range acts as the end of that."""
             register = Signal(range(high + 1), init=init, name=name.lower())
-            held = Signal.like(register, name=f"{name.lower()}_held")
             with m.If(written(name)):
                 m.d.sync += register.eq(clip(merged(access, register), low, high))
+            hold(to, register)
+            m.d.comb += value(name).eq(register)
+
+        def hold(to: Value, register: Value) -> None:
+            """What is said of a sequence counts with what was written before it."""
+            held = Signal.like(register, name=f"{register.name}_held")
             with m.If(~self.busy):
                 m.d.sync += held.eq(register)
-            m.d.comb += [to.eq(held), value(name).eq(register)]
+            m.d.comb += to.eq(held)
 
         classes = self._core.network.outputs
         setting("RATE", host.rate, 0, RATE_MAX, RATE_AT_POWER_UP)
@@ -87,14 +95,15 @@ class TrainingRegisters(wiring.Component):
         train = Signal(1, name="train")
         with m.If(written("TRAIN")):
             m.d.sync += train.eq(merged(access, train)[TRAIN_RECORD])
-        m.d.comb += [host.records.eq(train), value("TRAIN").eq(train)]
+        hold(host.records, train)
+        m.d.comb += value("TRAIN").eq(train)
 
         # What is said of a sequence waits until all of it is there.
         labelled, label = Signal(), Signal.like(host.said.payload.label)
         says = labelled | host.whole
         hears = ~(self.deaf | self.busy)
-        word = merged(access, Const(0, 32))
-        with m.If(written("LABEL") & hears):
+        word, signed_word = access.write_data, access.write_data.as_signed()
+        with m.If(told("LABEL") & hears):
             m.d.sync += [labelled.eq(1), label.eq(clip(word, 0, classes))]
         with m.Elif(host.said.valid & host.said.ready):
             m.d.sync += labelled.eq(0)
@@ -103,8 +112,8 @@ class TrainingRegisters(wiring.Component):
             host.said.valid.eq(says & self.drained),
             host.said.payload.label.eq(label),
             host.said.payload.by_host.eq(~labelled),
-            host.error.valid.eq(written("ERROR") & hears),
-            host.error.payload.eq(word),
+            host.error.valid.eq(told("ERROR") & hears),
+            host.error.payload.eq(sat(signed_word, learning.error)),
         ]
 
         # What has become of it.
@@ -125,7 +134,7 @@ class TrainingRegisters(wiring.Component):
         # The masters, one after another.
         lane, address = Signal.like(host.master.lane), Signal.like(host.master.address)
         reads = access.read & (access.read_word == words["MASTER"])
-        writes, goes = written("MASTER"), Signal()
+        writes, goes = told("MASTER"), Signal()
         index = Cat(lane, Const(0, MASTER_LANE_BITS))[:MASTER_LANE_BITS]
         index = Cat(index, address, Const(0, 32))[:32]
         new = merged(access, index)
@@ -134,15 +143,18 @@ class TrainingRegisters(wiring.Component):
             host.master.address.eq(address),
             host.master.read.eq(reads & ~host.denied),
             host.master.write.eq(writes & ~host.denied),
-            host.master.written.eq(word),
-            self.fails.eq((reads | writes) & host.denied),
+            host.master.written.eq(sat(signed_word, learning.range)),
+            self.fails.eq((reads | written("MASTER")) & host.denied),
             self.waits.eq(reads & ~host.denied & ~host.found),
-            goes.eq((reads & host.found) | host.master.write),
+            goes.eq((host.master.read & host.found) | host.master.write),
             value("MASTER").eq(host.found_master),
             value("MASTER_INDEX").eq(index),
         ]
         with m.If(written("MASTER_INDEX")):
-            m.d.sync += [lane.eq(new), address.eq(new[MASTER_LANE_BITS:])]
+            m.d.sync += [
+                lane.eq(clip(new[:MASTER_LANE_BITS], 0, self._core.lanes - 1)),
+                address.eq(clip(new[MASTER_LANE_BITS:], 0, layout.words - 1)),
+            ]
         with m.Elif(goes):
             ends = lane == self._core.lanes - 1
             m.d.sync += [lane.eq(Mux(ends, 0, lane + 1)), address.eq(address + ends)]

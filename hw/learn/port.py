@@ -83,7 +83,7 @@ def host_port(core: CoreParameters) -> wiring.Signature:
         Registers RATE, KNOWN (1 or more) and LAMBDA; they stay while the trainer is ``busy``.
     error : Out, stream (never waits)
         e of the mean of the next result, in format error; while not ``busy``. When something is
-        heard the next one is that of the first result again.
+        heard, and after a reset, the next one is that of the first result again.
     whole : In
         There is an error of each result.
     said : Out, stream

@@ -80,11 +80,12 @@ class Trainer(wiring.Component):
 
         # Forward: events, slopes and results, as they come.
         missed = Signal()  # something was not recorded
+        number = Signal(range(outputs + 1))  # errors of the host
         came, walked = staged(m, engine.walked.valid, engine.walked.payload, 1, "walked")
         with m.If((came[-1] & ~host.records) | engine.skips):
             m.d.sync += missed.eq(1)
         with m.If(engine.restart):
-            m.d.sync += missed.eq(0)
+            m.d.sync += [missed.eq(0), number.eq(0)]
         m.d.comb += [
             engine.records.eq(host.records),
             backward.tape.i.valid.eq(came[-1]),
@@ -98,7 +99,7 @@ class Trainer(wiring.Component):
         self._slopes(m)
 
         # What the sequence was.
-        said, number = Signal.like(host.said.payload), Signal(range(outputs + 1))
+        said = Signal.like(host.said.payload)
         judged, learns = Signal(), Signal()
         m.d.comb += [
             host.whole.eq(number == outputs),
