@@ -31,7 +31,7 @@ class Register:
     description: str
 
 
-STATUS_OF_TRAINING = (
+TRAINING_STATUS = (
     "; bit 3 a sequence is being learned, or waits to be; write 1 to clear: bit 12 a sequence was "
     "dropped that the tape has not all of, bit 13 one whose label was not known, bit 14 a master "
     "moved to an end of its range"
@@ -118,7 +118,7 @@ def register_map(network: NetworkParameters, *, trains: bool = False) -> tuple[R
             "bit 0 a frame is under way, bit 1 a state reset is asked for or under way, bit 2 the "
             "weights are yet to be loaded; write 1 to clear: bit 8 a frame ended early, bit 9 a "
             "frame ended late, bit 10 a load of weights had another length, bit 11 a frame had the "
-            "tid of a stream whose turn it was not" + (STATUS_OF_TRAINING if trains else ""),
+            "tid of a stream whose turn it was not" + (TRAINING_STATUS if trains else ""),
         ),
         ("LANES", LANES, "ro", "lanes"),
         ("LAYERS", 0x14, "ro", "layers"),

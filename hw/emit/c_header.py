@@ -98,7 +98,7 @@ def c_header(manifest: dict[str, Any]) -> str:
     }
     counters = [r["name"] for r in manifest["registers"] if r["name"].startswith("EVENTS_")]
     names = ("CONTROL_", "STATUS_", *(["TRAIN_"] if "training" in manifest else []))
-    bits = {k: v for k, v in vars(registers).items() if k.startswith(names) and isinstance(v, int)}
+    bits = {k: v for k, v in vars(registers).items() if k.startswith(names)}
     return _TEXT.format(
         identity=registers.IDENTITY,
         version=major << 16 | minor << 8 | patch,

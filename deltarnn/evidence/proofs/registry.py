@@ -404,7 +404,10 @@ PROOFS = {
         partial(StillStays, "gru"),
         {
             "a state moves unseen": faulty_cell(
-                "gru", GRUCell, "f.activation), h != was)", "f.activation), (h >> 1) != (was >> 1))"
+                "gru",
+                GRUCell,
+                "f.activation), h != was, seen)",
+                "f.activation), (h >> 1) != (was >> 1), seen)",
             )
         },
         depth=30,
