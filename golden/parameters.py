@@ -241,10 +241,12 @@ class CoreParameters:
         most, widest = self.network.most_lanes, self.network.widest
         if self.lanes > most:
             raise refusal("lanes", self.lanes, f"at most {most}: no layer has over {widest} units")
-        if self.trains:
+        if self.training:
             require_trainable(self.network.layers)
             if self.streams > 1:
                 raise refusal("streams of a core that trains", self.streams, "1")
+            tape, least = self.training.tape, self.network.layers[-1].inputs + 2
+            require_int("above of the tape", tape.above, least)
 
     @property
     def trains(self) -> bool:

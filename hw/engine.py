@@ -236,7 +236,9 @@ class Engine(wiring.Component):
         last = len(network.layers) - 1
         if last:
             opens = dict(enumerate(opens_x[1:]))
-            m.submodules.path_above = path = EventPath(vectors=top, **of_units, opening=opens)
+            m.submodules.path_above = path = EventPath(
+                vectors=top, **of_units, opening=opens, tells=core.trains
+            )
             paths.append(path)
             below = (layer - streams)[: len(path.read.vector)]
             of_last = is_of(last, made.payload.layer, streams)
@@ -397,6 +399,7 @@ class Engine(wiring.Component):
                 *(of_stage.word.payload[n].eq(port.word[lane]) for n, lane in enumerate(stage)),
             ]
         walked, seen = port.walked.payload, fetch.seen.payload
+        sent = parts.path_above.sent
         m.d.comb += [
             port.address.eq(store.request.payload),
             port.walked.valid.eq(fetch.seen.valid & seen.count_it),
@@ -405,6 +408,9 @@ class Engine(wiring.Component):
             *same_event(walked.event, seen),
             walked.fires.eq(seen.event),
             walked.last.eq(seen.close),
+            # What the read-out has got: x of the last layer.
+            port.sent.valid.eq(sent.valid & (sent.payload.vector == len(self._core.recurrent) - 1)),
+            *(port.sent.payload[key].eq(sent.payload[key]) for key in ("group", "value", "last")),
             port.result.valid.eq(readout.linear.valid),
             port.result.payload.m.eq(readout.linear.payload.m),
             port.result.payload.last.eq(readout.linear.payload.last),

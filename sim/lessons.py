@@ -11,7 +11,7 @@ from golden.learn.sequence import LearningNetwork, Settings
 from golden.learn.trace import Trace as Learned
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters
-from hw.bus.registers import MASTER_LANE_BITS, TRAIN_RECORD, register_map
+from hw.bus.registers import MASTER_LANE_BITS, TRAIN_READOUT_ONLY, TRAIN_RECORD, register_map
 from hw.learn.layout import LearningLayout
 from sim.job import Job
 from sim.run import Record
@@ -47,7 +47,7 @@ class Course:
         What the core has, masters at power-up and thresholds as soon as they are written. It
         learns with it.
     job : Job
-        To which steps are added. Those of TRAIN and of the thresholds are, at once.
+        To which steps are added. Those of the thresholds are, at once.
     """
 
     def __init__(self, core: CoreParameters, network: LearningNetwork, job: Job) -> None:
@@ -61,7 +61,6 @@ class Course:
             self._write(f"THETA_X_{k}", layer.theta_x)
             if layer.theta_h is not None:
                 self._write(f"THETA_H_{k}", layer.theta_h)
-        self._write("TRAIN", 1 << TRAIN_RECORD)
 
     def _write(self, name: str, value: int) -> None:
         self.job.write(self._address[name], value)
@@ -82,6 +81,8 @@ class Course:
     def lesson(self, lesson: Lesson) -> Learned:
         """Teaches one; what golden makes of it."""
         settings = lesson.settings
+        train = 1 << TRAIN_RECORD | settings.readout_only << TRAIN_READOUT_ONLY
+        self._write("TRAIN", train)
         self._write("RATE", settings.rate)
         self._write("KNOWN", settings.known)
         self._write("LAMBDA", settings.cost)

@@ -57,7 +57,8 @@ def lessons_of(model, golden, layout, rng, count, *, rates=(5, 8, 0, 3), costs=(
     for n in range(count):
         frames = random_frames(model, int(rng.integers(1, FRAMES + 1)), seed=n + 1, moving=0.5)
         known = int(rng.integers(1, outputs + 1))
-        settings = Settings(int(rng.choice(rates)), known, int(rng.choice(costs)))
+        alone = bool(n % 4 >= 2)
+        settings = Settings(int(rng.choice(rates)), known, int(rng.choice(costs)), alone)
         said = rng.integers(q.min, q.max + 1, outputs) if n % 3 == 1 else int(rng.integers(known))
         if n % 7 == 6:
             said = known
@@ -113,6 +114,7 @@ def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2, unrecorded=
             ctx.set(host.rate, lesson.settings.rate)
             ctx.set(host.known, lesson.settings.known)
             ctx.set(host.cost, lesson.settings.cost)
+            ctx.set(host.alone, lesson.settings.readout_only)
             by_host = not isinstance(lesson.said, int)
             ctx.set(host.error.valid, by_host)
             for e in lesson.said.tolist() if by_host else ():

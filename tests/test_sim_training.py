@@ -83,7 +83,7 @@ CONFIGURATIONS = {
 ON_ICARUS = ("both kinds", "ecp5, two units a cycle")
 
 
-def course_of(configuration, seed=1, count=6):
+def course_of(configuration, seed=1, count=7):
     """A course of ``count`` lessons, of which golden has learned; its core, and how they ended."""
     c, rng = configuration, np.random.default_rng(seed)
     model = random_model(
@@ -99,7 +99,8 @@ def course_of(configuration, seed=1, count=6):
         length = FRAMES + 1 if n == 4 else int(rng.integers(1, FRAMES + 1))
         frames = random_frames(model, length, seed=seed + n, moving=c.moving)
         known = int(rng.integers(1, c.outputs + 1))
-        settings = Settings(int(rng.choice([8, 6, 3, 0])), known, int(rng.choice([0, 64])))
+        rate, cost = int(rng.choice([8, 6, 3, 0])), int(rng.choice([0, 64]))
+        settings = Settings(rate, known, cost, readout_only=n in (3, 5))
         label = known if n == 2 else int(rng.integers(known))
         said = rng.integers(q.min, q.max + 1, c.outputs) if n % 3 == 1 else label
         ended.append(course.lesson(Lesson(frames, settings, said)))
@@ -159,6 +160,7 @@ def test_what_a_host_may_do_wrong():
         job.read(address[name])
 
     job.wait(200)
+    write("TRAIN", 1)
     for name, value, found in (
         ("RATE", 300, 8),
         ("KNOWN", 0, 1),

@@ -64,6 +64,7 @@ class TapeSize:
             return sum(frames * (ceil(n * occupancy) + 1) for n in columns) + sum(constants)
 
         first, *above = layers
+        least = layers[-1].inputs + 2  # what the read-out alone takes
         recurrent = [layer for layer in layers if layer.recurrent]
         return cls(
             frames,
@@ -71,7 +72,7 @@ class TapeSize:
             lists(
                 (layer.units for layer in recurrent), (layer.constants[1] for layer in recurrent)
             ),
-            lists((layer.inputs for layer in above), (layer.constants[0] for layer in above)),
+            max(least, lists((k.inputs for k in above), (k.constants[0] for k in above))),
         )
 
     def holds(self, tapes: Sequence[LayerTape]) -> bool:

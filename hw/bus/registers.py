@@ -17,7 +17,7 @@ CONTROL_RESET_STATE, CONTROL_CLEAR_COUNTERS = 0, 1
 STATUS_ACTIVE, STATUS_RESETTING, STATUS_UNLOADED, STATUS_LEARNING = 0, 1, 2, 3
 STATUS_FRAME_SHORT, STATUS_FRAME_LONG, STATUS_LOAD_BROKEN, STATUS_STREAM_WRONG = 8, 9, 10, 11
 STATUS_TAPE_FULL, STATUS_LABEL_UNKNOWN, STATUS_SATURATED = 12, 13, 14
-TRAIN_RECORD = 0
+TRAIN_RECORD, TRAIN_READOUT_ONLY = 0, 1
 MASTER_LANE_BITS = 10  # of MASTER_INDEX: a core has at most 1024 lanes
 
 
@@ -41,7 +41,8 @@ TRAINING = [
         "TRAIN",
         0x30,
         "rw",
-        "bit 0 frames are recorded, and no layer is skipped; for between two sequences",
+        "bit 0 frames are recorded, and no layer is skipped; bit 1 only the read-out learns; for "
+        "between two sequences",
     ),
     (
         "LABEL",

@@ -9,7 +9,7 @@ from golden.learn.sequence import COST_MAX
 from golden.parameters import CoreParameters
 from hw.bus.axi_lite import access_members, merged
 from hw.bus.counter import Counter, LatchedCounter
-from hw.bus.registers import ADDRESS_WIDTH, MASTER_LANE_BITS, TRAIN_RECORD, TRAINING
+from hw.bus.registers import ADDRESS_WIDTH, MASTER_LANE_BITS, TRAINING
 from hw.fixed import clip, sat
 from hw.learn.layout import LearningLayout
 from hw.learn.port import host_port
@@ -92,10 +92,10 @@ class TrainingRegisters(wiring.Component):
         setting("RATE", host.rate, 0, RATE_MAX, RATE_AT_POWER_UP)
         setting("KNOWN", host.known, 1, classes, classes)
         setting("LAMBDA", host.cost, 0, COST_MAX, 0)
-        train = Signal(1, name="train")
+        train = Signal(2, name="train")
         with m.If(written("TRAIN")):
-            m.d.sync += train.eq(merged(access, train)[TRAIN_RECORD])
-        hold(host.records, train)
+            m.d.sync += train.eq(merged(access, train))
+        hold(Cat(host.records, host.alone), train)
         m.d.comb += value("TRAIN").eq(train)
 
         # What is said of a sequence waits until all of it is there.
@@ -112,6 +112,7 @@ class TrainingRegisters(wiring.Component):
             host.said.valid.eq(says & self.drained),
             host.said.payload.label.eq(label),
             host.said.payload.by_host.eq(~labelled),
+            host.forget.eq(self.deaf & ~self.busy),
             host.error.valid.eq(told("ERROR") & hears),
             host.error.payload.eq(sat(signed_word, learning.error)),
         ]

@@ -1,6 +1,6 @@
 """Finds the elements of a vector that moved by more than a threshold."""
 
-from amaranth.hdl import Array, Cat, Module, Signal, signed, unsigned
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -50,6 +50,8 @@ class DeltaEncoder(wiring.Component):
         Elements a cycle.
     read_latency : int
         Its memory's (hw.target.Target).
+    tells : bool
+        It also tells what v^ is.
 
     Members
     -------
@@ -59,6 +61,8 @@ class DeltaEncoder(wiring.Component):
         Thresholds, unsigned(width). At its greatest value nothing fires.
     o : Out, stream (never waits)
         The elements' outcome (outcome_layout), ``latency`` cycles after them.
+    sent : Out, array
+        Together with ``o``: v^ of these elements from now on. Absent where it does not tell.
     clear : In, stream (never waits)
         Sets v^ at an address to 0; only while nothing else is under way.
 
@@ -77,13 +81,20 @@ class DeltaEncoder(wiring.Component):
     """
 
     def __init__(
-        self, *, vectors: int, groups: int, width: int, ways: int = 1, read_latency: int = 1
+        self,
+        *,
+        vectors: int,
+        groups: int,
+        width: int,
+        ways: int = 1,
+        read_latency: int = 1,
+        tells: bool = False,
     ) -> None:
         require_int("vectors", vectors, 1)
         require_int("groups", groups, 1)
         require_int("width", width, 1)
         require_int("ways", ways, 1)
-        self._read_latency = read_latency
+        self._read_latency, self._tells = read_latency, tells
         self.latency = 1 + read_latency
         self.depth = vectors << ceil_log2(groups)
         self._values = data.ArrayLayout(signed(width), ways)
@@ -102,6 +113,7 @@ class DeltaEncoder(wiring.Component):
                 "theta": In(width).array(vectors),
                 "o": Out(stream.Signature(outcome, always_ready=True)),
                 "clear": In(stream.Signature(unsigned(ceil_log2(self.depth)), always_ready=True)),
+                **({"sent": Out(self._values)} if tells else {}),
             }
         )
 
@@ -139,6 +151,9 @@ class DeltaEncoder(wiring.Component):
                 fires.eq((before[n] + below)[-1] | ~(before[n] + above)[-1]),
             ]
             m.d.comb += [outcome.delta[n].eq(delta), outcome.fires[n].eq(fires)]
+            if self._tells:
+                was = delayed(m, before[n], 1, f"was_{n}")
+                m.d.comb += self.sent[n].eq(Mux(fires, element.value[n], was))
         m.d.comb += [
             self.o.valid.eq(valid),
             outcome.vector.eq(element.vector),

@@ -35,6 +35,8 @@ class EventPath(wiring.Component):
         Of some vectors the column and delta that the first frame's list begins with, after a
         ``restart`` of at least as many cycles as there are lists. It may be one column more than
         ``groups`` has.
+    tells : bool
+        It also tells what v^ is.
 
     Members
     -------
@@ -55,6 +57,9 @@ class EventPath(wiring.Component):
         ``vector``, ``half``: a list that is not needed any more; it is emptied.
     appends : Out
         An event is being appended.
+    sent : Out, stream (never waits)
+        v^ of the elements that have come, from now on: ``vector``, ``group``, ``value``, ``last``.
+        Absent where it does not tell.
     clear : In, stream (never waits)
         Sets v^ at an address to 0; only while nothing else is under way.
     restart : In
@@ -84,12 +89,13 @@ class EventPath(wiring.Component):
         halves: int = 1,
         ahead: bool = False,
         opening: Mapping[int, tuple[int, int]] | None = None,
+        tells: bool = False,
     ) -> None:
         require_int("halves", halves, 1, 2)
         sizes = {"vectors": vectors, "groups": groups, "width": width, "ways": ways}
-        self._encoder = DeltaEncoder(**sizes, read_latency=read_latency)
+        self._encoder = DeltaEncoder(**sizes, read_latency=read_latency, tells=tells)
         self._merge = EventMerge(**sizes)
-        self._vectors, self._halves, self._ahead = vectors, halves, ahead
+        self._vectors, self._halves, self._ahead, self._tells = vectors, halves, ahead, tells
         self.latency, self.depth = self._encoder.latency, self._encoder.depth
         lists, size = vectors * halves, groups * ways + bool(opening)
         self._lists = EventBuffer(
@@ -102,8 +108,10 @@ class EventPath(wiring.Component):
         )
         one = {"vector": unsigned(ceil_log2(vectors)), "half": unsigned(ceil_log2(halves))}
         read = {**one, "index": unsigned(ceil_log2(size)), "step": 1}
+        more = {"sent": Out(self._encoder.i.signature.flip())} if tells else {}
         super().__init__(
             {
+                **more,
                 "i": In(self._encoder.i.signature.flip()),
                 "theta": In(width).array(vectors),
                 "read": In(data.StructLayout(read)),
@@ -156,6 +164,13 @@ class EventPath(wiring.Component):
             *(to.eq(count) for to, count in zip(self.count, lists.count, strict=True)),
             self.appends.eq(merge.o.valid & comes.fires),
         ]
+        if self._tells:
+            m.d.comb += [
+                self.sent.valid.eq(encoder.o.valid),
+                *(self.sent.payload[key].eq(encoder.o.payload[key]) for key in ("vector", "group")),
+                self.sent.payload.value.eq(encoder.sent),
+                self.sent.payload.last.eq(encoder.o.payload.last),
+            ]
         if self._halves == 2:
             for k in range(self._vectors):
                 ends = merge.o.valid & comes.last & (comes.vector == k)

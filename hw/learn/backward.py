@@ -40,6 +40,9 @@ class Backward(wiring.Component):
         ``e`` = dL/dresult of every frame, of result ``number``; while ``free``, before ``start``.
     rate, cost : In
         Registers RATE and LAMBDA; they stay while it is under way.
+    alone : In
+        Nothing but the read-out learns: the tape has one list, that of its x, and ``frames`` is 1.
+        It stays while it is under way.
     start, frames : In
         The way back of so many frames begins, if it is ``ready``; at least a cycle after the last
         list came to the tape.
@@ -79,6 +82,7 @@ class Backward(wiring.Component):
                 "tape": Out(wiring.Signature(members)),
                 "of_results": In(stream.Signature(data.StructLayout(of_result), always_ready=True)),
                 "rate": In(bits_for(RATE_MAX)),
+                "alone": In(1),
                 "cost": In(bits_for(COST_MAX)),
                 "start": In(1),
                 "frames": In(bits_for(FRAMES_MAX)),
@@ -158,6 +162,7 @@ class Backward(wiring.Component):
         m.d.comb += [
             *(walk.start.eq(self.start & self.ready) for walk in (units, sweep)),
             *(walk.frames.eq(self.frames) for walk in (units, sweep)),
+            *(walk.alone.eq(self.alone) for walk in (units, sweep)),
             self.free.eq(sweep.ready | sweep.clear),
             self.ready.eq(units.ready & sweep.ready),
             sweep.made.eq(strobed(m, units.unit & units.ends_block, made, "made")[-1]),

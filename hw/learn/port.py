@@ -20,6 +20,15 @@ def result_layout(core: CoreParameters) -> data.StructLayout:
     return data.StructLayout({"m": signed(core.network.accumulator_width), "last": 1})
 
 
+def sent_layout(core: CoreParameters) -> data.StructLayout:
+    """``value``: v^ of A columns of the read-out's x, ``group`` * A and those after it, as they are
+    in a frame; ``last`` of the frame.
+    """
+    width = core.network.formats.activation.width
+    values = data.ArrayLayout(signed(width), core.activations)
+    return data.StructLayout({"group": ceil_log2(core.groups), "value": values, "last": 1})
+
+
 def learning_port(core: CoreParameters) -> wiring.Signature:
     """What an engine that trains has for those who teach it.
 
@@ -30,6 +39,8 @@ def learning_port(core: CoreParameters) -> wiring.Signature:
         Events as they are walked for the first time (hw.learn.tape.walked_layout).
     seen_gru, seen_lstm : Out, stream (never waits)
         What units are made of, of each kind that the network has (hw.unit.activation.seen_layout).
+    sent : Out, stream (never waits)
+        sent_layout, as soon as the units below are made.
     result : Out, stream (never waits)
         result_layout.
     skips : Out
@@ -54,6 +65,7 @@ def learning_port(core: CoreParameters) -> wiring.Signature:
     streams = {
         "walked": walked_layout(core),
         **{f"seen_{kind}": seen_layout(core, kind) for kind in kinds},
+        "sent": sent_layout(core),
         "result": result_layout(core),
     }
     return wiring.Signature(
@@ -77,13 +89,17 @@ def learning_port(core: CoreParameters) -> wiring.Signature:
 def host_port(core: CoreParameters) -> wiring.Signature:
     """What a host says of sequences and asks of masters, and what it hears.
 
+    alone : Out
+        Nothing but the read-out learns; it stays while a sequence lasts.
     records : Out
         Frames are recorded. A sequence of which one was not is dropped, as if the tape were full.
     rate, known, cost : Out
         Registers RATE, KNOWN (1 or more) and LAMBDA; they stay while the trainer is ``busy``.
     error : Out, stream (never waits)
         e of the mean of the next result, in format error; while not ``busy``. When something is
-        heard, and after a reset, the next one is that of the first result again.
+        heard the next one is that of the first result again.
+    forget : Out
+        So it is from the next cycle on. Not while ``busy``.
     whole : In
         There is an error of each result.
     said : Out, stream
@@ -118,10 +134,12 @@ def host_port(core: CoreParameters) -> wiring.Signature:
     return wiring.Signature(
         {
             "records": Out(1),
+            "alone": Out(1),
             "rate": Out(bits_for(RATE_MAX)),
             "known": Out(bits_for(outputs)),
             "cost": Out(bits_for(COST_MAX)),
             "error": Out(stream.Signature(error, always_ready=True)),
+            "forget": Out(1),
             "whole": In(1),
             "said": Out(stream.Signature(data.StructLayout({"label": label, "by_host": 1}))),
             "busy": In(1),

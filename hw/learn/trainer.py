@@ -9,11 +9,13 @@ from amaranth.lib.wiring import In
 from golden.learn.masters import Masters
 from golden.learn.tape import FRAMES_MAX
 from golden.parameters import CoreParameters
+from hw.lanes.fetch import same_event
 from hw.learn.backward import Backward
 from hw.learn.cell import SLOPES, learning_cell
 from hw.learn.layout import LearningLayout
 from hw.learn.loss import Loss
 from hw.learn.masters import MasterMemory
+from hw.learn.means import Means
 from hw.learn.port import host_port, learning_port
 from hw.learn.units import SlopeUnit
 from hw.pipeline import delayed, staged, strobed
@@ -24,7 +26,8 @@ class Trainer(wiring.Component):
     """Learns from one sequence after another (docs/training-core.md).
 
         engine.walked, seen -> SlopeUnit -> Backward -> MasterMemory -> engine.word
-        engine.result -------> Loss -----------^
+        engine.sent ---------> Means -----------^
+        engine.result -------> Loss ------------^
         said, error -------------^
 
     While frames come it records them. What is said of it ends the sequence: a label, or that the
@@ -69,6 +72,13 @@ class Trainer(wiring.Component):
             width=network.accumulator_width,
             frac=network.output_frac,
         )
+        below, formats = network.layers[-1].inputs, network.formats
+        self._means = Means(
+            columns=below,
+            ways=core.activations,
+            width=formats.activation.width,
+            frac=formats.activation.f,
+        )
         super().__init__({"engine": In(learning_port(core)), "host": In(host_port(core))})
 
     def elaborate(self, platform) -> Module:
@@ -76,6 +86,7 @@ class Trainer(wiring.Component):
         m.submodules.backward = backward = self._backward
         m.submodules.memory = memory = self._memory
         m.submodules.loss = loss = self._loss
+        m.submodules.means = means = self._means
         engine, host, outputs = self.engine, self.host, self._core.network.outputs
 
         # Forward: events, slopes and results, as they come.
@@ -85,17 +96,34 @@ class Trainer(wiring.Component):
         with m.If((came[-1] & ~host.records) | engine.skips):
             m.d.sync += missed.eq(1)
         with m.If(engine.restart):
-            m.d.sync += [missed.eq(0), number.eq(0)]
+            m.d.sync += missed.eq(0)
+        with m.If(host.forget):
+            m.d.sync += number.eq(0)
         m.d.comb += [
             engine.records.eq(host.records),
             backward.tape.i.valid.eq(came[-1]),
             backward.tape.i.payload.eq(walked[-1]),
-            backward.tape.restart.eq(engine.restart),
+            backward.tape.restart.eq(engine.restart | means.go),
             loss.restart.eq(engine.restart),
+            means.restart.eq(engine.restart),
+            means.i.valid.eq(engine.sent.valid),
+            *(means.i.payload[k].eq(engine.sent.payload[k]) for k in ("group", "value", "last")),
+            means.frames.eq(loss.frames),
+            means.halvings.eq(loss.halvings),
             loss.i.valid.eq(engine.result.valid),
             loss.i.payload.value.eq(engine.result.payload.m),
             loss.i.payload.last.eq(engine.result.payload.last),
         ]
+        with m.If(means.o.valid):  # in place of what was recorded
+            tape, mean = backward.tape.i.payload, means.o.payload
+            m.d.comb += [
+                backward.tape.i.valid.eq(1),
+                tape.layer.eq(len(self._core.recurrent)),
+                tape.vector.eq(0),
+                *same_event(tape.event, mean.event),
+                tape.fires.eq(mean.fires),
+                tape.last.eq(mean.last),
+            ]
         self._slopes(m)
 
         # What the sequence was.
@@ -122,14 +150,15 @@ class Trainer(wiring.Component):
             m.d.sync += result.eq(Mux(loss.o.payload.last, 0, result + 1))
         m.d.comb += [
             of_results.valid.eq(loss.o.valid),
-            of_results.payload.e.eq(loss.o.payload.of_frame),
+            of_results.payload.e.eq(Mux(host.alone, loss.o.payload.e, loss.o.payload.of_frame)),
             of_results.payload.number.eq(result),
             backward.rate.eq(host.rate),
             backward.cost.eq(host.cost),
-            backward.frames.eq(loss.frames),
+            backward.frames.eq(Mux(host.alone, 1, loss.frames)),
+            backward.alone.eq(host.alone),
             host.saturated.eq(backward.saturated),
         ]
-        full = backward.tape.full | missed | (loss.frames > FRAMES_MAX)
+        full = (backward.tape.full & ~host.alone) | missed | (loss.frames > FRAMES_MAX)
         unknown = ~said.by_host & (said.label >= host.known)
         with m.FSM():
             with m.State("HEAR"):
@@ -145,7 +174,21 @@ class Trainer(wiring.Component):
                 with m.If(judged & (full | unknown)):
                     m.d.comb += [host.full.eq(full), host.unknown.eq(~full), engine.reset.eq(1)]
                     m.next = "HEAR"
-                with m.Elif(judged & backward.ready):
+                with m.Elif(judged & host.alone):
+                    m.d.comb += means.go.eq(1)
+                    m.next = "MEANS"
+                with m.Elif(judged):
+                    m.next = "READY"
+            with m.State("MEANS"):
+                m.d.comb += learns.eq(1)
+                with m.If(means.o.valid & means.o.payload.last):
+                    m.next = "LISTED"
+            with m.State("LISTED"):  # the list closes
+                m.d.comb += learns.eq(1)
+                m.next = "READY"
+            with m.State("READY"):
+                m.d.comb += learns.eq(1)
+                with m.If(backward.ready):
                     m.d.comb += backward.start.eq(1)
                     m.next = "BACK"
             with m.State("BACK"):

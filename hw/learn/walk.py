@@ -44,6 +44,8 @@ class UnitsWalk(wiring.Component):
         Begins with the last one of 1 to 256 frames, if it is ``ready``.
     ready : Out
         Nothing is under way.
+    alone : In
+        Only the read-out's units are walked, once; it stays while it is under way.
     came : In
         All errors of an x of a recurrent layer's units, or of the read-out's x, are there.
     left : In
@@ -69,6 +71,7 @@ class UnitsWalk(wiring.Component):
                 "start": In(1),
                 "frames": In(bits_for(FRAMES_MAX)),
                 "ready": Out(1),
+                "alone": In(1),
                 "came": In(1),
                 "left": In(1),
                 "turn": Out(1),
@@ -135,7 +138,9 @@ class UnitsWalk(wiring.Component):
                         m.d.sync += [self.in_block.eq(0), self.block.eq(self.block + 1)]
                     with m.If(groups == 0):
                         m.next = "TURN"
-                        with m.If(layer != 0):
+                        with m.If(self.alone):
+                            m.next = "IDLE"
+                        with m.Elif(layer != 0):
                             m.d.sync += layer.eq(layer - 1)
                         with m.Else():
                             m.d.sync += [layer.eq(top), self.first.eq(0)]
@@ -163,6 +168,9 @@ class SweepWalk(wiring.Component):
         Begins with the last one of 1 to 256 frames, if it is ``ready``.
     ready : Out
         Nothing is under way.
+    alone : In
+        Only the list of the read-out's x is walked, once, and nobody waits for its errors; it stays
+        while it is under way.
     turn, list_ready, empty, last : Out, In
         hw.learn.tape.Tape: ``turn``, ``ready``, ``empty``, ``last``.
     made : In
@@ -190,6 +198,7 @@ class SweepWalk(wiring.Component):
                 "start": In(1),
                 "frames": In(bits_for(FRAMES_MAX)),
                 "ready": Out(1),
+                "alone": In(1),
                 "turn": Out(len(STACKS)),
                 "list_ready": In(1),
                 "empty": In(1),
@@ -239,7 +248,7 @@ class SweepWalk(wiring.Component):
             self.last_row.eq((blocks == 0) & (gates == 0)),
             first_list.eq((layer == top) | ((layer != 0) ^ vector)),
             ends.eq(ends_block & (blocks == 0)),
-            self.asked.eq(ends & ~vector & (layer != 0)),
+            self.asked.eq(ends & ~vector & (layer != 0) & ~self.alone),
             self.left.eq(ends_block & ~vector & (layer == 0)),
         ]
         m.d.sync += self.turn.eq(0)
@@ -292,7 +301,9 @@ class SweepWalk(wiring.Component):
                     m.next = "LIST"
                     # What a frame begins with.
                     opens_frame = [layer.eq(top - 1), vector.eq(top == 1)]
-                    with m.If(layer == top):
+                    with m.If(self.alone):
+                        m.next = "WAIT"
+                    with m.Elif(layer == top):
                         with m.If(opening):
                             m.d.sync += [*opens_frame, opening.eq(0)]
                         with m.Else():
