@@ -82,6 +82,12 @@ class LayerParameters:
         return 1, int(self.has.splits)
 
     @property
+    def trained_columns(self) -> tuple[int, int]:
+        """Columns of x and of h in a core that trains, constant ones included."""
+        of_x, of_h = self.constants
+        return self.inputs + of_x, self.columns - self.inputs + of_h
+
+    @property
     def gates(self) -> int:
         """Weight rows a unit."""
         return len(self.has.gates)
@@ -254,8 +260,9 @@ class CoreParameters:
 
     def columns(self, layer: LayerParameters) -> tuple[int, int]:
         """Columns of x and of h; where the core trains, constant ones included."""
-        of_x, of_h = layer.constants if self.trains else (0, 0)
-        return layer.inputs + of_x, layer.columns - layer.inputs + of_h
+        if self.trains:
+            return layer.trained_columns
+        return layer.inputs, layer.columns - layer.inputs
 
     @property
     def instances(self) -> tuple[LayerParameters, ...]:

@@ -11,7 +11,7 @@ from golden.learn.sequence import LearningNetwork, Settings
 from golden.learn.trace import Trace as Learned
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters
-from hw.bus.registers import MASTER_LANE_BITS, TRAIN_READOUT_ONLY, TRAIN_RECORD, register_map
+from hw.bus.registers import TRAIN_READOUT_ONLY, TRAIN_RECORD, register_map
 from hw.learn.layout import LearningLayout
 from sim.job import Job
 from sim.run import Record
@@ -132,8 +132,3 @@ class Course:
                 raise RuntimeError(str(refusal(where, here[0], str(here[1]))))
             found.append(self._layout.masters(words))
         return found
-
-
-def index_of(word: int, lane: int) -> int:
-    """What MASTER_INDEX is for a master."""
-    return word << MASTER_LANE_BITS | lane

@@ -6,10 +6,26 @@ import numpy as np
 
 from golden.fixed import Q
 from golden.formats import Formats
+from golden.learn.formats import LearningFormats
 from golden.model import WEIGHTS, Model
 from golden.parameters import LayerParameters
 
 Theta = tuple[int, int]
+
+# Networks that can learn: sizes, results, kinds, lanes, units a cycle.
+LEARNERS = {
+    "a GRU": ((3, 4), 2, ("gru",), 2, 1),
+    "an LSTM, two units a cycle": ((3, 5), 3, ("lstm",), 4, 2),
+    "both": ((2, 3, 7), 3, ("gru", "lstm"), 4, 1),
+    "three layers, four units a cycle": ((4, 9, 6, 3), 5, ("lstm", "gru", "gru"), 8, 4),
+    "one unit": ((1, 1), 1, ("gru",), 1, 1),
+}
+# Formats of learning, beside the usual ones.
+LEARNING = {
+    "the longest masters": LearningFormats(master=31),
+    "wide": LearningFormats(error=Q(2, 17), slope=Q(1, 12), master=20),
+    "narrow": LearningFormats(error=Q(0, 9), slope=Q(0, 4), master=12),
+}
 
 
 def random_model(

@@ -231,7 +231,7 @@ def test_all_columns_fire(kind):
     trace = network.learn(frames, Settings(8, 2), 0)
     assert all(p.x.columns.size >= 3 for p in trace.passes if p.layer == 0)
     assert (trace.tapes[0].h[1:] != 0).any()
-    size = TapeSize.whole(network.layers, 16)
+    size = TapeSize.of(network.layers, 16)
     assert words(trace.tapes)["input"] == size.input == 16 * 4 + 1
 
 

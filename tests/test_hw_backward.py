@@ -9,9 +9,7 @@ import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 
 from boards.family.targets import TARGETS
-from golden.fixed import Q
 from golden.learn.formats import LearningFormats
-from golden.learn.masters import columns
 from golden.learn.sequence import LearningNetwork, Settings
 from golden.learn.tape import LayerTape, TapeSize
 from golden.learn.training import Training
@@ -22,7 +20,7 @@ from hw.learn.layout import LearningLayout
 from hw.learn.masters import MasterMemory
 from hw.target import GENERIC
 from tests.bench import run_bench
-from tests.networks import random_frames, random_model
+from tests.networks import LEARNERS, LEARNING, random_frames, random_model
 
 FRAMES = 6
 
@@ -32,7 +30,7 @@ def made(sizes, outputs, kinds, lanes, activations, *, target=GENERIC, learning=
     model = random_model(sizes, outputs, kinds=kinds, theta=theta)
     learning = learning or LearningFormats()
     golden = LearningNetwork.of(model, learning)
-    training = Training(TapeSize.whole(golden.layers, FRAMES), learning)
+    training = Training(TapeSize.of(golden.layers, FRAMES), learning)
     core = CoreParameters(model.parameters, lanes, activations, training=training)
     layout = LearningLayout(core)
     return model, golden, layout, Backward(layout, target)
@@ -176,30 +174,16 @@ def check(made, target=GENERIC, rates=(5, 0, 8, 6), costs=(0, 64, 7, 4095)):
         assert np.array_equal(mine.h, theirs.h)
 
 
-NETWORKS = {
-    "a GRU": ((3, 4), 2, ("gru",), 2, 1),
-    "an LSTM, two units a cycle": ((3, 5), 3, ("lstm",), 4, 2),
-    "both": ((2, 3, 7), 3, ("gru", "lstm"), 4, 1),
-    "three layers, four units a cycle": ((4, 9, 6, 3), 5, ("lstm", "gru", "gru"), 8, 4),
-    "one unit": ((1, 1), 1, ("gru",), 1, 1),
-}
-LEARNING = {
-    "the longest masters": LearningFormats(master=31),
-    "wide": LearningFormats(error=Q(2, 17), slope=Q(1, 12), master=20),
-    "narrow": LearningFormats(error=Q(0, 9), slope=Q(0, 4), master=12),
-}
-
-
 @pytest.mark.parametrize("target", ["generic", "ecp5"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_masters_are_goldens(name, target):
     target = TARGETS[target].target
-    check(made(*NETWORKS[name], target=target), target)
+    check(made(*LEARNERS[name], target=target), target)
 
 
 @pytest.mark.parametrize("learning", LEARNING)
 def test_in_other_formats(learning):
-    check(made(*NETWORKS["both"], learning=LEARNING[learning]))
+    check(made(*LEARNERS["both"], learning=LEARNING[learning]))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -225,7 +209,7 @@ def test_any_network(seed):
 
 def test_a_reset_in_mid_sequence_leaves_nothing_behind():
     """It comes while errors are on their way, in a sequence that changes no master."""
-    network = made(*NETWORKS["both"])
+    network = made(*LEARNERS["both"])
     model, golden, layout, dut = network
     init = layout.master_words(golden.masters)
     memory = MasterMemory(init, width=16, stages=GENERIC.stages(layout.core))
@@ -300,7 +284,7 @@ def counted(network, frames, still, monkeypatch):
     work = Work.uniform(golden.layers, frames, 1 - still)
     rng, tapes = np.random.default_rng(1), []
     for k, layer in enumerate(golden.layers):
-        lists = [np.zeros((frames, n), np.int64) for n in columns(layer)]
+        lists = [np.zeros((frames, n), np.int64) for n in layer.trained_columns]
         for deltas, events in zip(lists, (work.events_x, work.events_h), strict=True):
             for t, n in enumerate(events[:, k]):
                 deltas[t, rng.permutation(deltas.shape[1])[:n]] = 5

@@ -18,8 +18,9 @@ from hw.primitive.multiply_add import SplitMultiplyAdd
 from hw.primitive.serializer import MuxSerializer
 from hw.primitive.weights import WeightMemory
 from hw.target import GENERIC, Target
+from sim.lessons import Lesson
 from tests.bench import run_bench, send_frame
-from tests.networks import random_frames, random_model
+from tests.networks import LEARNERS, random_frames, random_model
 from tests.slow_lane import SlowLane
 
 FRAMES = 7
@@ -27,15 +28,16 @@ DROPPED = {"tape full": "full", "too many frames": "full", "unknown label": "unk
 
 
 @dataclass
-class Lesson:
-    """A sequence, and what is said of it: a label or errors."""
+class Expected:
+    """What golden makes of a lesson: its trace, the master words after it, how it ended."""
 
-    frames: np.ndarray
-    said: int | np.ndarray
-    settings: Settings
-    trace: Trace | None = None
-    after: np.ndarray | None = None  # master words
-    ended: str = "learned"
+    lesson: Lesson
+    trace: Trace
+    after: np.ndarray
+
+    @property
+    def ended(self) -> str:
+        return DROPPED.get(self.trace.dropped, "learned")
 
 
 @dataclass
@@ -62,21 +64,19 @@ def lessons_of(model, golden, layout, rng, count, *, rates=(5, 8, 0, 3), costs=(
         said = rng.integers(q.min, q.max + 1, outputs) if n % 3 == 1 else int(rng.integers(known))
         if n % 7 == 6:
             said = known
-        lessons.append(learned(golden, layout, Lesson(frames, said, settings)))
+        lessons.append(learned(golden, layout, Lesson(frames, settings, said)))
     return lessons
 
 
 def learned(golden, layout, lesson):
-    lesson.trace = golden.learn(lesson.frames, lesson.settings, lesson.said)
-    lesson.after = layout.master_words(golden.masters)
-    lesson.ended = DROPPED.get(lesson.trace.dropped, "learned")
-    return lesson
+    trace = golden.learn(lesson.frames, lesson.settings, lesson.said)
+    return Expected(lesson, trace, layout.master_words(golden.masters))
 
 
-def made(sizes, outputs, kinds, lanes, activations, target, *, theta=(1, 1), learning=None):
+def made(sizes, outputs, kinds, lanes, activations, target, *, theta=(1, 1)):
     model = widened(random_model(sizes, outputs, kinds=kinds, theta=theta, scale=30))
-    learning = learning or LearningFormats()
-    tape = TapeSize.whole(model.parameters.layers, FRAMES)
+    learning = LearningFormats()
+    tape = TapeSize.of(model.parameters.layers, FRAMES)
     golden = LearningNetwork.of(model, learning, tape)
     training = Training(tape, learning)
     core = CoreParameters(model.parameters, lanes, activations, training=training)
@@ -89,9 +89,9 @@ def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2, unrecorded=
     ``unrecorded`` frames, and a reset."""
     rng = np.random.default_rng(seed)
     stages, network = target.stages(layout.core), layout.core.network
-    begin = layout.master_words(LearningNetwork.of(dut_model(dut)).masters)
     masters = dut._trainer._memory
-    held, seen = begin.copy(), [Seen() for _ in lessons]
+    held = layout.master_words(LearningNetwork.of(dut._engine._model).masters)
+    seen = [Seen() for _ in lessons]
 
     async def send(ctx):
         for k, layer in enumerate(network.layers):
@@ -108,7 +108,7 @@ def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2, unrecorded=
             while ctx.get(dut.resetting):
                 await ctx.tick()
         ctx.set(host.records, 1)
-        for lesson in lessons:
+        for lesson in (each.lesson for each in lessons):
             for frame in lesson.frames:
                 await send_frame(ctx, dut.i, frame, idle=lambda: rng.random() < gap)
             ctx.set(host.rate, lesson.settings.rate)
@@ -143,7 +143,7 @@ def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2, unrecorded=
                     ignored, row = ignored - 1, []
                 elif last:
                     seen[number].results.append(row)
-                    number += len(seen[number].results) == len(lessons[number].frames)
+                    number += len(seen[number].results) == len(lessons[number].lesson.frames)
                     row = []
 
     async def watch(ctx):
@@ -175,29 +175,16 @@ def taught(dut, layout, lessons, target, seed=1, gap=0.2, pause=0.2, unrecorded=
     return seen
 
 
-def dut_model(dut):
-    return dut._engine._model
-
-
 def check(lessons, seen):
-    for n, (lesson, here) in enumerate(zip(lessons, seen, strict=True)):
-        trace = lesson.trace
+    for n, (expected, here) in enumerate(zip(lessons, seen, strict=True)):
+        trace = expected.trace
         assert np.array_equal(here.results, trace.results), n
-        assert here.ended == lesson.ended, n
+        assert here.ended == expected.ended, n
         assert here.decided == trace.verdict.decided, n
-        wrong = np.argwhere(here.masters != lesson.after)
+        wrong = np.argwhere(here.masters != expected.after)
         assert not len(wrong), (n, len(wrong), wrong[:5])
         if here.ended == "learned":
             assert here.saturated == trace.saturated, n
-
-
-NETWORKS = {
-    "a GRU": ((3, 4), 2, ("gru",), 2, 1),
-    "an LSTM, two units a cycle": ((3, 5), 3, ("lstm",), 4, 2),
-    "both": ((2, 3, 7), 3, ("gru", "lstm"), 4, 1),
-    "three layers, four units a cycle": ((4, 9, 6, 3), 5, ("lstm", "gru", "gru"), 8, 4),
-    "one unit": ((1, 1), 1, ("gru",), 1, 1),
-}
 
 
 class LateWeights(WeightMemory):
@@ -217,10 +204,10 @@ STAGED = Target(
 )
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_an_engine_learns_as_golden_does(name):
     target = STAGED if len(name) % 2 else GENERIC
-    model, golden, layout, dut = made(*NETWORKS[name], target)
+    model, golden, layout, dut = made(*LEARNERS[name], target)
     lessons = lessons_of(model, golden, layout, np.random.default_rng(3), 8)
     check(lessons, taught(dut, layout, lessons, target))
 
@@ -229,8 +216,7 @@ def test_an_engine_learns_as_golden_does(name):
 def test_layers_that_were_skipped_leave_nothing_behind(still):
     """Frames that stand still, not recorded, so that the read-out is skipped; then a lesson."""
     model, golden, layout, dut = made((2, 3), 2, ("lstm",), 2, 1, GENERIC, theta=(0, 0))
-    lesson = Lesson(random_frames(model, 3), 0, Settings(6, 2))
-    learned(golden, layout, lesson)
+    lesson = learned(golden, layout, Lesson(random_frames(model, 3), Settings(6, 2), 0))
 
     frames = np.full((12 + still, 2), 50)
     check([lesson], taught(dut, layout, [lesson], GENERIC, unrecorded=frames))

@@ -33,7 +33,7 @@ from sim.fast.harness import Harness
 from sim.lessons import Course, Lesson
 from sim.run import Job, play, trace_of
 from sim.simulators import SIMULATORS
-from tests.networks import random_frames, random_model
+from tests.networks import LEARNING, random_frames, random_model
 from tests.slow import quick
 
 FRAMES = 8
@@ -55,8 +55,6 @@ class Configuration:
 
 
 BOTH = ("lstm", "gru")
-COARSE = LearningFormats(error=Q(0, 9), slope=Q(0, 4), master=12)
-FINE = LearningFormats(error=Q(2, 17), slope=Q(1, 12), master=20)
 Q2_5 = Formats(activation=Q(2, 5), state=Q(1, 10))
 CONFIGURATIONS = {
     "one unit": Configuration((1, 1), 1, 1),
@@ -74,8 +72,8 @@ CONFIGURATIONS = {
     "thresholds above everything": Configuration((5, 6), 2, 4, theta=(255, 1000)),
     "hardly anything moves": Configuration((6, 8), 3, 4, theta=(3, 3), moving=0.05),
     "Q2.5": Configuration((4, 5), 2, 2, formats=Q2_5),
-    "coarse learning": Configuration((3, 4, 3), 2, 2, kinds=BOTH, learning=COARSE),
-    "fine learning": Configuration((4, 5), 3, 4, learning=FINE),
+    "coarse learning": Configuration((3, 4, 3), 2, 2, kinds=BOTH, learning=LEARNING["narrow"]),
+    "fine learning": Configuration((4, 5), 3, 4, learning=LEARNING["wide"]),
     "ecp5, two units a cycle": Configuration((4, 9), 4, 6, 2, target="ecp5"),
     "ecp5, both kinds": Configuration((3, 6, 5), 3, 4, 1, BOTH, (2, 0), target="ecp5"),
     "ecp5, stages": Configuration((2, 13, 5), 6, 12, 4, LSTM, (1, 3), target="ecp5"),
@@ -90,7 +88,7 @@ def course_of(configuration, seed=1, count=7):
         c.sizes, c.outputs, kinds=c.kinds, theta=c.theta, formats=c.formats, scale=30
     )
     model = widened(model)
-    training = Training(TapeSize.whole(model.parameters.layers, FRAMES), c.learning)
+    training = Training(TapeSize.of(model.parameters.layers, FRAMES), c.learning)
     core = CoreParameters(model.parameters, c.lanes, c.activations, training=training)
     golden = LearningNetwork.of(model, c.learning, training.tape)
     course, q = Course(core, golden, Job(seed=seed)), c.learning.error

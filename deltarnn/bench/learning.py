@@ -1,6 +1,6 @@
 """A core that learns, in RTL: Japanese Vowels from scratch, and cycles over what stands still."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class _Subject:
         self._shape, self._seed, self._frames = shape, seed, frames
         self._model = widened(shape.model(seed))
         layers = self._model.parameters.layers
-        self._training = Training(TapeSize.whole(layers, frames))
+        self._training = Training(TapeSize.of(layers, frames))
         self._core = replace(shape.core(self._model), training=self._training)
         self._simulation: Simulation | None = None
 
@@ -123,7 +123,7 @@ class _Subject:
         return widened(with_thresholds(self._model, theta))
 
 
-def _counted(core: CoreParameters, course: Course) -> Any:
+def _counted(core: CoreParameters, course: Course) -> Callable[[Record], list[int]]:
     """Reads the counters at the end of a course; what gets them from its record."""
     address = {r.name: r.address for r in register_map(core.network, trains=True)}
     for name in COUNTERS:
@@ -161,7 +161,7 @@ def _vowels(loss: str, epochs: int | None) -> dict[str, Any]:
     network, labels = begin[0], np.asarray(data.test.labels)
     longest = max(len(frames) for frames in (*(each[0] for each in told), *found.frames))
     model = widened(network.model("japanese vowels"))
-    training = Training(TapeSize.whole(network.layers, longest))
+    training = Training(TapeSize.of(network.layers, longest))
     core = CoreParameters(model.parameters, LANES, training=training)
     course, outputs = Course(core, network, Job()), model.parameters.outputs
     course.load()

@@ -37,12 +37,6 @@ class Masters:
 OCCUPANCY = 0.5  # of the columns, for which lists have room on the tape
 
 
-def columns(layer: LayerParameters) -> tuple[int, int]:
-    """Columns of x and of h, constant ones included."""
-    of_x, of_h = layer.constants
-    return layer.inputs + of_x, layer.columns - layer.inputs + of_h
-
-
 def of_model(model: Model, learning: LearningFormats) -> tuple[Masters, ...]:
     """The masters of each layer of a model. Raises ValueError where the model cannot learn.
 
@@ -52,7 +46,7 @@ def of_model(model: Model, learning: LearningFormats) -> tuple[Masters, ...]:
     require_trainable(layers)
     formats, made = model.parameters.formats, []
     for layer, weights in zip(layers, model.weights, strict=True):
-        rows, (of_x, of_h) = layer.gates * layer.units, columns(layer)
+        rows, (of_x, of_h) = layer.gates * layer.units, layer.trained_columns
         x, h = np.zeros((rows, of_x), np.int64), np.zeros((rows, of_h), np.int64)
         x[:, :-1] = weights.weight_x.astype(np.int64) << learning.below
         bias = rshift(weights.bias.astype(np.int64), formats.activation.f - learning.below)
@@ -82,7 +76,7 @@ def trainable(model: Model, frames: int) -> tuple[Model, Training]:
     In half of the columns a frame may have an event. Raises ValueError where it cannot learn.
     """
     require_trainable(model.parameters.layers)
-    tape = TapeSize.whole(model.parameters.layers, frames, OCCUPANCY)
+    tape = TapeSize.of(model.parameters.layers, frames, OCCUPANCY)
     return widened(model), Training(tape)
 
 

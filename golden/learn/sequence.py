@@ -70,7 +70,7 @@ class LearningNetwork:
         self.formats, self.layers = formats, tuple(layers)
         self.learning = learning or LearningFormats()
         self.masters = tuple(each.copy() for each in masters)
-        self.tape = tape or TapeSize.whole(self.layers, FRAMES_MAX)
+        self.tape = tape or TapeSize.of(self.layers, FRAMES_MAX)
 
     @classmethod
     def of(
@@ -108,7 +108,7 @@ class LearningNetwork:
         made = masters.weights(self.formats, self.learning, parameters, of_layer)
         layer = arithmetic(parameters.kind).Delta(self.formats, parameters, made)
         units, frames, recurrent = parameters.units, len(v), parameters.recurrent
-        of_x, of_h = masters.columns(parameters)
+        of_x, of_h = parameters.trained_columns
         x, h = np.zeros((frames, of_x), np.int64), np.zeros((frames, of_h), np.int64)
         m = np.zeros((frames, parameters.accumulators, units), np.int64)
         states, outputs = np.zeros((frames + 1, units), np.int64), np.zeros((frames, units), int)

@@ -55,7 +55,7 @@ class TapeSize:
         require_int("frames of the tape", self.frames, 1, FRAMES_MAX)
 
     @classmethod
-    def whole(
+    def of(
         cls, layers: "Sequence[LayerParameters]", frames: int, occupancy: float = 1.0
     ) -> "TapeSize":
         """Room for ``frames`` frames, of each of which this fraction of a list's columns fires."""

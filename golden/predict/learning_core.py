@@ -15,7 +15,6 @@ from golden.errors import require_int
 from golden.fixed import Integers
 from golden.learn.cells import CELLS
 from golden.learn.formats import LearningFormats
-from golden.learn.masters import columns
 from golden.learn.tape import FRAMES_MAX, LayerTape, TapeSize
 from golden.parameters import CoreParameters, LayerParameters
 
@@ -221,7 +220,7 @@ class LearningCore:
 
     def master_words(self) -> int:
         """Words of P masters."""
-        return sum(k.row_blocks(self.core.lanes) * sum(columns(k)) for k in self.layers)
+        return sum(k.row_blocks(self.core.lanes) * sum(k.trained_columns) for k in self.layers)
 
     def kept_bits(self, layer: LayerParameters) -> int:
         """Bits of slopes and gates that the tape keeps of a unit and a frame."""
@@ -231,7 +230,7 @@ class LearningCore:
 
     def tape(self, frames: int, occupancy: float) -> TapeSize:
         """Stacks for lists of this fraction of the columns."""
-        return TapeSize.whole(self.layers, frames, occupancy)
+        return TapeSize.of(self.layers, frames, occupancy)
 
     def block_rams(self, frames: int, occupancy: float) -> dict[str, int]:
         """DP16KD by what they hold, for sequences of at most so many frames."""

@@ -290,7 +290,8 @@ class Backward(wiring.Component):
         """Events in rows, from the tape to masters and to dL/dv of x and of h."""
         layout, walk, tape, lanes = self._layout, self._sweep_walk, self._tape, self._lanes
         latency, masters = self._target.read_latency, self.masters
-        written = self._meet - latency - 1 + 2  # from an address to the master that is written
+        # From an address to the master that is written.
+        written = self._target.weights.latency + 2
         layers = layout.layers
 
         # Where its list gives the event: its column, and with it its word and its place.
