@@ -14,7 +14,6 @@ from golden.learn.masters import widened
 from golden.learn.sequence import LearningNetwork, Settings
 from golden.learn.tape import TapeSize
 from golden.learn.training import Training
-from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.bus.registers import register_map
 from hw.emit.verilog import emit
@@ -48,7 +47,10 @@ def run(
     losses: Sequence[str] = tuple(LOSSES),
     epochs: int | None = None,
 ) -> dict[str, Any]:
-    """Teaches cores. Raises RuntimeError where one differs from golden in any bit."""
+    """Teaches cores, in Verilator's harness whatever simulator is asked for: millions of cycles.
+
+    Raises RuntimeError where one differs from golden in any bit.
+    """
     points = [(shape, fraction) for shape in shapes for fraction in still]
     cores = {shape.name: _Subject(shape, context.seed, frames) for shape in shapes}
     rows = [
@@ -86,7 +88,7 @@ class _Subject:
         core, network = self._core, self._model.parameters
         rng = np.random.default_rng(self._seed)
         frames = moving_frames(rng, self._frames, network.inputs, 1 - still)
-        model = self._still(frames, still) if still else with_thresholds(self._model, 0)
+        model = with_thresholds(self._model, self._theta(frames, still) if still else 0)
         course = Course(core, LearningNetwork.of(model, tape=self._training.tape), Job())
         learned = course.lesson(Lesson(frames, Settings(1, network.outputs), 0))
         course.look()
@@ -110,8 +112,8 @@ class _Subject:
             "speedup_over_dense": 2 * core.dense_cycles * self._frames / (forward + back),
         }
 
-    def _still(self, frames: np.ndarray, still: float) -> Model:
-        """The model with the thresholds at which that fraction of all columns stands still."""
+    def _theta(self, frames: np.ndarray, still: float) -> int:
+        """The threshold at which that fraction of all columns stands still."""
 
         def fires(theta: int) -> float:
             model = with_thresholds(self._model, theta)
@@ -119,8 +121,7 @@ class _Subject:
             events = sum(np.count_nonzero(t.x) + np.count_nonzero(t.h) for t in tapes)
             return events / (len(frames) * sum(k.columns for k in model.parameters.layers))
 
-        theta = min(THRESHOLDS, key=lambda theta: abs(1 - still - fires(theta)))
-        return widened(with_thresholds(self._model, theta))
+        return min(THRESHOLDS, key=lambda theta: abs(1 - still - fires(theta)))
 
 
 def _counted(core: CoreParameters, course: Course) -> Callable[[Record], list[int]]:
