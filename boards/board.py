@@ -43,6 +43,8 @@ class Board:
     activations
         How many units a cycle to try first, likewise. A unit multiplies four to six times, which is
         cheap where the chip has multipliers to spare, and costs lanes or clock where it has not.
+    training
+        Both of a core that trains, which takes some three times the logic.
     baud
         The fastest that its bridge to the host can do, up to 3 M.
     flash
@@ -66,6 +68,7 @@ class Board:
     clocks: Sequence[float]
     lanes: int
     activations: int = 1
+    training: tuple[int, int] = (16, 2)
     baud: int = BAUD
     flash: int | None = None
     spi: int = 0

@@ -22,6 +22,7 @@ from deltarnn.commands.generate import generate
 from deltarnn.commands.golden import golden
 from deltarnn.commands.import_ import import_
 from deltarnn.commands.info import info
+from deltarnn.commands.learn import learn
 from deltarnn.commands.reference import reference
 from deltarnn.commands.results import results
 from deltarnn.commands.run import run
@@ -66,6 +67,7 @@ for _command in (
     build,
     flash,
     run,
+    learn,
     soak,
 ):
     cli.add_command(_command)

@@ -1,6 +1,9 @@
 """What a core that trains is taught in a simulation, and what golden says that it does."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,12 +12,19 @@ from golden.fixed import Integers
 from golden.learn.masters import Masters
 from golden.learn.sequence import LearningNetwork, Settings
 from golden.learn.trace import Trace as Learned
+from golden.model import Model
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters
 from hw.bus.registers import TRAIN_READOUT_ONLY, TRAIN_RECORD, register_map
+from hw.emit.verilog import Emission
 from hw.learn.layout import LearningLayout
+from sim.build import build, require_waves
+from sim.compare import compared_words, first_mismatch
 from sim.job import Job
-from sim.run import Record
+from sim.run import Record, play, trace_of
+from sim.simulator import Simulator
+
+COUNTERS = ("CYCLES_LO", "LEARNING_LO")
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,7 @@ class Course:
         self._address = {register.name: register.address for register in registers}
         self._replies, self._traces = 0, []
         self._held: list[tuple[int, Integers]] = []  # replies with masters, and what they are
+        self._counts: list[int] = []  # replies with counters
         for k, layer in enumerate(network.layers):
             self._write(f"THETA_X_{k}", layer.theta_x)
             if layer.theta_h is not None:
@@ -110,6 +121,17 @@ class Course:
             job.read(self._address["MASTER"])
         self._replies += layout.words * core.lanes
 
+    def count(self) -> None:
+        """Reads the cycles so far."""
+        for name in COUNTERS:
+            self.job.read(self._address[name])
+            self._counts.append(self.passed())
+
+    def cycles(self, record: Record) -> tuple[int, int]:
+        """Those of frames, and those of learning, when they were counted last."""
+        forward, back = record.replies[self._counts[-len(COUNTERS) :], 1].tolist()
+        return forward, back
+
     @property
     def trace(self) -> Trace:
         """What all frames so far do, constant columns included."""
@@ -132,3 +154,116 @@ class Course:
                 raise RuntimeError(str(refusal(where, here[0], str(here[1]))))
             found.append(self._layout.masters(words))
         return found
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What became of lessons in a simulation.
+
+    Attributes
+    ----------
+    found, expected
+        What all frames did, and what they do in golden.
+    lessons, learned
+        What was taught, and what golden makes of each.
+    mismatch
+        The first thing in which the RTL differs, its masters at the end included; empty where
+        nothing does.
+    forward, back
+        Cycles of all frames, and of learning.
+    masters
+        How many there are.
+    """
+
+    core: CoreParameters
+    simulator: str
+    found: Trace
+    expected: Trace
+    lessons: Sequence[Lesson]
+    learned: tuple[Learned, ...]
+    mismatch: str
+    forward: int
+    back: int
+    masters: int
+
+    def report(self) -> dict[str, Any]:
+        """The figures, ready for JSON; ``mismatch`` is None where every bit is equal."""
+        core, frames = self.core, len(self.expected.outputs)
+        mistaken = [
+            each.verdict.decided != lesson.said
+            for each, lesson in zip(self.learned, self.lessons, strict=True)
+        ]
+        return {
+            "equal": not self.mismatch,
+            "mismatch": self.mismatch or None,
+            "words_compared": compared_words(self.expected),
+            "masters_compared": self.masters,
+            "simulator": self.simulator,
+            "lanes": core.lanes,
+            "sequences": len(self.learned),
+            "dropped": sum(bool(each.dropped) for each in self.learned),
+            "saturated": sum(each.saturated for each in self.learned),
+            "wrong": sum(mistaken) / len(mistaken),
+            "frames": frames,
+            "layers": [
+                {
+                    "kind": layer.kind,
+                    "events_x": int(self.found.events_x[:, k].sum()),
+                    "events_h": int(self.found.events_h[:, k].sum()),
+                    "columns": (layer.columns + sum(layer.constants)) * frames,
+                }
+                for k, layer in enumerate(core.network.layers)
+            ],
+            "cycles_per_frame": self.forward / frames,
+            "learning_cycles_per_frame": self.back / frames,
+        }
+
+
+def teach(
+    core: CoreParameters,
+    model: Model,
+    lessons: Sequence[Lesson],
+    simulator: Simulator,
+    *,
+    emission: Emission,
+    models: str = "",
+    waves: Path | None = None,
+) -> Taught:
+    """Teaches lessons one after another at full speed; the rest is as sim.simulate.simulate has it.
+
+    Raises as that does.
+    """
+    if waves is not None:
+        require_waves(simulator, waves)
+    assert core.training is not None
+    suffix = waves.suffix if waves is not None else ""
+    simulation = build(emission, simulator, models=models, waves=suffix)
+    network = LearningNetwork.of(model, core.training.learning, core.training.tape)
+    course = Course(core, network, Job())
+    learned = tuple(course.lesson(lesson) for lesson in lessons)
+    course.look()
+    course.count()
+    record = play(simulation, core, course.job, waves)
+    found, mismatch = trace_of(record, core), ""
+    different = first_mismatch(course.trace, found)
+    if different is not None:
+        mismatch = str(different)
+    else:
+        try:
+            course.masters(record)
+        except RuntimeError as error:
+            mismatch = str(error)
+    size = sum(m.x.size + m.h.size for m in network.masters)
+    forward, back = course.cycles(record)
+    return Taught(
+        core,
+        simulator.name,
+        found,
+        course.trace,
+        lessons,
+        learned,
+        mismatch,
+        forward,
+        back,
+        size,
+    )

@@ -200,14 +200,14 @@ class TimedHost(Host):
 
     def _request(self, command, payload, size, frames=0):
         begin = self.clock.now
-        answer = self._link.answer if size is None else size
+        answer = self.link.answer if size is None else size
         limit = TRIES * self.limit(len(payload), answer, frames)
         try:
             return super()._request(command, payload, size, frames)
         finally:
             took = self.clock.now - begin
             assert took <= limit + 2 * TRIES * STEP, f"{command.name} took {took:.3f} s"
-            most = 2 * (self._link.answer + 8) + 2
+            most = 2 * (self.link.answer + 8) + 2
             assert len(self._decoder._piece) <= most, "the buffer grows"
 
 

@@ -1,7 +1,9 @@
 """The small machines of the host link, each alone: what it takes, drives and answers."""
 
 import random
+import struct
 import zlib
+from dataclasses import replace
 
 import pytest
 from amaranth.hdl import Module
@@ -34,12 +36,12 @@ async def strobe(ctx, signal, cycles=1):
     ctx.set(signal, 0)
 
 
-async def offered(ctx, stream, data, source, pace=0.5):
-    """Gives all of ``data`` to ``stream``, with gaps."""
+async def offered(ctx, stream, data, source, pace=0.5, ends=True):
+    """Gives all of ``data`` to ``stream``, with gaps; the packet ``ends`` with it."""
     for n, byte in enumerate(data):
         await ctx.tick().repeat(1 + (source.random() > pace))
         ctx.set(stream.payload.byte, byte)
-        ctx.set(stream.payload.last, n == len(data) - 1)
+        ctx.set(stream.payload.last, ends and n == len(data) - 1)
         ctx.set(stream.valid, 1)
         await ctx.tick().until(stream.ready)
         ctx.set(stream.valid, 0)
@@ -218,8 +220,8 @@ def test_hello_says_the_sizes_and_each_drop_once():
 class Accessed(wiring.Component):
     """READ and WRITE at the port that they ask."""
 
-    def __init__(self):
-        self.access, self.port = Access(), RegisterPort()
+    def __init__(self, link=LINK):
+        self.access, self.port = Access(link), RegisterPort()
         super().__init__({})
 
     def elaborate(self, platform):
@@ -302,6 +304,89 @@ def test_registers_are_read_and_written_where_they_are():
             read = before[address] if status == Status.OK and not writes else None
             assert bytes(found) == (b"" if read is None else read.to_bytes(4, "little"))
             found.clear()
+
+    background = (heard(access.o, found, source), *manager(dut.port.bus, memory, accesses, source))
+    run_bench(dut, bench, background=background)
+
+
+class Going(dict):
+    """Registers of which one goes on by itself: it reads as 1, 2, ..., and keeps what is written.
+
+    Its ``end``th access is the first one that fails.
+    """
+
+    ADDRESS = 0x5C
+
+    def __init__(self, end):
+        super().__init__()
+        self.end, self.count, self.written = end, 0, []
+
+    def __contains__(self, address):
+        return address == self.ADDRESS and self.count <= self.end
+
+    def get(self, address, default=None):
+        self.count += 1
+        return self.count
+
+    def __setitem__(self, address, value):
+        self.count += 1
+        self.written.append(value)
+
+
+def test_a_core_that_trains_takes_and_gives_several_values_of_a_register():
+    link = replace(LINK, trains=True)
+    assert (link.values_read, link.values_written) == (link.answer // 4, (link.request - 2) // 4)
+    dut, source, found, accesses = Accessed(link), random.Random(8), [], []
+    access, memory = dut.access, Going(0)
+
+    async def bench(ctx):
+        for count, writes, end in (
+            *((n, w, 1 << 16) for n in (1, 2, 7) for w in (0, 1)),
+            (link.values_read, 0, 1 << 16),
+            (link.values_written, 1, 1 << 16),
+            (5, 0, 3),
+            (5, 1, 3),
+        ):
+            memory.end, memory.count = end, 0
+            memory.written.clear()
+            found.clear()
+            values = [source.getrandbits(32) for _ in range(count * writes)]
+            data = Going.ADDRESS.to_bytes(2, "little") + struct.pack(f"<{len(values)}I", *values)
+            if not writes and (count > 1 or source.random() < 0.5):
+                data += count.to_bytes(2, "little")
+            ctx.set(access.writes, writes)
+            await request(ctx, access, len(data))
+            if end > count:
+                await offered(ctx, access.i, data, source)
+            else:  # what comes behind the value that fails is not taken
+                await offered(ctx, access.i, data[: 6 + 4 * end], source, ends=not writes)
+            status, size = await decision(ctx, access)
+            if end < count and not writes:  # what was said at the first value is taken back
+                assert (status, size) == (Status.OK, 4 * count)
+                await ctx.tick()
+                status, _ = await decision(ctx, access)
+            if end < count:
+                assert status == Status.ADDRESS
+                assert memory.written == values[: end + 1]
+                continue
+            assert (status, size) == (Status.OK, 0 if writes else 4 * count)
+            while len(found) < size:
+                await ctx.tick()
+            assert memory.written == values
+            expected = struct.pack(f"<{count}I", *range(1, count + 1))
+            assert bytes(found) == (b"" if writes else expected)
+        memory.end, memory.count = 1 << 16, 0
+        for writes, length in ((0, 0), (0, 1), (0, 3), (0, 6), (1, 2), (1, 4), (1, 7), (1, 8)):
+            ctx.set(access.writes, writes)
+            await request(ctx, access, length)
+            assert (await decision(ctx, access))[0] == Status.LENGTH
+        ctx.set(access.writes, 0)
+        for count in (0, link.values_read + 1, 0xFFFF):
+            await request(ctx, access, 4)
+            data = Going.ADDRESS.to_bytes(2, "little") + count.to_bytes(2, "little")
+            await offered(ctx, access.i, data, source)
+            assert (await decision(ctx, access))[0] == Status.LENGTH
+        assert memory.count == 0
 
     background = (heard(access.o, found, source), *manager(dut.port.bus, memory, accesses, source))
     run_bench(dut, bench, background=background)

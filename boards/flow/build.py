@@ -24,6 +24,7 @@ from boards.tool import YOSYS, Tool, ToolError
 from golden.errors import refusal
 from golden.files import make_folder, require_writable_folder, temporary_folder, write_files
 from golden.formats import WEIGHT
+from golden.learn.masters import trainable
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.emit.verilog import TOP, Emission, emit
@@ -95,12 +96,40 @@ class Built:
     files: tuple[str, ...] = ()
 
 
+def cores(
+    model: Model,
+    board: Board,
+    lanes: int | None = None,
+    activations: int | None = None,
+    frames: int | None = None,
+) -> Iterator[CoreParameters]:
+    """What to try, the greatest first: as given, or else the board's and its halves.
+
+    With ``frames`` they train, with sequences of so many at most. Raises ValueError where there is
+    no such core.
+    """
+    most, units = (board.lanes, board.activations) if frames is None else board.training
+    for some in _halves(most) if lanes is None else [lanes]:
+        for few in _halves(units) if activations is None else [activations]:
+            if activations is not None or some % few == 0:
+                yield _core(model, some, few, frames)
+
+
+def _core(model: Model, lanes: int, activations: int, frames: int | None) -> CoreParameters:
+    if frames is None:
+        return CoreParameters(model.parameters, lanes, activations)
+    wider, training = trainable(model, frames)
+    return CoreParameters(wider.parameters, lanes, activations, training=training)
+
+
 def built_core(model: Model, board: Board, folder: Path) -> CoreParameters | None:
     """The core of the build of ``model`` in ``folder``; None where there is no such build."""
     try:
         manifest = json.loads((folder / f"{board.name}.json").read_text())
         ours = manifest["core"]["model"]["sha256"] == model.sha256
-        core = CoreParameters(model.parameters, manifest["lanes"], manifest["activations"])
+        learning = manifest["core"].get("training")
+        frames = None if learning is None else learning["frames"]
+        core = _core(model, manifest["lanes"], manifest["activations"], frames)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return core if ours else None
@@ -124,12 +153,14 @@ def build(
     clock: float | None = None,
     report: Callable[[str], None] = lambda _: None,
     activations: int | None = None,
+    frames: int | None = None,
 ) -> Built:
     """Builds ``model`` for ``board`` into ``folder``: bitstream, manifest, logs.
 
     Without ``lanes`` as many as the board's, or a half, a quarter, where those do not fit; without
     ``activations`` likewise, before lanes are given up; without ``clock`` (MHz) the board's highest
-    that closes. ``report`` is told what is being done.
+    that closes. With ``frames`` the core trains, with sequences of so many at most. ``report`` is
+    told what is being done.
 
     Raises
     ------
@@ -141,7 +172,7 @@ def build(
         Where one fails.
     """
     begin = time.monotonic()
-    cores = list(_cores(model, board, lanes, activations))
+    to_try = list(cores(model, board, lanes, activations, frames))
     if clock is not None:
         if not (math.isfinite(clock) and 1 <= clock <= CLOCK_MAX):
             raise refusal("clock", f"{clock:g} MHz", f"1 to {CLOCK_MAX} MHz")
@@ -150,27 +181,18 @@ def build(
     require_writable_folder(folder, _names(board))
     make_folder(folder)
     lacked: dict[CoreParameters, str] = {}
-    for core in cores:
+    for core in to_try:
         try:
             with temporary_folder() as place:
-                work = _Work(model, board, core, place, folder, report, *_given_up(core, lacked))
+                own = replace(model, parameters=core.network)
+                work = _Work(own, board, core, place, folder, report, *_given_up(core, lacked))
                 return work.run([clock] if clock is not None else list(board.clocks), begin)
         except DoesNotFitError as error:
-            if core is cores[-1]:
+            if core is to_try[-1]:
                 raise
             report(str(error))
             lacked[core] = error.excess
     raise AssertionError
-
-
-def _cores(
-    model: Model, board: Board, lanes: int | None, activations: int | None
-) -> Iterator[CoreParameters]:
-    """What to try, the greatest first: as given, or else the board's and its halves."""
-    for some in _halves(board.lanes) if lanes is None else [lanes]:
-        for few in _halves(board.activations) if activations is None else [activations]:
-            if activations is not None or some % few == 0:
-                yield CoreParameters(model.parameters, some, few)
 
 
 def _halves(most: int) -> list[int]:

@@ -17,6 +17,7 @@ from boards.link.protocol import (
     FIRST,
     HELLO_FLAGS,
     LAST,
+    VALUE,
     Command,
     Decoder,
     Flag,
@@ -79,6 +80,15 @@ class Host:
     patience
         Seconds that an attempt may take beside those on the line and in the core (``limit``).
 
+    Attributes
+    ----------
+    link
+        As above.
+    flags
+        Those of the last HELLO (boards.link.protocol.Flag), as bits.
+    retries
+        Requests that were sent once more.
+
     Raises
     ------
     ValueError
@@ -88,7 +98,7 @@ class Host:
     """
 
     def __init__(self, port: str, link: Link, baud: int = BAUD, patience: float = PATIENCE) -> None:
-        self._link, self._name = link, port
+        self.link, self._name = link, port
         self._baud, self._patience = require_baud(baud), patience
         most = self.limit(link.request, link.answer, link.frames)
         try:
@@ -127,14 +137,15 @@ class Host:
         A request that nothing answers takes TRIES of them and is given up.
         """
         line = 10 * (line_bytes(request) + line_bytes(answer)) / self._baud
-        return self._patience + line + frames * self._link.cycles / SLOWEST
+        cycles = frames * self.link.cycles + (frames > 0) * self.link.learning
+        return self._patience + line + cycles / SLOWEST
 
     def hello(self) -> int:
         """Begins a session; returns the flags (boards.link.protocol.Flag) as bits.
 
         Raises ValueError where the board has another core or other weights.
         """
-        expected = self._link.hello()
+        expected = self.link.hello()
         found = self._request(Command.HELLO, b"", None)
 
         def require_same(name: str, place: slice) -> None:
@@ -155,22 +166,38 @@ class Host:
 
     def read(self, address: int) -> int:
         """A register's value."""
-        payload = struct.pack("<H", require_int("address", address, 0, 0xFFFF))
-        (value,) = struct.unpack("<I", self._request(Command.READ, payload, 4))
-        return value
+        return self.read_all(address, 1)[0]
 
-    def write(self, address: int, value: int) -> None:
-        """Writes a register; ValueError where ``value`` is none of 32 bits."""
+    def read_all(self, address: int, count: int) -> list[int]:
+        """So many values of one register, one after another: of one that goes on by itself."""
         require_int("address", address, 0, 0xFFFF)
-        require_int(f"value for register 0x{address:03x}", value, 0, WORD)
-        self._request(Command.WRITE, struct.pack("<HI", address, value), 0)
+        values: list[int] = []
+        while len(values) < count:
+            some = min(count - len(values), self.link.values_read)
+            payload = struct.pack("<HH", address, some) if some > 1 else struct.pack("<H", address)
+            answer = self._request(Command.READ, payload, VALUE * some)
+            values += struct.unpack(f"<{some}I", answer)
+        return values
+
+    def write(self, address: int, *values: int) -> None:
+        """Writes a register, with one value after another.
+
+        Raises ValueError where a value is none of 32 bits.
+        """
+        require_int("address", address, 0, 0xFFFF)
+        for value in values:
+            require_int(f"value for register 0x{address:03x}", value, 0, WORD)
+        most = self.link.values_written
+        for low in range(0, len(values), most):
+            some = values[low : low + most]
+            self._request(Command.WRITE, struct.pack(f"<H{len(some)}I", address, *some), 0)
 
     def load(self, weights: bytes) -> None:
         """Loads weights; they take the place of what was there, or of a load that was cut."""
         # A last byte ends a load that is open, and is one that is broken where none is.
         self._request(Command.LOAD, bytes([LAST, 0]), 0)
         self.write(STATUS, 1 << STATUS_LOAD_BROKEN)
-        size = self._link.request - 1
+        size = self.link.request - 1
         for low in range(0, len(weights), size):
             kind = LAST if low + size >= len(weights) else FIRST
             self._request(Command.LOAD, bytes([kind]) + weights[low : low + size], 0)
@@ -189,7 +216,7 @@ class Host:
 
     def frames(self, frames: Integers) -> Answer:
         """Runs frames [n, I], as many as one request takes (boards.link.protocol.Link.frames)."""
-        link = self._link
+        link = self.link
         payload = frames.astype(f"<i{link.element}")
         fits = frames.ndim == 2 and frames.shape[1] == link.inputs and len(frames) <= link.frames
         if not fits or (payload != frames).any():
@@ -212,7 +239,7 @@ class Host:
         """
         self._sequence = self._sequence + 1 & 0xFF
         line = Packet(self._sequence, command, payload).encoded()
-        limit = self.limit(len(payload), self._link.answer if size is None else size, frames)
+        limit = self.limit(len(payload), self.link.answer if size is None else size, frames)
         heard = 0
         for attempt in range(TRIES):
             self.retries += attempt > 0

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from boards.host.lessons import begin, settle
 from boards.host.session import WORD, Host, LinkError
 from boards.link.protocol import Link
 from golden.fixed import Integers
+from golden.learn.masters import of_model
+from golden.learn.training import Training
 from golden.model import Model
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
@@ -45,12 +48,15 @@ class Piece:
     wrong: str = ""
 
 
-def prepare(host: Host, model: Model) -> None:
+def prepare(host: Host, model: Model, training: Training | None = None) -> None:
     """The state of a fresh start: weights, the model's thresholds, h = 0, counters 0.
 
-    Weights are loaded where the board has none, in the order that its lanes want.
+    Weights are loaded where the board has none, in the order that its lanes want. Where the core
+    trains all masters are written, whatever it has learned since, and nothing is recorded.
     """
     host.booted()
+    if training is not None:
+        settle(host)
     if host.read(STATUS) >> STATUS_UNLOADED & 1:
         core = CoreParameters(model.parameters, host.read(LANES))
         host.load(CoreLayout(core).weight_words(model).astype(np.int8).tobytes())
@@ -62,6 +68,9 @@ def prepare(host: Host, model: Model) -> None:
             assert theta is not None
             host.write(register.address, min(theta, WORD))  # both act as the greatest that fits
     host.write(CONTROL, 1 << CONTROL_RESET_STATE | 1 << CONTROL_CLEAR_COUNTERS)
+    if training is not None:
+        core = CoreParameters(model.parameters, host.read(LANES), training=training)
+        begin(host, core, of_model(model, training.learning))
 
 
 def run(
@@ -73,12 +82,14 @@ def run(
     ``check`` the results, and how many columns fired, are held against golden/.
     """
     golden = DeltaNetwork(model) if check else None
+    opens = link.trains  # in a recording's first frame constant columns fire
     before = dict.fromkeys((name for name, _ in link.counters), 0)
     for piece in frames:
         if piece is None:
             host.write(CONTROL, 1 << CONTROL_RESET_STATE)
             if golden is not None:
                 golden.reset()
+            opens = link.trains
             continue
         answer = host.frames(piece)
         gone = {name: value - before[name] & 0xFFFFFFFF for name, value in answer.counters.items()}
@@ -87,7 +98,8 @@ def run(
         if gone["FRAMES"] != len(piece):
             raise LinkError(f"the board counts {gone['FRAMES']} frames of {len(piece)}")
         if golden is not None:
-            wrong = _difference(golden, piece, answer.outputs, gone)
+            wrong = _difference(golden, piece, answer.outputs, gone, opens)
+        opens = False
         events = sum(n for name, n in gone.items() if name.startswith("EVENTS_"))
         yield Piece(answer.outputs, events, gone["CYCLES_LO"], wrong)
 
@@ -102,7 +114,11 @@ def pieces(recordings: Iterable[Integers], size: int) -> Iterator[Integers | Non
 
 
 def _difference(
-    golden: DeltaNetwork, frames: Integers, outputs: Integers, counted: dict[str, int]
+    golden: DeltaNetwork,
+    frames: Integers,
+    outputs: Integers,
+    counted: dict[str, int],
+    opens: bool,
 ) -> str:
     trace = golden.run(np.asarray(frames))
     differ = np.argwhere(trace.outputs != outputs)
@@ -110,9 +126,11 @@ def _difference(
         frame, result = differ[0]
         found, expected = outputs[frame, result], trace.outputs[frame, result]
         return f"frame {frame} of the piece, result {result}: {found}, golden has {expected}"
-    for kind, events in (("EVENTS_X", trace.events_x), ("EVENTS_H", trace.events_h)):
-        for layer, expected in enumerate(events.sum(axis=0)):
-            found = counted.get(f"{kind}_{layer}", 0)
+    for n, events in enumerate((trace.events_x, trace.events_h)):
+        for layer, of_layer in enumerate(golden.model.parameters.layers[: events.shape[1]]):
+            name = f"EVENTS_{'XH'[n]}_{layer}"
+            expected = int(events[:, layer].sum()) + opens * of_layer.constants[n]
+            found = counted.get(name, 0)
             if found != expected:
-                return f"{kind}_{layer}: {found} events, golden has {expected}"
+                return f"{name}: {found} events, golden has {expected}"
     return ""

@@ -12,8 +12,8 @@ from boards.link.command import (
     refuse_to_wait,
     waiting_members,
 )
-from boards.link.protocol import Link, Status
-from boards.link.registers import VALUE, register_signature
+from boards.link.protocol import VALUE, Link, Status
+from boards.link.registers import register_signature
 from boards.link.states import one_hot
 from hw.bus.registers import ADDRESS_WIDTH, STATUS, STATUS_ACTIVE, STATUS_UNLOADED
 

@@ -43,6 +43,7 @@ class Hello(wiring.Component):
             Flag.BOOTING: self.booting,
             Flag.BOOT_FAILED: self.boot_failed,
             Flag.DROPPED: dropped,
+            Flag.TRAINS: Const(self._link.trains, 1),
         }
         m.d.comb += self.size.eq(len(said))
         m.d.sync += [

@@ -85,7 +85,7 @@ class HostLink(wiring.Component):
         m.submodules.sender = sender = PacketSender(link.answer + HEADER)
         m.submodules.writer = writer = AnswerWriter(link.answer)
         m.submodules.hello = hello = Hello(link)
-        m.submodules.access = access = Access()
+        m.submodules.access = access = Access(link)
         m.submodules.frames = frames = Frames(link)
         begins: dict[Command, Any] = {
             Command.HELLO: hello,
@@ -177,7 +177,7 @@ class HostLink(wiring.Component):
 
     def _waited(self, m: Module, moves: Value, parts: Iterable[Any]) -> None:
         """Lets the one that waits for the core give it up."""
-        m.submodules.patience = patience = Patience(self._link.cycles)
+        m.submodules.patience = patience = Patience(self._link.cycles + self._link.learning)
         m.d.sync += patience.moves.eq(moves)
         for part in parts:
             m.d.comb += [

@@ -5,7 +5,7 @@ a checksum of 32 bits at the end. Integers are little-endian.
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from golden.errors import refusal
@@ -16,11 +16,12 @@ from hw.core import bus_width
 from hw.walk.layout import CoreLayout
 
 BAUD = 3_000_000  # where a board says nothing else
-VERSION = 1
+VERSIONS = (1, 2)  # 2: the core trains, and READ and WRITE take several values
 FLAG, ESCAPE, FLIP = 0x7E, 0x7D, 0x20
 HEADER, CHECK = 4, 4  # bytes: sequence, kind, length of the payload; the checksum
 FIRST, LAST = 0, 1  # what the first byte of a load says
 HELLO_FLAGS = 1  # place of the flags in the answer to HELLO
+ADDRESS, COUNT, VALUE = 2, 2, 4  # bytes of a register's address, of a count, of a value
 TAG = 8  # bytes of the model's sha256
 MOST = 0xFFFF  # that a length in a header, or a number in the answer to HELLO, can say
 
@@ -29,8 +30,8 @@ class Command(IntEnum):
     """What a request asks for."""
 
     HELLO = 1  # nothing -> Hello
-    READ = 2  # address u16 -> value u32
-    WRITE = 3  # address u16, value u32 -> nothing
+    READ = 2  # address u16, in version 2 also a count u16 -> so many values u32
+    WRITE = 3  # address u16, value u32, in version 2 also several -> nothing
     FRAMES = 4  # whole frames -> their results, then the counters
     LOAD = 5  # u8 (1: these are the last), bytes of the weights -> nothing
 
@@ -55,6 +56,7 @@ class Flag(IntEnum):
     BOOTING = 1  # they are being copied from flash
     BOOT_FAILED = 2  # what is in flash is not this model's weights, or is damaged
     DROPPED = 3  # something that was no packet has come since the last HELLO
+    TRAINS = 4  # the core does
 
 
 @dataclass(frozen=True)
@@ -159,11 +161,15 @@ class Link:
         The first bytes of the model's sha256: what tells whose weights these are.
     loads
         Weights are loaded.
+    trains
+        The core does.
     request, answer
         Bytes of the largest payloads.
     cycles
         A frame's on a core of one lane, with its way in and a state reset before it: more than any
         core for the model takes.
+    learning
+        Those of a sequence that is learned, likewise; 0 where the core does not train.
     """
 
     element: int
@@ -174,9 +180,11 @@ class Link:
     counters: tuple[tuple[str, int], ...]
     tag: bytes
     loads: bool
+    trains: bool
     request: int
     answer: int
     cycles: int
+    learning: int
 
     @classmethod
     def of(cls, core: CoreParameters, model: Model, loads: bool) -> "Link":
@@ -214,6 +222,7 @@ class Link:
             counters=counters,
             tag=bytes.fromhex(model.sha256 or "00" * TAG)[:TAG],
             loads=loads,
+            trains=core.trains,
             request=request,
             answer=answer,
             # A bound in which every column fires, twice over for what stands between layers.
@@ -221,6 +230,7 @@ class Link:
             + CoreLayout(single).reset_cycles
             + 4 * network.inputs * element
             + 256,
+            learning=_learning_cycles(replace(core, lanes=1, activations=1)),
         )
 
     @property
@@ -234,6 +244,16 @@ class Link:
         return self.outputs * self.result
 
     @property
+    def values_read(self) -> int:
+        """Values of an answer to READ, at most."""
+        return self.answer // VALUE if self.trains else 1
+
+    @property
+    def values_written(self) -> int:
+        """Values of a WRITE, at most."""
+        return (self.request - ADDRESS) // VALUE if self.trains else 1
+
+    @property
     def frames(self) -> int:
         """Frames of a request, at most."""
         counters = 4 * len(self.counters)
@@ -244,7 +264,7 @@ class Link:
         numbers = (self.request, self.answer, self.inputs, self.outputs)
         return bytes(
             [
-                VERSION,
+                VERSIONS[self.trains],
                 0,
                 self.element,
                 self.result,
@@ -252,6 +272,14 @@ class Link:
                 *self.tag,
             ]
         )
+
+
+def _learning_cycles(core: CoreParameters) -> int:
+    """Those of the longest sequence, if every column fired twice as often as it may."""
+    if core.training is None:
+        return 0
+    layers = len(core.network.layers)
+    return core.training.tape.frames * (2 * core.dense_cycles + 200 * layers) + 2000
 
 
 def _power(n: int) -> int:

@@ -4,10 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from boards.link.protocol import VALUE
 from hw.bus.axi_lite import axi_lite_signature
 from hw.bus.registers import ADDRESS_WIDTH
-
-VALUE = 4  # bytes of a register
 
 
 def register_signature() -> wiring.Signature:

@@ -1,6 +1,6 @@
 """A core that learns, in RTL: Japanese Vowels from scratch, and cycles over what stands still."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from golden.learn.sequence import LearningNetwork, Settings
 from golden.learn.tape import TapeSize
 from golden.learn.training import Training
 from golden.parameters import CoreParameters
-from hw.bus.registers import register_map
 from hw.emit.verilog import emit
 from sim.build import build
 from sim.compare import first_mismatch
@@ -36,7 +35,6 @@ FRAMES = 50
 THRESHOLDS = (*range(24), *range(24, 64, 2))
 LOSSES = {"label alone": "hinge", "errors from the host": "softmax"}
 LANES, SEED = 8, 1  # of the core that learns Japanese Vowels
-COUNTERS = ("CYCLES_LO", "LEARNING_LO")
 
 
 def run(
@@ -92,10 +90,10 @@ class _Subject:
         course = Course(core, LearningNetwork.of(model, tape=self._training.tape), Job())
         learned = course.lesson(Lesson(frames, Settings(1, network.outputs), 0))
         course.look()
-        counts = _counted(core, course)
+        course.count()
         record = play(self._simulation, core, course.job)
         _require_equal(core, course, record)
-        forward, back = counts(record)
+        forward, back = course.cycles(record)
         rows = np.array(core.row_blocks)
         events = [np.count_nonzero(t.x) + np.count_nonzero(t.h) for t in learned.tapes]
         columns = sum(layer.columns for layer in network.layers)
@@ -122,14 +120,6 @@ class _Subject:
             return events / (len(frames) * sum(k.columns for k in model.parameters.layers))
 
         return min(THRESHOLDS, key=lambda theta: abs(1 - still - fires(theta)))
-
-
-def _counted(core: CoreParameters, course: Course) -> Callable[[Record], list[int]]:
-    """Reads the counters at the end of a course; what gets them from its record."""
-    address = {r.name: r.address for r in register_map(core.network, trains=True)}
-    for name in COUNTERS:
-        course.job.read(address[name])
-    return lambda record: [int(n) for n in record.replies[-len(COUNTERS) :, 1]]
 
 
 def _require_equal(core: CoreParameters, course: Course, record: Record) -> None:
@@ -171,7 +161,7 @@ def _vowels(loss: str, epochs: int | None) -> dict[str, Any]:
     for frames, label in zip(found.frames, labels.tolist(), strict=True):
         course.lesson(Lesson(frames, Settings(0, outputs), label))
     course.look()
-    counts = _counted(core, course)
+    course.count()
     record = play(build(emit(core, model), Harness()), core, course.job)
     _require_equal(core, course, record)
     ends = np.cumsum([len(frames) for frames in found.frames])
@@ -187,7 +177,7 @@ def _vowels(loss: str, epochs: int | None) -> dict[str, Any]:
         "frames": len(record.outputs),
         "masters": sum(m.x.size + m.h.size for m in network.masters),
         "wrong": wrong,
-        "cycles": sum(counts(record)) / len(record.outputs),
+        "cycles": sum(course.cycles(record)) / len(record.outputs),
     }
 
 

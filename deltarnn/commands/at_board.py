@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deltarnn.commands.common import default_folder
 from deltarnn.console import extra, progress
 from golden.errors import refusal
+from golden.learn.masters import learned, of_model, widened
 from golden.model import Model
 from golden.parameters import CoreParameters
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from boards.link.protocol import Link
 
 SIMULATION = 60.0  # seconds of patience with a simulated board, which is slower than a board
+DIVISOR = 4  # its UART's cycles a bit: no board's has so few, but each one costs time
 
 
 def require_one(port: str | None, simulated: bool) -> None:
@@ -33,6 +35,8 @@ class AtBoard:
 
     Attributes
     ----------
+    model
+        With the accumulators of the core.
     core, link
         As they were built, or would be with the board's lanes and units a cycle.
     port
@@ -51,31 +55,56 @@ class AtBoard:
 
     @classmethod
     def of(
-        cls, file: Path, model: Model, name: str, port: str | None, baud: int | None = None
+        cls,
+        file: Path,
+        model: Model,
+        name: str,
+        port: str | None,
+        baud: int | None = None,
+        frames: int | None = None,
     ) -> "AtBoard":
-        """``model`` of ``file`` at the board ``name``.
+        """``model`` of ``file`` at the board ``name``; with ``frames``, on a core that trains.
 
-        Raises ValueError where there is no such board, or the model does not fit.
+        A simulated one's sequences have at most so many frames where it was not built.
+
+        Raises ValueError where there is no such board, the model does not fit, or the core at a
+        port does not train though it is to.
         """
         from boards.board import find_board
         from boards.family.targets import find_target
-        from boards.flow.build import built_core, require_room
+        from boards.flow.build import built_core, cores, require_room
         from boards.flow.design import design
         from boards.link.protocol import Link
         from hw.emit.verilog import emit
 
         board = find_board(name)
         require_room(model, board)
-        core = built_core(model, board, default_folder(file, name))
-        core = core or CoreParameters(model.parameters, board.lanes, board.activations)
+        folder = default_folder(file, name)
+        core = built_core(model, board, folder)
+        if frames is not None and (core is None or not core.trains):
+            if port is not None:
+                expected = f"one of deltarnn build {file} --board {name} --train"
+                raise refusal(str(folder), "no core that trains", expected)
+            core = next(cores(model, board, frames=frames))
+        core = core or next(cores(model, board))
+        model = replace(model, parameters=core.network)
         target = find_target(board.target).target
         link = Link.of(core, model, target.loads)
         made = None
         if port is None:
             with progress.status("generating"):
                 emission = emit(core, model, target)
-                made = design(core, model, emission, board.clocks[0], board.baud, board.flash)
+                mhz = board.clocks[0]
+                made = design(core, model, emission, mhz, round(mhz * 1e6 / DIVISOR), board.flash)
         return cls(model, board, core, link, port, baud or board.baud, made)
+
+    @property
+    def computed(self) -> Model:
+        """What the board computes: where the core trains biases are weights."""
+        if self.core.training is None:
+            return self.model
+        learning = self.core.training.learning
+        return widened(learned(self.model, of_model(self.model, learning), learning))
 
     @property
     def title(self) -> str:
@@ -93,7 +122,7 @@ class AtBoard:
         ) as terminal:
             assert terminal is not None
             with Host(terminal, self.link, self.baud, patience) as host:
-                prepare(host, self.model)
+                prepare(host, self.model, self.core.training)
                 yield host
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from deltarnn.commands.common import BOARD, BUILT, default_folder
+from deltarnn.commands.lessons import TRAIN, TRAIN_FRAMES, tape_frames
 from deltarnn.console import (
     JSON,
     MODEL,
@@ -26,6 +27,8 @@ OCCUPANCY = (1.0, 0.1)  # at which frames a second are reported
 @click.option("--lanes", type=int, help="Lanes P. Default: the board's, or fewer if they must be.")
 @click.option("--activations", type=int, help="Units a cycle A. Default: likewise.")
 @click.option("--clock", type=float, help="MHz. Default: the board's highest that closes.")
+@TRAIN
+@TRAIN_FRAMES
 @JSON
 def build(
     model: Path,
@@ -34,6 +37,8 @@ def build(
     lanes: int | None,
     activations: int | None,
     clock: float | None,
+    train: bool,
+    frames: int | None,
     as_json: bool,
 ) -> None:
     """Builds a bitstream for a board, and says what it takes and how fast it is."""
@@ -42,12 +47,13 @@ def build(
         from boards.family.chip import RESOURCES
         from boards.flow.build import build as run
 
+    frames = tape_frames(train, frames)
     chosen = find_board(board)
     loaded = load_model(model)
     place = folder or default_folder(model, board)
     lanes = lanes and fitting_lanes(loaded.parameters, lanes, activations or 1)
     with progress.status("beginning") as status:
-        built = run(loaded, chosen, place, lanes, clock, status.update, activations)
+        built = run(loaded, chosen, place, lanes, clock, status.update, activations, frames)
     speed = {
         occupancy: built.clock * 1e6 / max(built.dense_cycles * occupancy, 1)
         for occupancy in OCCUPANCY

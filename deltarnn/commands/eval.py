@@ -122,6 +122,7 @@ def eval_(
     if board is not None:
         with extra("boards"):
             place = AtBoard.of(model, loaded, board, port)
+            loaded = place.computed
     recordings = load(data)
     if labels is not None:
         wanted = load_array(labels, "a .npy array of classes, names or numbers", None)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from deltarnn.commands.lessons import TRAIN, TRAIN_FRAMES, tape_frames
 from deltarnn.console import (
     ACTIVATIONS,
     JSON,
@@ -16,13 +17,11 @@ from deltarnn.console import (
     print_json,
     progress,
 )
-from golden.errors import refusal
 from golden.files import (
     require_distinct,
     require_writable_folder,
 )
 from golden.learn.masters import trainable
-from golden.learn.tape import FRAMES_MAX
 from golden.model_file import load_model
 from golden.parameters import CoreParameters
 
@@ -34,12 +33,8 @@ from golden.parameters import CoreParameters
 @ACTIVATIONS
 @STREAMS
 @TARGET
-@click.option("--train", is_flag=True, help="A core that trains (docs/training-core.md).")
-@click.option(
-    "--frames",
-    type=click.IntRange(1, FRAMES_MAX),
-    help=f"Of the longest sequence that it learns.  [default: {FRAMES_MAX}]",
-)
+@TRAIN
+@TRAIN_FRAMES
 @JSON
 def generate(
     model: Path,
@@ -71,11 +66,9 @@ def generate(
     require_writable_folder(output, files)
     loaded = load_model(model)
     lanes = fitting_lanes(loaded.parameters, lanes, activations)
-    training = None
-    if train:
-        loaded, training = trainable(loaded, frames or FRAMES_MAX)
-    elif frames is not None:
-        raise refusal("--frames", frames, "--train beside it")
+    training, frames = None, tape_frames(train, frames)
+    if frames is not None:
+        loaded, training = trainable(loaded, frames)
     core = CoreParameters(loaded.parameters, lanes, activations, streams, training)
     with progress.status("generating"):
         emission = emit(core, loaded, chosen.target)

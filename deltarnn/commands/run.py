@@ -109,6 +109,7 @@ def run(
     require_writable(output)
     loaded = load_model(model)
     place = AtBoard.of(model, loaded, board, port, baud)
+    loaded = place.computed
     recordings = [] if live else load(frames).frames(loaded)
     lengths = [len(each) for each in recordings]
     source = _lines(loaded, floats, lengths) if live else pieces(recordings, place.link.frames)

@@ -6,6 +6,13 @@ from pathlib import Path
 import click
 
 from deltarnn.commands.common import recording_arrays, trace_arrays, write_npz
+from deltarnn.commands.lessons import (
+    TRAIN,
+    Lessons,
+    learning_options,
+    refuse_learning_options,
+    settings_of,
+)
 from deltarnn.console import (
     ACTIVATIONS,
     FRAMES,
@@ -27,6 +34,8 @@ from deltarnn.console import (
 from golden.files import (
     require_distinct,
 )
+from golden.learn.masters import trainable
+from golden.learn.tape import FRAMES_MAX
 from golden.model_file import load_model
 from golden.parameters import CoreParameters
 from golden.recordings import load
@@ -40,6 +49,8 @@ from golden.recordings import load
 @STREAMS
 @TARGET
 @SIMULATOR
+@TRAIN
+@learning_options
 @click.option(
     "--waves",
     type=OutputPath(),
@@ -55,6 +66,11 @@ def simulate(
     streams: int,
     target: str,
     simulator: str,
+    train: bool,
+    rate: int,
+    known: int | None,
+    cost: int,
+    readout_only: bool,
     waves: Path | None,
     output: Path | None,
     as_json: bool,
@@ -65,12 +81,16 @@ def simulate(
     many of its recordings run side by side: shorter ones go on with their last frame, which is
     compared but not timed, and where too few are left the first ones are played again. Cycles in
     OUT.npz are then those of rounds, a frame of each stream.
+
+    With --train the core learns from each recording, whose class FRAMES say, and all masters are
+    compared at the end.
     """
     from boards.family.targets import find_target
     from hw.emit.verilog import emit
 
     with extra("sim"):
         from sim.build import require_waves
+        from sim.lessons import Lesson, teach
         from sim.simulate import simulate as run
         from sim.simulators import find_simulator
 
@@ -81,18 +101,33 @@ def simulate(
     if waves is not None:
         require_waves(chosen, waves)
     loaded = load_model(model)
+    settings = None
+    if train:
+        settings = settings_of(loaded, rate, known, cost, readout_only)
+    else:
+        refuse_learning_options()
     sequences = load(frames).frames(loaded)
     lengths = [len(sequence) for sequence in sequences]
     lanes = fitting_lanes(loaded.parameters, lanes, activations)
-    core = CoreParameters(loaded.parameters, lanes, activations, streams)
+    training, lessons = None, []
+    if settings is not None:
+        taught = Lessons.of(loaded, [frames], settings.known)
+        loaded, training = trainable(loaded, min(taught.longest, FRAMES_MAX))
+        pairs = zip(taught.frames, taught.labels, strict=True)
+        lessons = [Lesson(each, settings, label) for each, label in pairs]
+    core = CoreParameters(loaded.parameters, lanes, activations, streams, training)
     models = made_of.cells.models()
     with progress.status("generating") as status:
         emission = emit(core, loaded, made_of.target)
         status.update(f"building and running {sum(lengths)} frames in {simulator}")
-        result = run(core, loaded, sequences, chosen, emission=emission, models=models, waves=waves)
+        how = {"emission": emission, "models": models, "waves": waves}
+        if lessons:
+            result, arrays = teach(core, loaded, lessons, chosen, **how), {}
+        else:
+            result = run(core, loaded, sequences, chosen, **how)
+            arrays = {"cycles": result.cycles}
     if output is not None:
-        arrays = trace_arrays(result.found) | recording_arrays(lengths)
-        write_npz(output, arrays | {"cycles": result.cycles})
+        write_npz(output, trace_arrays(result.found) | recording_arrays(lengths) | arrays)
     report = result.report()
     if as_json:
         print_json(report)
@@ -103,6 +138,6 @@ def simulate(
                 f"{layer['events_x'] + layer['events_h']:,} of {layer['columns']:,} columns fired"
             )
         table({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in report.items()}, "RTL")
-    if result.mismatch is not None:
+    if result.mismatch:
         say(f"RTL and golden model differ: {result.mismatch}")
         sys.exit(1)

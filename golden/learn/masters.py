@@ -1,5 +1,6 @@
 """Weights while they learn (docs/training-core.md, "Masters")."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,6 +79,13 @@ def trainable(model: Model, frames: int) -> tuple[Model, Training]:
     require_trainable(model.parameters.layers)
     tape = TapeSize.of(model.parameters.layers, frames, OCCUPANCY)
     return widened(model), Training(tape)
+
+
+def learned(model: Model, masters: Sequence[Masters], learning: LearningFormats) -> Model:
+    """The model with the weights and biases that these masters give it."""
+    formats, layers = model.parameters.formats, model.parameters.layers
+    made = tuple(weights(formats, learning, *each) for each in zip(layers, masters, strict=True))
+    return Model.of(model.name, formats, layers, made, model.labels, model.extra, model.sha256)
 
 
 def weights(

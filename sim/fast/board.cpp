@@ -25,7 +25,7 @@
 namespace {
 
 constexpr int kQuiet = 20000;  // cycles without a sign of life after which the clock may stop
-constexpr int kBurst = 4000;   // cycles between looks at the terminal
+constexpr int kBurst = 250;     // cycles between looks at the terminal
 
 // The host's half of the UART: what it sends, a cycle at a time, and what it hears.
 class Uart {

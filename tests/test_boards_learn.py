@@ -1,0 +1,230 @@
+"""A board that learns: the host's lessons against a simulated one, whatever its line does."""
+
+import random
+import sys
+
+import numpy as np
+import pytest
+import serial
+
+from boards.family.targets import TARGETS
+from boards.flow.design import TOP, design
+from boards.host.lessons import learned_masters, teach
+from boards.host.session import Host, LinkError
+from boards.host.stream import pieces, prepare, run
+from boards.link.protocol import Command, Flag
+from golden.learn.masters import learned, of_model, trainable, widened
+from golden.learn.sequence import LearningNetwork, Settings
+from golden.parameters import CoreParameters
+from hw.bus.registers import CONTROL, CONTROL_CLEAR_COUNTERS, STATUS, register_map
+from hw.emit.verilog import emit
+from sim.fast.board import build_board, running
+from tests.damages import line_damages
+from tests.networks import random_frames, random_model
+
+pytestmark = pytest.mark.slow  # minutes of simulations
+
+COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]
+FRAMES, OUTPUTS = 9, 3
+MODEL, TRAINING = trainable(
+    random_model((4, 6, 5), OUTPUTS, kinds=("gru", "lstm"), theta=(2, 1)), FRAMES
+)
+CORE = CoreParameters(MODEL.parameters, 4, 2, training=TRAINING)
+ADDRESS = {r.name: r.address for r in register_map(MODEL.parameters, trains=True)}
+SETTINGS = Settings(8, OUTPUTS)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return design(CORE, MODEL, emit(CORE, MODEL, TARGETS["generic"].target), 12.0, 3_000_000, None)
+
+
+@pytest.fixture(scope="module")
+def program(made):
+    return build_board(made.verilog(), TOP)
+
+
+@pytest.fixture
+def terminal(made, program):
+    with running(program, made.shell.divisor) as name:
+        yield name
+
+
+def lessons(count, seed=1, longest=FRAMES):
+    rng = np.random.default_rng(seed)
+    return [
+        (
+            random_frames(
+                MODEL, int(rng.integers(1, longest + 1)), seed=seed + n, moving=0.2
+            ).astype(int),
+            int(rng.integers(OUTPUTS)),
+        )
+        for n in range(count)
+    ]
+
+
+def network():
+    return LearningNetwork.of(MODEL, TRAINING.learning, TRAINING.tape)
+
+
+def same(masters, golden):
+    return all(
+        np.array_equal(a.x, b.x) and np.array_equal(a.h, b.h)
+        for a, b in zip(masters, golden.masters, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [SETTINGS, Settings(6, 2, cost=300), Settings(8, OUTPUTS, readout_only=True), Settings(0, 1)],
+    ids=["all classes", "two classes, a cost", "the read-out alone", "no rate"],
+)
+def test_what_it_learns_equals_golden(settings, made, terminal):
+    golden = network()
+    with Host(terminal, made.link) as host:
+        assert host.flags == 1 << Flag.TRAINS
+        for _ in range(2):  # a session begins anew, whatever was learned before
+            golden = network()
+            prepare(host, MODEL, TRAINING)
+            found = list(teach(host, golden, settings, lessons(12, longest=FRAMES + 2), check=True))
+            assert [each.wrong for each in found if each.wrong] == []
+            assert same(learned_masters(host, CORE), golden)
+        reasons = {each.dropped for each in found}
+        assert reasons >= ({"unknown label"} if settings.known < OUTPUTS else {""})
+        assert all(each.cycles > 0 for each in found)
+    moved = not same(of_model(MODEL, TRAINING.learning), golden)
+    assert moved == bool(settings.rate)
+
+
+def test_a_difference_is_seen(made, terminal):
+    with Host(terminal, made.link) as host:
+        prepare(host, MODEL, TRAINING)
+        host.write(ADDRESS["MASTER_INDEX"], 0)
+        host.write(ADDRESS["MASTER"], *[0x7FFF] * 40)
+        found = list(teach(host, network(), SETTINGS, lessons(6), check=True))
+        assert any("golden has" in each.wrong for each in found)
+
+
+def test_what_was_learned_runs_as_a_model_of_its_own(made, terminal):
+    """On the board that learned it, and as inference has it, constant columns and all."""
+    with Host(terminal, made.link) as host:
+        prepare(host, MODEL, TRAINING)
+        list(teach(host, network(), SETTINGS, lessons(8), check=False))
+        model = learned(MODEL, learned_masters(host, CORE), TRAINING.learning)
+        host.write(ADDRESS["TRAIN"], 0)
+        host.write(CONTROL, 1 << CONTROL_CLEAR_COUNTERS)
+        several = [frames for frames, _ in lessons(4, seed=50)]
+        found = run(host, made.link, model, pieces(several, 4), check=True)
+        assert [piece.wrong for piece in found if piece.wrong] == []
+        prepare(host, widened(model), TRAINING)
+        found = run(host, made.link, model, pieces(several, 4), check=True)
+        assert [piece.wrong for piece in found if piece.wrong] == []
+
+
+def test_a_session_that_was_cut_in_a_lesson_does_not_spoil_the_next_one(made, terminal):
+    """Between frames and label, between two errors, and while something is learned."""
+    frames, label = lessons(1)[0]
+    for cut in ("LABEL", "ERROR", None):
+        with Host(terminal, made.link) as host:
+            prepare(host, MODEL, TRAINING)
+            host.write(ADDRESS["TRAIN"], 1)
+            host.frames(frames)
+            if cut == "ERROR":
+                host.write(ADDRESS["ERROR"], 5)
+            if cut is None:
+                host.write(ADDRESS["LABEL"], label)
+        with Host(terminal, made.link) as host:
+            golden = network()
+            prepare(host, MODEL, TRAINING)
+            found = list(teach(host, golden, SETTINGS, lessons(3), check=True))
+            assert [each.wrong for each in found] == [""] * 3
+            assert same(learned_masters(host, CORE), golden)
+
+
+def test_errors_of_the_host_may_come_in_one_request(made, terminal):
+    golden, errors = network(), np.array([900, -700, 30])
+    frames = lessons(1)[0][0]
+    with Host(terminal, made.link) as host:
+        prepare(host, MODEL, TRAINING)
+        host.write(ADDRESS["TRAIN"], 1)
+        host.write(ADDRESS["RATE"], SETTINGS.rate)
+        host.frames(frames)
+        host.write(ADDRESS["ERROR"], *(int(e) & 0xFFFFFFFF for e in errors))
+        host.frames(frames)  # waits until it has been learned
+        assert host.read(ADDRESS["SEQUENCES"]) == 1
+        golden.learn(frames, SETTINGS, errors)
+        host.write(ADDRESS["LABEL"], 0)
+        while host.read(STATUS) >> 3 & 1:
+            pass
+        golden.learn(frames, SETTINGS, 0)
+        assert same(learned_masters(host, CORE), golden)
+
+
+def test_what_cannot_be_done_is_refused_and_nothing_happens(made, terminal):
+    with Host(terminal, made.link) as host:
+        prepare(host, MODEL, TRAINING)
+        for command, payload, reason in (
+            (Command.READ, bytes(3), "another length"),
+            (Command.READ, b"\x04\0\0\0", "another length"),
+            (Command.READ, b"\x04\0\xff\xff", "another length"),
+            (Command.WRITE, bytes(4), "another length"),
+            (Command.WRITE, bytes(9), "another length"),
+            (Command.READ, b"\x60\0\2\0", "no such register"),
+            (Command.WRITE, b"\x04\0" + bytes(8), "no such register"),
+            (Command.LOAD, bytes(2), "does not know the command"),
+        ):
+            with pytest.raises(LinkError, match=reason):
+                host._request(command, payload, None)
+        assert host.read(ADDRESS["SEQUENCES"]) == 0
+        assert same(learned_masters(host, CORE), network())
+
+
+class Damaged:
+    """A port whose line does something to what goes through it now and then, either way."""
+
+    def __init__(self, port, source):
+        self._port, self._source = port, source
+        self._kinds = list(line_damages(source).values())
+        self.write_timeout, self.count = port.write_timeout, 0
+
+    @property
+    def in_waiting(self):
+        return self._port.in_waiting
+
+    def _through(self, line, share):
+        if not line or self._source.random() >= share:
+            return line
+        self.count += 1
+        return b"" if self._source.random() < 0.3 else self._source.choice(self._kinds)(line)
+
+    def write(self, line):
+        self._port.write(self._through(line, 0.1))
+
+    def read(self, count):  # one byte, or many
+        line = self._port.read(count)
+        return self._through(line, min(0.1, 0.005 * len(line)))
+
+    def close(self):
+        self._port.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_lesson_is_learned_once_whatever_the_line_does(seed, made, terminal, monkeypatch):
+    open_port, opened = serial.serial_for_url, []
+    source = random.Random(seed)
+
+    def damaged(*args, **kwargs):
+        opened.append(Damaged(open_port(*args, **kwargs), source))
+        return opened[-1]
+
+    monkeypatch.setattr(serial, "serial_for_url", damaged)
+    monkeypatch.setattr("boards.host.session.TRIES", 12)
+    golden, taught = network(), lessons(40, seed=100 * seed)
+    with Host(terminal, made.link, patience=0.05) as host:
+        prepare(host, MODEL, TRAINING)
+        found = list(teach(host, golden, SETTINGS, taught, check=True))
+        assert [each.wrong for each in found if each.wrong] == []
+        assert host.read(ADDRESS["SEQUENCES"]) == sum(not each.dropped for each in found)
+        assert same(learned_masters(host, CORE), golden)
+        assert host.retries > 20
+        assert opened[0].count > 40
