@@ -352,6 +352,36 @@ def test_simulate_makes_it_of_a_targets_cells(target, folder):
     assert report["frames"] == 20
 
 
+@pytest.mark.slow
+def test_simulate_teaches_a_core_and_compares_its_masters(folder):
+    models = Path(__file__).parents[1] / "models"
+    words = ["simulate", f"{models}/japanese_vowels_eight.safetensors"]
+    words += [f"{models}/japanese_vowels_eight.lessons.npz", "--train", "--rate", "7", "--json"]
+    report = json.loads(succeeded(deltarnn(folder, *words, "-o", "out.npz")))
+    assert report["equal"]
+    assert (report["sequences"], report["dropped"], report["masters_compared"]) == (34, 0, 4713)
+    with np.load(folder / "out.npz") as arrays:
+        assert len(arrays["outputs"]) == report["frames"] == arrays["lengths"].sum()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--rate", "5"], "--rate: found it alone, expected --train beside it"),
+        (["--readout-only"], "--readout-only: found it alone, expected --train beside it"),
+        (["--train"], "found no labels, expected a class for each recording"),
+        (["--train", "--known", "10"], "--known: found 10, expected at most 9"),
+        (["--train", "--streams", "2"], "streams of a core that trains: found 2, expected 1"),
+    ],
+)
+def test_simulate_refuses_what_cannot_be_learned(words, said, folder):
+    command = SIMULATE
+    if "--streams" in words:
+        file = Path(__file__).parents[1] / "models/japanese_vowels.frames.npz"
+        command = ["simulate", MODEL, str(file)]
+    assert_refused(folder, [*command, *words], [said])
+
+
 def test_several_streams(folder):
     words = [*SIMULATE, "--streams", "3", "--json"]
     report = json.loads(succeeded(deltarnn(folder, *words)))

@@ -16,6 +16,7 @@ from deltarnn.bench.kinds import KINDS
 from deltarnn.bench.learning import LEARNING
 from deltarnn.bench.peers import PEERS
 from deltarnn.bench.precision import PRECISION
+from deltarnn.bench.speakers import SPEAKERS
 from deltarnn.bench.streams import STREAMS
 from deltarnn.bench.timeline import TIMELINE
 from deltarnn.bench.training import TRAINING
@@ -38,6 +39,7 @@ BENCHES = {
     "training": TRAINING,
     "training-core": TRAINING_CORE,
     "learning": LEARNING,
+    "speakers": SPEAKERS,
 }
 
 

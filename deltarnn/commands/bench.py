@@ -30,7 +30,7 @@ from deltarnn.console import (
     multiple=True,
     metavar="NAME",
     help="cycles, streams, timeline, activity, area, clock, growth, kinds, precision, peers, "
-    "training, training-core or learning; may be given several times. Else all of them.",
+    "training, training-core, learning or speakers; may be given several times. Else all of them.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
 @SIMULATOR

@@ -123,6 +123,8 @@ class InIntegers:
         "hinge" of a label alone, or "softmax": errors from the host.
     cost
         lambda of the L1 cost on deltas, in error LSBs.
+    known
+        Classes that are known, the first ones; None: all of them.
     tell
         Is told of each sequence that is learned: its frames, what is said of it, which is its label
         or the host's errors, and register RATE.
@@ -135,6 +137,7 @@ class InIntegers:
         loss: str,
         cost: int = 0,
         learning: LearningFormats | None = None,
+        known: int | None = None,
         tell: Callable[[Integers, int | Integers, int], None] = lambda *_: None,
     ) -> None:
         if loss not in ("hinge", "softmax"):
@@ -143,7 +146,7 @@ class InIntegers:
         assert isinstance(gru, FloatGRU)
         assert isinstance(readout, FloatLinear)
         self.loss, self.cost, learning = loss, cost, learning or LearningFormats()
-        self.tell = tell
+        self.tell, self.known = tell, known or readout.units
         theta_x, theta_h, theta_o = course.thresholds
         frac = course.weight_frac
         layers = (
@@ -191,7 +194,7 @@ class InIntegers:
         found = Verdict(kept.sums, halvings, int(kept.sums.argmax()))
         if self.loss == "hinge":
             frac = self.network.formats.accumulator_frac(readout.weight_frac)
-            said, e = label, hinge(found, frac, self.network.learning, label, readout.units)
+            said, e = label, hinge(found, frac, self.network.learning, label, self.known)
             loss = float(np.square(e / q.scale).sum()) / 2
         else:
             means = self._real(kept.sums)[None, None] / len(frames)
@@ -255,7 +258,7 @@ def learn(
     rng = np.random.default_rng(seed)
     loss = 0.0
     with reproducible(seed):
-        learner = make(initial(rng, taught.frames[0].shape[1], course.units, int(labels.max()) + 1))
+        learner = make(initial(rng, taught.frames[0].shape[1], course.units, data.outputs))
         for epoch in range(course.epochs):
             rate = course.rates[epoch * len(course.rates) // course.epochs]
             order, loss = rng.permutation(len(taught)), 0.0
