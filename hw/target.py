@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from golden.errors import refusal, require_int
 from golden.parameters import CoreParameters
 from hw.primitive.lane import Lane
+from hw.primitive.masters import MasterStore
 from hw.primitive.multiply_add import MultiplyAdd
 from hw.primitive.serializer import Serializer, ShiftSerializer
 from hw.primitive.weights import WeightMemory
@@ -22,6 +23,9 @@ class Target:
     ----------
     weights : type
         The store of the weights (hw.primitive.weights.WeightMemory).
+    masters : type
+        The store of the masters, where a core learns (hw.primitive.masters.MasterStore). It stands
+        in for ``weights`` and is no slower.
     lane : type
         A lane (hw.primitive.lane.Lane), slower than a memory: its sum comes later than M.
     multiply_add : MultiplyAdd
@@ -50,6 +54,7 @@ class Target:
 
     name: str = "generic"
     weights: type[WeightMemory] = WeightMemory
+    masters: type[MasterStore] = MasterStore
     lane: type[Lane] = Lane
     multiply_add: MultiplyAdd = MultiplyAdd()  # noqa: RUF009  # it has no state
     read_latency: int = 1
@@ -61,6 +66,12 @@ class Target:
     def __post_init__(self) -> None:
         where = f"of target {self.name}"
         require_int(f"read_latency {where}", self.read_latency, 1, READ_LATENCY_MAX)
+        if self.masters.latency > self.weights.latency:
+            raise refusal(
+                f"latency of masters {where}",
+                self.masters.latency,
+                f"at most the {self.weights.latency} of its weights",
+            )
         if self.lane.latency <= self.read_latency:
             raise refusal(
                 f"latency of a lane {where}",

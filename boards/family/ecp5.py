@@ -2,12 +2,24 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Array, Cat, ClockSignal, Const, Instance, Module, Signal, Value, signed
+from amaranth.hdl import (
+    Array,
+    Cat,
+    ClockSignal,
+    Const,
+    Instance,
+    Module,
+    Mux,
+    Signal,
+    Value,
+    signed,
+)
 from amaranth.utils import ceil_log2, exact_log2
 
 from golden.errors import require_int
 from hw.pipeline import delayed
 from hw.primitive.lane import Lane
+from hw.primitive.masters import MasterStore
 from hw.primitive.multiply_add import MultiplyAdd
 from hw.primitive.serializer import MuxSerializer
 from hw.primitive.weights import WeightMemory
@@ -15,18 +27,22 @@ from hw.target import Target
 
 EBR_BITS = 1 << 14  # of 18 K: a weight has no use for the ninth bits
 EBR_SHAPES = {1: 1, 2: 2, 4: 4, 8: 9}  # bits that are used: DATA_WIDTH
+EBR_ROWS = 1 << 10  # of 18 bits
+# Words, and bits of each, of a block RAM that two ports share: from the deepest shape on.
+EBR_DEPTHS = {EBR_ROWS << n: width for n, width in reversed([*enumerate((18, 9, 4, 2, 1))])}
 LISTS = 64  # INITVAL_00 to INITVAL_3F, 16 times 18 bits each
 
 
 def ebr_lists(values: Sequence[int], width: int) -> dict[str, int]:
-    """INITVAL_* of a DP16KD that holds ``values``, ``width`` bits each (of EBR_SHAPES).
+    """INITVAL_* of a DP16KD that holds ``values``, ``width`` bits each (of EBR_SHAPES, 9 or 18).
 
-    Bytes lie one after another, 9 bits apart; each list takes 16 words of 18 bits, 20 apart.
+    Bytes lie one after another, 9 bits apart, and only values of 9 or 18 bits use the ninth; each
+    list takes 16 words of 18 bits, 20 apart.
     """
     image = 0
     for n, value in enumerate(values):
         place = n * width
-        image |= value << (place // 8 * 9 + place % 8)
+        image |= value << (place if width % 9 == 0 else place // 8 * 9 + place % 8)
     lists = {}
     for n in range(LISTS):
         words = [(image >> (18 * (16 * n + k))) & 0x3FFFF for k in range(16)]
@@ -62,27 +78,122 @@ class EbrWeights(WeightMemory):
 
     def _bank(self, m: Module, name: str, bank: Signal, images: list[int], width: int) -> None:
         """Adds the memory that holds ``images``, ``width`` bits in each block RAM."""
-        off = Const(0)
         address = Cat(Const(0, exact_log2(width)), self.port.request.payload, Const(0, 14))[:14]
         for low in range(0, len(bank), width):
             part = bank[low : low + width]
-            init = ebr_lists([(image >> low) & ((1 << len(part)) - 1) for image in images], width)
-            m.submodules[f"{name}_{low}"] = Instance(
-                "DP16KD",
-                p_DATA_WIDTH_A=EBR_SHAPES[width],
-                p_DATA_WIDTH_B=EBR_SHAPES[width],
-                p_REGMODE_A="OUTREG",
-                p_REGMODE_B="OUTREG",
-                p_GSR="DISABLED",
-                **{f"p_{name}": Const(value, 320) for name, value in init.items()},
-                i_CLKA=ClockSignal(),
-                i_CEA=Const(1),
-                i_OCEA=Const(1),
-                **{f"i_ADA{pin}": address[pin] for pin in range(14)},
-                **{f"o_DOA{pin}": part[pin] for pin in range(len(part))},
-                **{f"i_{pin}A": off for pin in ("WE", "RST")},
-                **{f"i_{pin}B": off for pin in ("CLK", "CE", "OCE", "WE", "RST")},
-                **{f"i_CS{port}{pin}": off for port in "AB" for pin in range(3)},
+            values = [(image >> low) & ((1 << len(part)) - 1) for image in images]
+            m.submodules[f"{name}_{low}"] = dp16kd(values, width, address, part)
+
+
+def dp16kd(
+    values: Sequence[int],
+    width: int,
+    address: Value,
+    read: Value,
+    writes: tuple[Value, Value, Value] | None = None,
+) -> Instance:
+    """A DP16KD of ``values``, ``width`` bits each (of EBR_SHAPES, 9 or 18), at power-up.
+
+    Port A gives ``read`` two cycles after its ``address``. Port B, where anything ``writes`` at
+    all, takes an address, the value and whether it is written. Both addresses have 14 bits.
+    """
+    off = Const(0)
+    if writes is None:
+        port_b = {f"i_{pin}B": off for pin in ("CLK", "CE", "OCE", "WE", "RST")}
+    else:
+        to, written, write = writes
+        port_b = {
+            "i_CLKB": ClockSignal(),
+            "i_CEB": Const(1),
+            "i_OCEB": Const(1),
+            "i_WEB": write,
+            "i_RSTB": off,
+            **{f"i_ADB{pin}": to[pin] for pin in range(14)},
+            **{f"i_DIB{pin}": written[pin] for pin in range(len(written))},
+        }
+    return Instance(
+        "DP16KD",
+        p_DATA_WIDTH_A=EBR_SHAPES.get(width, width),
+        p_DATA_WIDTH_B=EBR_SHAPES.get(width, width),
+        p_REGMODE_A="OUTREG",
+        p_REGMODE_B="OUTREG",
+        p_GSR="DISABLED",
+        **{f"p_{name}": Const(value, 320) for name, value in ebr_lists(values, width).items()},
+        i_CLKA=ClockSignal(),
+        i_CEA=Const(1),
+        i_OCEA=Const(1),
+        **{f"i_ADA{pin}": address[pin] for pin in range(14)},
+        **{f"o_DOA{pin}": read[pin] for pin in range(len(read))},
+        **{f"i_{pin}A": off for pin in ("WE", "RST")},
+        **port_b,
+        **{f"i_CS{port}{pin}": off for port in "AB" for pin in range(3)},
+    )
+
+
+def ebr_banks(words: int, width: int) -> list[range]:
+    """Banks for so many words of ``width`` bits, each as deep as one of EBR_DEPTHS.
+
+    They take the fewest block RAM that do, and no more banks than these need. Each begins at a
+    multiple of its depth, so that an address is that of its bank with a number before it.
+    """
+
+    def taken(depths: tuple[int, ...]) -> tuple[int, int]:
+        return sum(-(-width // EBR_DEPTHS[depth]) for depth in depths), len(depths)
+
+    best: list[tuple[int, ...]] = [()]
+    for rows in range(1, -(-words // EBR_ROWS) + 1):
+        of_depths = ((d, *best[max(0, rows - d // EBR_ROWS)]) for d in EBR_DEPTHS)
+        best.append(min(of_depths, key=taken))
+    banks, begin = [], 0
+    for depth in sorted(best[-1], reverse=True):
+        banks.append(range(begin, begin + depth))
+        begin += depth
+    return banks
+
+
+class EbrMasters(MasterStore):
+    """Masters in DP16KD with their output registers, of each lane in its own.
+
+    Port A reads, port B writes. The few banks (``ebr_banks``) are chosen among behind their
+    registers, and another register waits behind the choice.
+    """
+
+    latency = 3
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        word = None
+        for n, bank in enumerate(ebr_banks(len(self._init), self._width)):
+            found = Signal(len(self.word.as_value()), name=f"bank_{n}")
+            reads, writes = (
+                address[exact_log2(len(bank)) :] == bank.start // len(bank)
+                for address in (self.address, self.write_address)
+            )
+            for lane, may in enumerate(self.write):
+                self._part(m, n, bank, lane, found, may & writes)
+            is_here = delayed(m, reads, 2, f"is_in_{n}")
+            word = found if word is None else Mux(is_here, found, word)
+        m.d.comb += self.word.as_value().eq(delayed(m, word, 1, "word"))
+        return m
+
+    def _part(self, m: Module, n: int, bank: range, lane: int, found: Signal, write: Value) -> None:
+        """Adds what holds the masters of one lane in bank ``n``."""
+        width = EBR_DEPTHS[len(bank)]
+        # Of 18 bits the lowest bits of an address say which halves are written.
+        below = Const(3 if width == 18 else 0, 14 - exact_log2(len(bank)))
+        address, to = (
+            Cat(below, each, Const(0, 14))[:14] for each in (self.address, self.write_address)
+        )
+        values = [word[lane] for word in self._init[bank.start : bank.stop]]
+        for low in range(0, self._width, width):
+            bits = min(width, self._width - low)
+            place = slice(lane * self._width + low, lane * self._width + low + bits)
+            m.submodules[f"bank_{n}_{lane}_{low}"] = dp16kd(
+                [(value >> low) & ((1 << bits) - 1) for value in values],
+                width,
+                address,
+                found[place],
+                (to, self.written.as_value()[place], write),
             )
 
 
@@ -185,6 +296,7 @@ class MultLane(Lane):
 ECP5 = Target(
     name="ecp5",
     weights=EbrWeights,
+    masters=EbrMasters,
     lane=MultLane,
     read_latency=2,
     multiply_add=MultMultiplyAdd(),

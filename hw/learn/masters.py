@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from amaranth.hdl import Module, signed
-from amaranth.lib import data, memory, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -11,7 +11,7 @@ from golden.errors import require_int
 from golden.fixed import Integers
 from hw.learn.layout import of_stage
 from hw.pipeline import delayed, strobed
-from hw.primitive.memory import UNCHECKED
+from hw.primitive.masters import MasterStore
 
 
 class MasterMemory(wiring.Component):
@@ -26,7 +26,9 @@ class MasterMemory(wiring.Component):
     stages : sequence of range
         The lanes of each stage (hw.target.Target.stages).
     read_latency : int
-        Cycles from an address to its word.
+        Cycles from an address to its word, no fewer than the store's.
+    store : type
+        What holds the masters of a stage (hw.primitive.masters.MasterStore).
 
     Members
     -------
@@ -46,13 +48,22 @@ class MasterMemory(wiring.Component):
     """
 
     def __init__(
-        self, init: Integers, *, width: int, stages: Sequence[range], read_latency: int = 1
+        self,
+        init: Integers,
+        *,
+        width: int,
+        stages: Sequence[range],
+        read_latency: int = 1,
+        store: type[MasterStore] = MasterStore,
     ) -> None:
         require_int("words", len(init), 1)
-        self._init, self._stages, self._read_latency = init, stages, read_latency
-        self._master = signed(width)
+        require_int("read_latency", read_latency, store.latency)
+        self._stages, self._more = stages, read_latency - store.latency
+        self._stores = [
+            store(init[:, stage.start : stage.stop].tolist(), width=width) for stage in stages
+        ]
         address = ceil_log2(len(init))
-        masters = data.ArrayLayout(self._master, stages[-1].stop)
+        masters = data.ArrayLayout(signed(width), stages[-1].stop)
         super().__init__(
             {
                 "address": In(address),
@@ -65,23 +76,15 @@ class MasterMemory(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        for n, stage in enumerate(self._stages):
-            lanes = slice(stage.start, stage.stop)
-            m.submodules[f"stage_{n}"] = part = memory.Memory(
-                shape=data.ArrayLayout(self._master, len(stage)),
-                depth=len(self._init),
-                init=[row[lanes].tolist() for row in self._init],
-                attrs=UNCHECKED,
-            )
-            read, write = part.read_port(), part.write_port(granularity=1)
-            lanes_write = strobed(m, self.write[lanes], n, f"write_{n}")[-1]
-            word = delayed(m, read.data.as_value(), self._read_latency - 1, f"word_{n}")
+        for n, (stage, store) in enumerate(zip(self._stages, self._stores, strict=True)):
+            m.submodules[f"stage_{n}"] = store
+            lanes = self.write[stage.start : stage.stop]
+            word = delayed(m, store.word.as_value(), self._more, f"word_{n}")
             m.d.comb += [
-                read.en.eq(1),
-                read.addr.eq(delayed(m, self.address, n, f"address_{n}")),
+                store.address.eq(delayed(m, self.address, n, f"address_{n}")),
                 of_stage(self.word, stage).eq(word),
-                write.addr.eq(delayed(m, self.write_address, n, f"write_address_{n}")),
-                write.en.eq(lanes_write),
-                write.data.eq(of_stage(self.written, stage)),
+                store.write_address.eq(delayed(m, self.write_address, n, f"write_address_{n}")),
+                store.write.eq(strobed(m, lanes, n, f"write_{n}")[-1]),
+                store.written.as_value().eq(of_stage(self.written, stage)),
             ]
         return m

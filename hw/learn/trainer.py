@@ -64,6 +64,7 @@ class Trainer(wiring.Component):
             width=learning.master,
             stages=stages,
             read_latency=target.weights.latency,
+            store=target.masters,
         )
         self._finds = target.weights.latency + len(stages)  # cycles until a master is there
         self._loss = Loss(
