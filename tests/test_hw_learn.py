@@ -164,20 +164,21 @@ def test_a_sweep(learning, stages, rate):
 
     async def bench(ctx):
         nonlocal reached
-        for n in range(LENGTH + len(ranges) + 4):
+        for n in range(LENGTH + dut.ahead + len(ranges) + 4):
             now = min(n, LENGTH - 1)
             ctx.set(dut.i.valid, n < LENGTH and bool(valid[n]))
             reached += ctx.get(dut.saturated)
             slot = {"delta": int(deltas[now]), "learns": int(rate > 0)}
             ctx.set(dut.i.payload, {**slot, "near": 0 if shift is None else far - shift})
             for k, stage in enumerate(ranges):
-                late = min(max(n - k, 0), LENGTH - 1)
+                behind = n - dut.ahead - k
+                late = min(max(behind, 0), LENGTH - 1)
                 for lane in stage:
                     ctx.set(dut.g[lane], int(g[late, lane]))
                     ctx.set(dut.master[lane], int(masters[late, lane]))
-                if 0 <= n - k - 2 < LENGTH:
+                if 0 <= behind - 2 < LENGTH:
                     of = [ctx.get(dut.o.payload[lane]) for lane in stage]
-                    found_new[n - k - 2, stage.start : stage.stop] = of
+                    found_new[behind - 2, stage.start : stage.stop] = of
             if 0 <= n - dut.latency < LENGTH:
                 found_sums.append(ctx.get(dut.sum))
             await ctx.tick()

@@ -134,7 +134,8 @@ class Backward(wiring.Component):
         # From a step to when its master and its G meet its delta in the first stage.
         self._meet = latency + 1 + target.weights.latency
         self._units_walk = UnitsWalk(layout)
-        wait = self._meet + self._lanes.latency + self._deltas.latency + self._encoder.latency
+        self._after = self._meet - self._lanes.ahead + self._lanes.latency
+        wait = self._after + self._deltas.latency + self._encoder.latency
         self._sweep_walk = SweepWalk(layout, wait=wait, places=places)
 
     def elaborate(self, platform) -> Module:
@@ -314,8 +315,8 @@ class Backward(wiring.Component):
             slot.first.eq(walk.first_row),
             slot.last.eq(walk.last_row),
         ]
-        meet = self._meet
-        valids, slots = staged(m, walk.step, slot, meet + lanes.latency, "slot")
+        slotted, after = self._meet - lanes.ahead, self._after
+        valids, slots = staged(m, walk.step, slot, after, "slot")
         here, event = slots[latency], tape.event.payload
         base = delayed(m, walk.base, latency, "base")
 
@@ -339,8 +340,8 @@ class Backward(wiring.Component):
             place.eq(Cat((begin + event.column)[: self._place_bits], here.vector)),
             asked.eq((event.column != constant) & ~is_input),
         ]
-        delta = delayed(m, event.delta, meet - latency, "delta")
-        at = slots[meet]
+        delta = delayed(m, event.delta, slotted - latency, "delta")
+        at = slots[slotted]
         m.d.comb += [masters.address.eq(address)]
 
         # G of the row, so that it is there when the master is.
@@ -350,7 +351,7 @@ class Backward(wiring.Component):
             for v, of_gates in enumerate((cell.rows_x, cell.rows_h)):
                 for gate, row in enumerate(of_gates):
                     accumulators[k, v, gate] = row
-        ahead = meet - self._rows.latency
+        ahead = self._meet - self._rows.latency
         row_at = Cat(walk.gate, walk.vector, walk.layer)
         gates = 1 << len(walk.gate)
         table = [
@@ -362,7 +363,7 @@ class Backward(wiring.Component):
         m.d.comb += [
             self._rows.block.eq(delayed(m, walk.block, ahead, "row_block")),
             self._rows.row.eq(delayed(m, by_layer(table, row_at), ahead, "row")),
-            lanes.i.valid.eq(valids[meet]),
+            lanes.i.valid.eq(valids[slotted]),
             lanes.i.payload.delta.eq(delta),
             lanes.i.payload.near.eq(by_layer(self._nears, at.layer) + self.rate - 1),
             lanes.i.payload.learns.eq(self.rate != 0),
@@ -374,7 +375,6 @@ class Backward(wiring.Component):
         ]
 
         # What comes back to the event.
-        after = meet + lanes.latency
         gone = slots[after]
         deltas, encoder = self._deltas, self._encoder
         m.d.comb += [

@@ -9,7 +9,7 @@ from amaranth.utils import bits_for, ceil_log2
 
 from golden.errors import require_int
 from golden.learn.formats import LearningFormats
-from hw.fixed import added, half, sat
+from hw.fixed import added, sat
 from hw.pipeline import delayed, staged
 
 
@@ -18,7 +18,9 @@ class SweepLanes(wiring.Component):
 
     Docs/training-core.md, "Backward", step 4. W is the upper byte of the master w as it comes. What
     a slot's shift s (golden.learn.formats, ``step_shift``) lacks of ``far`` is ``near``, and is
-    taken from its delta: rshift(-G d, s) = floor((2^(far - 1) - G d 2^near) / 2^far).
+    taken from its delta: rshift(-G d, s) = rshift(G * (-d 2^near), far). Once for all lanes, -d
+    2^near is made before the first of them needs it; it is 0 where masters are to stay. So a lane
+    has one adder: half up is the bit below the point, which the adder takes as a carry.
 
     Stage n of the lanes does everything n cycles later than the first, and hands its sum on.
 
@@ -40,17 +42,19 @@ class SweepLanes(wiring.Component):
     i : In, stream (never waits)
         ``delta``; ``near``; ``learns``: masters are to change.
     g, master : In, arrays of P
-        G and w of the slot; those of stage n n cycles later.
+        G and w of the slot, ``ahead`` cycles after it; those of stage n n cycles later.
     sum : Out
         The sum over all lanes, exact, ``latency`` cycles after its slot.
     o : Out, stream (never waits)
-        ``master``, P new masters, two cycles after the slot; those of stage n n cycles later.
+        ``master``, P new masters, two cycles after the old; those of stage n n cycles later.
     saturated : Out
-        A strobe: a master has moved and is now at an end of its range. Three cycles after the slot,
-        or up to as many later as there are stages.
+        A strobe: a master has moved and is now at an end of its range. Three cycles after the old
+        one, or up to as many later as there are stages.
 
     Attributes
     ----------
+    ahead : int
+        Cycles from a slot to its G and w.
     latency : int
         Cycles from a slot to its sum.
 
@@ -59,6 +63,8 @@ class SweepLanes(wiring.Component):
     ValueError
         Where a number is out of range.
     """
+
+    ahead = 2
 
     def __init__(
         self,
@@ -76,9 +82,9 @@ class SweepLanes(wiring.Component):
         lanes = stages[-1].stop
         error, master = signed(learning.error.width), signed(learning.master)
         weight = learning.master - learning.below
-        self.latency = 1 + len(stages)
+        self.latency = self.ahead + 1 + len(stages)
         slot = {"delta": signed(delta_width), "near": unsigned(bits_for(nearest)), "learns": 1}
-        self._moved = signed(delta_width + nearest)
+        self._step = signed(delta_width + 1 + nearest)
         of_masters = data.ArrayLayout(master, lanes)
         super().__init__(
             {
@@ -93,42 +99,41 @@ class SweepLanes(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        below, far = self._learning.below, self._far
-        valids, slots = staged(m, self.i.valid, self.i.payload, len(self._stages) + 1, "slot")
-        # The shift is taken before the first stage, once for all lanes.
-        moved = Signal(self._moved)
-        m.d.comb += moved.eq(self.i.payload.delta << self.i.payload.near)
+        below, far, slot = self._learning.below, self._far, self.i.payload
+        valids, _ = staged(m, self.i.valid, slot, self.ahead + len(self._stages) + 1, "slot")
+        less, near = (
+            delayed(m, value, 1, name)
+            for name, value in (("less", Mux(slot.learns, -slot.delta, 0)), ("near", slot.near))
+        )
+        step = Signal(self._step, reset_less=True)
+        m.d.sync += step.eq(less << near)
         total, ends = None, []
         for n, stage in enumerate(self._stages):
-            step = delayed(m, moved, n, f"moved_{n}")
+            factor = delayed(m, step, n, f"step_{n}")
             products, reached = [], []
             for lane in stage:
                 g, master = self.g[lane], self.master[lane]
                 products.append(delayed(m, (master >> below) * g, 1, f"product_{lane}"))
-                change = delayed(m, g * step, 1, f"change_{lane}")
+                change = delayed(m, g * factor, 1, f"change_{lane}")
                 old = delayed(m, master, 1, f"old_{lane}")
-                follows = sat(old + ((half(far) - change) >> far), self._learning.range)
-                new = Signal.like(master, name=f"new_{lane}", reset_less=True)
-                with m.If(slots[n + 1].learns):
-                    m.d.sync += new.eq(follows)
-                with m.Else():
-                    m.d.sync += new.eq(old)
+                follows = Cat(1, old).as_signed() + Cat(change[far - 1], change >> far).as_signed()
+                new = delayed(m, sat(follows >> 1, self._learning.range), 1, f"new_{lane}")
                 m.d.comb += self.o.payload[lane].eq(new)
                 was = delayed(m, Cat(old[-1], _at_end(old)), 1, f"was_{lane}")
                 reached.append(_at_end(new) & (was != Cat(new[-1], 1)))
             here = added(products) if total is None else total + added(products)
             total = Signal(self.sum.shape(), name=f"total_{n}", reset_less=True)
             m.d.sync += total.eq(here)
-            ends.append(delayed(m, Cat(reached).any() & valids[n + 2], 1, f"ends_{n}"))
+            ended = Cat(reached).any() & valids[self.ahead + n + 2]
+            ends.append(delayed(m, ended, 1, f"ends_{n}"))
         m.d.comb += [
             self.sum.eq(total),
-            self.o.valid.eq(valids[2]),
+            self.o.valid.eq(valids[self.ahead + 2]),
             self.saturated.eq(Cat(ends).any()),
         ]
         return m
 
 
 def _at_end(master: Value) -> Value:
-    """Whether it is the greatest or the least there is."""
-    rest = master[:-1]
-    return Mux(master[-1], ~rest.any(), rest.all())
+    """Whether it is the greatest or the least there is: no bit is as the sign is."""
+    return (master[:-1] ^ master[-1].replicate(len(master) - 1)).all()
