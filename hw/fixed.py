@@ -26,6 +26,17 @@ def rshift(v: Value, n: int) -> Value:
     return shift(v + half(n), n) if n > 0 else shift(v, n)
 
 
+def twice_shifted(v: Value, n: Value) -> Value:
+    """floor(2 v / 2^n), signed: of what rshift by ``n`` gives the double, not yet rounded."""
+    return Cat(Const(0, 1), v).as_signed() >> n
+
+
+def rshift_by(v: Value, n: Value) -> Value:
+    """rshift by a number that is not known before: one shifter, and one adder behind it."""
+    twice = twice_shifted(v, n)
+    return twice[1:].as_signed() + twice[0]
+
+
 def clip(v: Value, low: int, high: int) -> Value:
     """Signed ``v`` held between two bounds."""
     width = max(bits_for(low, require_sign_bit=True), bits_for(high, require_sign_bit=True))

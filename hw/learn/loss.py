@@ -1,6 +1,6 @@
 """The loss of a sequence: what its results add up to, what they decide, and their errors."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, ceil_log2
@@ -8,7 +8,7 @@ from amaranth.utils import bits_for, ceil_log2
 from golden.errors import require_int
 from golden.learn.formats import LearningFormats
 from golden.learn.tape import FRAMES_MAX
-from hw.fixed import half, rshift, sat, shift
+from hw.fixed import clip, rshift_by, sat, shift, twice_shifted
 from hw.pipeline import delayed, staged
 from hw.primitive.memory import UNCHECKED
 
@@ -70,7 +70,7 @@ class Loss(wiring.Component):
         Where a number is out of range.
     """
 
-    latency = 5
+    latency = 6
 
     def __init__(self, *, learning: LearningFormats, outputs: int, width: int, frac: int) -> None:
         require_int("outputs", outputs, 1)
@@ -150,18 +150,22 @@ class Loss(wiring.Component):
         with m.If(valids[1] & is_known & ((numbers[1] == 0) | (read.data > best))):
             m.d.sync += [best.eq(read.data), self.decided.eq(numbers[1])]
 
-        # The mean, how far it is from its target, and the error.
-        q, one = self._q, self._q.scale
-        drops = [k + self._frac - q.f for k in range(HALVINGS_MAX + 1)]
-        rounded = delayed(m, read.data + Array(map(half, drops))[self.halvings], 1, "rounded")
-        mean = Array(shift(rounded, drop) for drop in drops)[self.halvings]
-        is_label = numbers[2] == self.label
-        short = Mux(is_label, one - mean, one + mean)  # of the target, on its side
-        size = Mux(short < 0, 0, Mux(short > one, one, short))
+        # The mean. What is beyond -2 or 2 is as far from a target as these are.
+        q = self._q
+        drop = self._frac - q.f
+        twice = delayed(m, twice_shifted(shift(read.data, min(drop, 0)), self.halvings), 1, "twice")
+        bound = 4 << q.f
+        twice = delayed(m, clip(shift(twice, max(drop, 0)), -bound, bound - 1), 1, "mean")
+
+        # How far it is from its target, on the target's side: 1 - mean or 1 + mean; and the error.
+        is_label = numbers[3] == self.label
+        signs = is_label.replicate(len(twice))
+        short = ((twice.as_unsigned() ^ signs).as_signed() + (2 * q.scale + 1)) >> 1
+        size = Mux(short[-1], 0, Mux(short[q.f : -1].any(), q.scale, short[: q.f]))
         hinge = Mux(self.label < self.known, Mux(is_label, -size, size), 0)
-        error = Mux(self.by_host, delayed(m, hosts.data, 1, "of_host"), sat(hinge, q))
-        e = delayed(m, Mux(numbers[2] < self.known, error, 0), 1, "e")
-        of_frame = Array(rshift(e, k) for k in range(HALVINGS_MAX + 1))[self.halvings]
+        error = Mux(self.by_host, delayed(m, hosts.data, 2, "of_host"), sat(hinge, q))
+        e = delayed(m, Mux(numbers[3] < self.known, error, 0), 1, "e")
+        of_frame = rshift_by(e, self.halvings)
         m.d.comb += [
             self.o.valid.eq(valids[-1]),
             self.o.payload.e.eq(delayed(m, e, 1, "e_now")),

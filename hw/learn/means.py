@@ -8,7 +8,7 @@ from amaranth.utils import ceil_log2
 from golden.errors import require_int
 from golden.learn.tape import FRAMES_MAX
 from hw.events.encoder import event_layout
-from hw.fixed import rshift
+from hw.fixed import rshift_by
 from hw.learn.loss import HALVINGS_MAX
 from hw.pipeline import delayed, staged
 from hw.primitive.memory import UNCHECKED
@@ -104,8 +104,7 @@ class Means(wiring.Component):
         constant = columns[1] == self._columns
         found = Array(read.data)[delayed(m, way, 1, "way")]
         sum_ = delayed(m, Mux(constant, self.frames << self._frac, found), 1, "sum")
-        mean = Array(rshift(sum_, k) for k in range(HALVINGS_MAX + 1))[self.halvings]
-        mean = delayed(m, mean, 1, "mean")
+        mean = delayed(m, rshift_by(sum_, self.halvings), 1, "mean")
         m.d.comb += [
             self.o.valid.eq(valids[-1]),
             self.o.payload.event.column.eq(columns[-1]),
