@@ -40,8 +40,8 @@ class Target:
     serializer : type
         What a block's units leave through (hw.primitive.serializer.Serializer).
     block_rows : int
-        Lanes of a core up to which accumulators lie in block RAM, however few their rows are; in
-        wider ones Yosys decides.
+        Lanes of a core up to which accumulators, and the errors of these where it learns, lie in
+        block RAM, however few their rows are; in wider ones Yosys decides.
     block_shapes : tuple of (int, int)
         Words, and bits of each, that a block RAM may be read as. None where they may be any: then
         no table is folded to save block RAM (hw.unit.table).

@@ -129,6 +129,8 @@ class Backward(wiring.Component):
             accumulators=max(layer.accumulators for layer in network.layers),
             activations=core.activations,
             stages=stages,
+            read_latency=target.read_latency,
+            in_blocks=core.lanes <= target.block_rows,
         )
         latency = target.read_latency
         # From a step to when its master and its G meet its delta in the first stage.

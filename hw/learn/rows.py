@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Array, Const, Module, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -11,10 +11,15 @@ from golden.errors import require_int
 from golden.fixed import Q
 from hw.learn.layout import of_stage
 from hw.pipeline import delayed
+from hw.primitive.memory import UNCHECKED
 
 
 class ErrorRows(wiring.Component):
     """Takes errors unit by unit, and gives them row by row.
+
+    A units come with all their accumulators at once, and go as a row of one accumulator with all
+    units of a block. So that no memory has to be as wide as either, the errors of group n for
+    accumulator k lie in memory n ^ k: then a group's are in different memories, and so are a row's.
 
     Parameters
     ----------
@@ -26,6 +31,10 @@ class ErrorRows(wiring.Component):
         A, units that come at once.
     stages : sequence of range
         The lanes of each stage (hw.target.Target.stages), in whole groups of A.
+    read_latency : int
+        Its memories' (hw.target.Target).
+    in_blocks : bool
+        They shall be block RAM, however few their words are.
 
     Members
     -------
@@ -47,8 +56,6 @@ class ErrorRows(wiring.Component):
         Where a number is out of range.
     """
 
-    latency = 2
-
     def __init__(
         self,
         *,
@@ -57,10 +64,15 @@ class ErrorRows(wiring.Component):
         accumulators: int,
         activations: int,
         stages: Sequence[range],
+        read_latency: int = 1,
+        in_blocks: bool = False,
     ) -> None:
         require_int("blocks", blocks, 1)
         require_int("accumulators", accumulators, 1)
         require_int("activations", activations, 1)
+        require_int("read_latency", read_latency, 1)
+        self.latency = read_latency + 1
+        self._attributes = UNCHECKED | ({"ram_style": "block"} if in_blocks else {})
         self._error, self._blocks, self._stages = signed(error.width), blocks, stages
         self._rows, self._ways = accumulators, activations
         lanes = stages[-1].stop
@@ -78,24 +90,44 @@ class ErrorRows(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        come = self.i.payload
-        for n, stage in enumerate(self._stages):
-            block = delayed(m, self.block, n, f"block_{n}")
-            words = []
-            for k in range(self._rows):
-                m.submodules[f"rows_{n}_{k}"] = rows = memory.Memory(
-                    shape=data.ArrayLayout(self._error, len(stage)), depth=self._blocks, init=[]
+        come, bits = self.i.payload, len(self.row)
+        together = 1 << bits  # memories that exchange what they hold
+        of_rows = [Cat(come.g[way][k] for way in range(self._ways)) for k in range(self._rows)]
+        of_rows += [Const(0, len(of_rows[0]))] * (together - self._rows)
+        number = Cat(come.group, Const(0, bits))
+        inner, outer = number[:bits], number[bits:]
+        values = exchanged(of_rows, inner)
+        row = delayed(m, self.row, self.latency - 1, "row")
+        given = []
+        for first in range(0, self._stages[-1].stop // self._ways, together):
+            found = []
+            for n, value in enumerate(values):
+                m.submodules[f"rows_{first + n}"] = rows = memory.Memory(
+                    shape=len(value),
+                    depth=self._blocks * together,
+                    init=[],
+                    attrs=self._attributes,
                 )
-                write, read = rows.write_port(granularity=1), rows.read_port()
-                m.d.comb += [write.addr.eq(come.block), read.addr.eq(block), read.en.eq(Const(1))]
-                for at, lane in enumerate(stage):
-                    group, way = divmod(lane, self._ways)
-                    m.d.comb += [
-                        write.data[at].eq(come.g[way][k]),
-                        write.en[at].eq(self.i.valid & (come.group == group)),
-                    ]
-                words.append(read.data.as_value())
-            row = delayed(m, self.row, n + 1, f"row_{n}")
-            word = delayed(m, Array(words)[row], 1, f"word_{n}")
-            m.d.comb += of_stage(self.o, stage).eq(word)
+                write, read = rows.write_port(), rows.read_port()
+                m.d.comb += [
+                    write.addr.eq(Cat((inner ^ n)[:bits], come.block)),
+                    write.data.eq(value),
+                    write.en.eq(self.i.valid & (outer == first // together)),
+                    read.addr.eq(Cat(self.row, self.block)),
+                    read.en.eq(1),
+                ]
+                found.append(delayed(m, read.data, self.latency - 2, f"found_{first + n}"))
+            given += exchanged(found, row)
+        lanes, width = Cat(given), self._error.width
+        for n, stage in enumerate(self._stages):
+            of_lanes = lanes[stage.start * width : stage.stop * width]
+            m.d.comb += of_stage(self.o, stage).eq(delayed(m, of_lanes, 1 + n, f"word_{n}"))
         return m
+
+
+def exchanged(values: Sequence[Value], by: Value) -> list[Value]:
+    """The value with number n ^ ``by`` for each n, of 2^len(by) values."""
+    given = list(values)
+    for bit, is_set in enumerate(by):
+        given = [Mux(is_set, given[n ^ (1 << bit)], value) for n, value in enumerate(given)]
+    return given
