@@ -284,9 +284,12 @@ def test_errors_go_through_the_encoder(learning, places):
                 ctx.set(dut.clear.payload, place)
                 await cycle()
             ctx.set(dut.clear.valid, 0)
-            for d, place in frame:
-                ctx.set(dut.i.payload, {"d": d, "place": place})
-                ctx.set(dut.i.valid, 1)
+            for now, event in zip([None, *frame], [*frame, None], strict=True):
+                if event is not None:
+                    ctx.set(dut.next_place, event[1])
+                if now is not None:
+                    ctx.set(dut.i.payload, {"d": now[0], "place": now[1]})
+                ctx.set(dut.i.valid, now is not None)
                 await cycle()
             ctx.set(dut.i.valid, 0)
             for _ in range(dut.latency):

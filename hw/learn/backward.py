@@ -391,6 +391,7 @@ class Backward(wiring.Component):
             deltas.i.payload.place.eq(delayed(m, place, after - latency - 1, "place")),
             encoder.i.valid.eq(deltas.o.valid),
             encoder.i.payload.eq(deltas.o.payload),
+            encoder.next_place.eq(deltas.next_place),
             encoder.clear.valid.eq(walk.clear),
             encoder.clear.payload.eq(walk.place),
         ]

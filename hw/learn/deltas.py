@@ -44,6 +44,8 @@ class DeltaErrors(wiring.Component):
         ``layer``, ``below``, the delta is below 0, and ``place``, which is handed on.
     o : Out, stream (never waits)
         ``d`` and ``place`` of each event, ``latency`` cycles after its last slot.
+    next_place : Out
+        ``place`` of what ``o`` may have in the next cycle.
 
     Attributes
     ----------
@@ -91,6 +93,7 @@ class DeltaErrors(wiring.Component):
                 "cost": In(bits_for(cost_max)),
                 "i": In(stream.Signature(data.StructLayout(slot), always_ready=True)),
                 "o": Out(stream.Signature(made, always_ready=True)),
+                "next_place": Out(place),
             }
         )
 
@@ -128,6 +131,7 @@ class DeltaErrors(wiring.Component):
             self.o.valid.eq(valids[5] & slots[5].last),
             self.o.payload.d.eq(d),
             self.o.payload.place.eq(slots[5].place),
+            self.next_place.eq(slots[4].place),
         ]
         return m
 
@@ -137,7 +141,8 @@ class EncoderErrors(wiring.Component):
 
     dL/dv = sat(dL/dv^ + D), then dL/dv^ = sat(-D) (docs/training-core.md, "Backward"). An element
     that did not fire keeps its dL/dv^, and its dL/dv is 0: it does not come here at all. The same
-    element must not come again within ``latency`` cycles.
+    element must not come again within ``latency`` cycles. Its place is known before its D, so that
+    what is held of it waits in a register.
 
     Parameters
     ----------
@@ -148,6 +153,8 @@ class EncoderErrors(wiring.Component):
 
     Members
     -------
+    next_place : In
+        ``place`` of what ``i`` has in the next cycle.
     i : In, stream (never waits)
         ``d`` and ``place`` of an event.
     o : Out, stream (never waits)
@@ -170,6 +177,7 @@ class EncoderErrors(wiring.Component):
         come, go = ({key: q, "place": place} for key in ("d", "of_v"))
         super().__init__(
             {
+                "next_place": In(place),
                 "i": In(stream.Signature(data.StructLayout(come), always_ready=True)),
                 "o": Out(stream.Signature(data.StructLayout(go), always_ready=True)),
                 "clear": In(stream.Signature(place, always_ready=True)),
@@ -184,15 +192,16 @@ class EncoderErrors(wiring.Component):
         )
         read, write = held.read_port(), held.write_port()
         valids, events = staged(m, self.i.valid, self.i.payload, self.latency, "event")
+        before = delayed(m, read.data, 1, "before")
         m.d.comb += [
             read.en.eq(1),
-            read.addr.eq(self.i.payload.place),
+            read.addr.eq(self.next_place),
             write.addr.eq(events[1].place),
             write.data.eq(sat(-events[1].d, q)),
             write.en.eq(valids[1]),
             self.o.valid.eq(valids[2]),
             self.o.payload.place.eq(events[2].place),
-            self.o.payload.of_v.eq(delayed(m, sat(read.data + events[1].d, q), 1, "of_v")),
+            self.o.payload.of_v.eq(delayed(m, sat(before + events[1].d, q), 1, "of_v")),
         ]
         with m.If(self.clear.valid):
             m.d.comb += [
