@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from amaranth.hdl import Value
 
-from boards.family.ecp5 import EBR_DEPTHS, EbrMasters, ebr_banks
+from boards.family.ecp5 import EBR_DEPTHS, EbrMasters
 from boards.family.targets import TARGETS
 from hw.learn.masters import MasterMemory
+from hw.primitive.memory import banks_of
 from tests.verilog import run_verilog
 
 CYCLES = 400
+SHAPES = [*EBR_DEPTHS.items()]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_masters_come_as_they_were_written(count, lanes, width, tmp_path):
     rng = np.random.default_rng(count)
     held = rng.integers(-(1 << (width - 1)), 1 << (width - 1), (count, lanes))
     dut = EbrMasters(held.tolist(), width=width)
-    banks = ebr_banks(count, width)
+    banks = banks_of(count, width, SHAPES)
     ends = [n for bank in banks for n in (bank.start, min(bank.stop, count) - 1)]
     addresses = rng.integers(0, count, (2, CYCLES))
     near = rng.random((2, CYCLES)) < 0.8
@@ -68,7 +70,7 @@ def test_masters_come_as_they_were_written(count, lanes, width, tmp_path):
 @pytest.mark.parametrize("width", [2, 9, 12, 16, 18, 20, 31])
 def test_banks_take_few_block_ram_and_hold_all_words(width):
     for words in (1, 1024, 1025, 4209, 7000, 12289, 40000):
-        banks = ebr_banks(words, width)
+        banks = banks_of(words, width, SHAPES)
         assert banks[0].start == 0
         assert all(a.stop == b.start for a, b in pairwise(banks))
         assert banks[-1].start < words <= banks[-1].stop
@@ -79,7 +81,7 @@ def test_banks_take_few_block_ram_and_hold_all_words(width):
 
 
 def test_deep_masters_of_16_bits_lie_in_two_banks():
-    assert [len(bank) for bank in ebr_banks(4209, 16)] == [4096, 1024]
+    assert [len(bank) for bank in banks_of(4209, 16, SHAPES)] == [4096, 1024]
 
 
 def test_a_memory_no_slower_than_its_store():

@@ -8,6 +8,7 @@ from hw.learn.tape import FrameStack, ListStack
 from tests.bench import run_bench
 
 COLUMNS, WIDTH = 7, 8
+SHAPES = ((4, 12), (8, 6), (16, 3))  # small ones, for several banks
 
 
 def sequence(rng, frames):
@@ -67,11 +68,17 @@ async def replayed(ctx, dut, times, rng):
     return found, ends
 
 
+@pytest.mark.parametrize("shapes", [(), SHAPES], ids=["one bank", "banks"])
 @pytest.mark.parametrize("read_latency", [1, 2])
-def test_lists_come_back_from_the_last_one(read_latency):
+def test_lists_come_back_from_the_last_one(read_latency, shapes):
     rng = np.random.default_rng(read_latency)
-    words = 9 * (COLUMNS + 1)
-    dut = ListStack(words=words, columns=COLUMNS, activation_width=WIDTH, read_latency=read_latency)
+    dut = ListStack(
+        words=9 * (COLUMNS + 1),
+        columns=COLUMNS,
+        activation_width=WIDTH,
+        read_latency=read_latency,
+        shapes=shapes,
+    )
 
     async def bench(ctx):
         for length in (1, 9, 4, 9, 2):
@@ -117,12 +124,13 @@ def test_it_is_full_where_golden_says_so():
     assert full.count(True) == 20
 
 
+@pytest.mark.parametrize("shapes", [(), SHAPES], ids=["one bank", "banks"])
 @pytest.mark.parametrize("words", [1, 5])
 @pytest.mark.parametrize("read_latency", [1, 2])
-def test_frames_come_back_from_the_last_one(words, read_latency):
+def test_frames_come_back_from_the_last_one(words, read_latency, shapes):
     rng = np.random.default_rng(words)
     frames = 6
-    dut = FrameStack(12, frames=frames, words=words, read_latency=read_latency)
+    dut = FrameStack(12, frames=frames, words=words, read_latency=read_latency, shapes=shapes)
 
     async def bench(ctx):
         for length in (6, 1, 7, 3):

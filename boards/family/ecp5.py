@@ -9,7 +9,6 @@ from amaranth.hdl import (
     Const,
     Instance,
     Module,
-    Mux,
     Signal,
     Value,
     signed,
@@ -20,6 +19,7 @@ from golden.errors import require_int
 from hw.pipeline import delayed
 from hw.primitive.lane import Lane
 from hw.primitive.masters import MasterStore
+from hw.primitive.memory import banks_of, is_in, one_of
 from hw.primitive.multiply_add import MultiplyAdd
 from hw.primitive.serializer import MuxSerializer
 from hw.primitive.weights import WeightMemory
@@ -27,9 +27,8 @@ from hw.target import Target
 
 EBR_BITS = 1 << 14  # of 18 K: a weight has no use for the ninth bits
 EBR_SHAPES = {1: 1, 2: 2, 4: 4, 8: 9}  # bits that are used: DATA_WIDTH
-EBR_ROWS = 1 << 10  # of 18 bits
-# Words, and bits of each, of a block RAM that two ports share: from the deepest shape on.
-EBR_DEPTHS = {EBR_ROWS << n: width for n, width in reversed([*enumerate((18, 9, 4, 2, 1))])}
+# Words, and bits of each, of a block RAM whose ports may both read and write.
+EBR_DEPTHS = {1 << 10: 18, 1 << 11: 9, 1 << 12: 4, 1 << 13: 2, 1 << 14: 1}
 LISTS = 64  # INITVAL_00 to INITVAL_3F, 16 times 18 bits each
 
 
@@ -130,31 +129,10 @@ def dp16kd(
     )
 
 
-def ebr_banks(words: int, width: int) -> list[range]:
-    """Banks for so many words of ``width`` bits, each as deep as one of EBR_DEPTHS.
-
-    They take the fewest block RAM that do, and no more banks than these need. Each begins at a
-    multiple of its depth, so that an address is that of its bank with a number before it.
-    """
-
-    def taken(depths: tuple[int, ...]) -> tuple[int, int]:
-        return sum(-(-width // EBR_DEPTHS[depth]) for depth in depths), len(depths)
-
-    best: list[tuple[int, ...]] = [()]
-    for rows in range(1, -(-words // EBR_ROWS) + 1):
-        of_depths = ((d, *best[max(0, rows - d // EBR_ROWS)]) for d in EBR_DEPTHS)
-        best.append(min(of_depths, key=taken))
-    banks, begin = [], 0
-    for depth in sorted(best[-1], reverse=True):
-        banks.append(range(begin, begin + depth))
-        begin += depth
-    return banks
-
-
 class EbrMasters(MasterStore):
     """Masters in DP16KD with their output registers, of each lane in its own.
 
-    Port A reads, port B writes. The few banks (``ebr_banks``) are chosen among behind their
+    Port A reads, port B writes. The few banks (hw.primitive.memory) are chosen among behind their
     registers, and another register waits behind the choice.
     """
 
@@ -162,18 +140,14 @@ class EbrMasters(MasterStore):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        word = None
-        for n, bank in enumerate(ebr_banks(len(self._init), self._width)):
+        words, are_here = [], []
+        for n, bank in enumerate(banks_of(len(self._init), self._width, [*EBR_DEPTHS.items()])):
             found = Signal(len(self.word.as_value()), name=f"bank_{n}")
-            reads, writes = (
-                address[exact_log2(len(bank)) :] == bank.start // len(bank)
-                for address in (self.address, self.write_address)
-            )
             for lane, may in enumerate(self.write):
-                self._part(m, n, bank, lane, found, may & writes)
-            is_here = delayed(m, reads, 2, f"is_in_{n}")
-            word = found if word is None else Mux(is_here, found, word)
-        m.d.comb += self.word.as_value().eq(delayed(m, word, 1, "word"))
+                self._part(m, n, bank, lane, found, may & is_in(bank, self.write_address))
+            words.append(found)
+            are_here.append(delayed(m, is_in(bank, self.address), 2, f"is_in_{n}"))
+        m.d.comb += self.word.as_value().eq(delayed(m, one_of(words, are_here), 1, "word"))
         return m
 
     def _part(self, m: Module, n: int, bank: range, lane: int, found: Signal, write: Value) -> None:
@@ -305,12 +279,5 @@ ECP5 = Target(
     # Few rows would become LUT RAM, whose address has many more places to reach. Beyond this there
     # are not blocks enough.
     block_rows=64,
-    block_shapes=(
-        (1 << 9, 36),
-        (1 << 10, 18),
-        (1 << 11, 9),
-        (1 << 12, 4),
-        (1 << 13, 2),
-        (1 << 14, 1),
-    ),
+    block_shapes=((1 << 9, 36), *EBR_DEPTHS.items()),
 )

@@ -64,7 +64,7 @@ class Backward(wiring.Component):
     def __init__(self, layout: LearningLayout, target: Target) -> None:
         self._layout, self._learning, self._target = layout, layout.training.learning, target
         core, learning = layout.core, self._learning
-        self._tape = Tape(layout, target.read_latency)
+        self._tape = Tape(layout, target.read_latency, target.block_shapes)
         fills = ("restart", "full", "i", *(f"kept_{k}" for k in range(len(core.recurrent))))
         members = {name: self._tape.signature.members[name] for name in fills}
         error, master = signed(learning.error.width), signed(learning.master)

@@ -32,7 +32,7 @@ class Means(wiring.Component):
     -------
     i : In, stream (never waits)
         v^ of A columns, ``group`` * A and those after it, in each frame; ``last`` of the frame. The
-        same group does not come again within 2 cycles.
+        same group does not come again within 3 cycles.
     restart : In
         A new sequence begins.
     frames, halvings : In
@@ -86,11 +86,12 @@ class Means(wiring.Component):
             m.d.sync += first.eq(0)
         with m.If(self.restart):
             m.d.sync += first.eq(1)
-        starts = delayed(m, first, 1, "starts")
-        valids, comes = staged(m, self.i.valid, come, 1, "comes")
+        starts = delayed(m, first, 2, "starts")
+        valids, comes = staged(m, self.i.valid, come, 2, "comes")
+        before = self._sums(delayed(m, read.data.as_value(), 1, "before"))
         m.d.comb += [write.en.eq(valids[-1]), write.addr.eq(comes[-1].group)]
         for n in range(ways):
-            m.d.comb += write.data[n].eq(Mux(starts, 0, read.data[n]) + comes[-1].value[n])
+            m.d.comb += write.data[n].eq(Mux(starts, 0, before[n]) + comes[-1].value[n])
 
         # At the end: a column a cycle, the constant one after all others.
         goes, column = Signal(), Signal(range(self._columns + 1))

@@ -1,7 +1,9 @@
 """What a sequence leaves for the way back: lists of events, and what is kept of the units."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, ceil_log2
 
@@ -11,8 +13,8 @@ from hw.events.encoder import event_layout
 from hw.lanes.fetch import any_event_layout, same_event
 from hw.learn.cell import learning_cell
 from hw.learn.layout import LearningLayout
-from hw.pipeline import delayed, strobed
-from hw.primitive.memory import UNCHECKED
+from hw.pipeline import strobed
+from hw.primitive.memory import DeepMemory
 
 STACKS = ("input", "above", "h")  # of lists: of the network's x, of every other x, of every h
 
@@ -42,6 +44,8 @@ class ListStack(wiring.Component):
         Bits of an activation; a delta has one more.
     read_latency : int
         Its memory's (hw.target.Target).
+    shapes : sequence of (int, int)
+        Those of block RAM (hw.target.Target.block_shapes).
 
     Members
     -------
@@ -73,12 +77,18 @@ class ListStack(wiring.Component):
     """
 
     def __init__(
-        self, *, words: int, columns: int, activation_width: int, read_latency: int = 1
+        self,
+        *,
+        words: int,
+        columns: int,
+        activation_width: int,
+        read_latency: int = 1,
+        shapes: Sequence[tuple[int, int]] = (),
     ) -> None:
         require_int("words", words, 1)
         require_int("columns", columns, 1)
         require_int("read_latency", read_latency, 1)
-        self._words, self._read_latency = words, read_latency
+        self._words, self._read_latency, self._shapes = words, read_latency, shapes
         self._event = event_layout(columns, activation_width)
         events = stream.Signature(self._event, always_ready=True)
         super().__init__(
@@ -99,19 +109,18 @@ class ListStack(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         width = max(self._event.size, len(self.count))
-        m.submodules.memory = words = memory.Memory(
-            shape=width, depth=self._words, init=[], attrs=UNCHECKED
+        m.submodules.memory = words = DeepMemory(
+            width=width, depth=self._words, read_latency=self._read_latency, shapes=self._shapes
         )
-        read, write = words.read_port(), words.write_port()
         address = range(self._words + 1)
         # The list that is open, or is read, begins at ``base``; ``at`` is the next word of it.
         base, at = Signal(address), Signal(address)
         closing, has = Signal(), Signal()
         m.d.comb += [
             has.eq(at != self._words),
-            write.addr.eq(at),
-            write.data.eq(Mux(closing, (at - base)[: len(self.count)], self.i.payload)),
-            write.en.eq((self.i.valid | closing) & has),
+            words.write_address.eq(at),
+            words.written.eq(Mux(closing, (at - base)[: len(self.count)], self.i.payload)),
+            words.write.eq((self.i.valid | closing) & has),
         ]
         m.d.sync += closing.eq(self.close)
         with m.If(self.i.valid | closing):
@@ -122,22 +131,20 @@ class ListStack(wiring.Component):
         # Back: below a list is the number of the one before.
         turns = strobed(m, self.back, 1 + self._read_latency, "turn")
         m.d.comb += self.ready.eq(~Cat(turns).any())
-        counted = delayed(m, read.data, self._read_latency - 1, "counted")[: len(self.count)]
+        counted = words.word[: len(self.count)]
         left = Signal.like(self.count)
         with m.If(self.back):
             m.d.sync += at.eq(base - 1)
         with m.If(turns[-1]):
             begin = at - counted
             m.d.sync += [base.eq(begin), at.eq(begin), self.count.eq(counted), left.eq(counted - 1)]
-        m.d.comb += [read.en.eq(Const(1)), read.addr.eq(at), self.last.eq(left == 0)]
+        m.d.comb += [words.address.eq(at), self.last.eq(left == 0)]
         with m.If(self.step):
             m.d.sync += at.eq(Mux(self.last, base, at + 1))
             m.d.sync += left.eq(Mux(self.last, self.count - 1, left - 1))
         m.d.comb += [
             self.o.valid.eq(strobed(m, self.step, self._read_latency, "reads")[-1]),
-            self.o.payload.eq(
-                delayed(m, read.data, self._read_latency - 1, "event")[: self._event.size]
-            ),
+            self.o.payload.eq(words.word[: self._event.size]),
         ]
         with m.If(self.restart):
             m.d.sync += [at.eq(0), base.eq(0), self.full.eq(0)]
@@ -155,6 +162,8 @@ class FrameStack(wiring.Component):
         Its room; words of a frame.
     read_latency : int
         Its memory's (hw.target.Target).
+    shapes : sequence of (int, int)
+        Those of block RAM (hw.target.Target.block_shapes).
 
     Members
     -------
@@ -178,11 +187,19 @@ class FrameStack(wiring.Component):
         Where a parameter is below 1.
     """
 
-    def __init__(self, shape: ShapeLike, *, frames: int, words: int, read_latency: int = 1) -> None:
+    def __init__(
+        self,
+        shape: ShapeLike,
+        *,
+        frames: int,
+        words: int,
+        read_latency: int = 1,
+        shapes: Sequence[tuple[int, int]] = (),
+    ) -> None:
         require_int("frames", frames, 1)
         require_int("words", words, 1)
         require_int("read_latency", read_latency, 1)
-        self._shape, self._read_latency = shape, read_latency
+        self._shape, self._read_latency, self._shapes = shape, read_latency, shapes
         self._depth, self._words = frames * words, words
         of_words = stream.Signature(shape, always_ready=True)
         super().__init__(
@@ -198,20 +215,21 @@ class FrameStack(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.memory = kept = memory.Memory(
-            shape=self._shape, depth=self._depth, init=[], attrs=UNCHECKED
+        m.submodules.memory = kept = DeepMemory(
+            width=Shape.cast(self._shape).width,
+            depth=self._depth,
+            read_latency=self._read_latency,
+            shapes=self._shapes,
         )
-        read, write = kept.read_port(), kept.write_port()
         # ``at`` is the next word, the frame that was turned to begins at ``base``.
         at, base = Signal(range(self._depth + 1)), Signal(range(self._depth + 1))
         has = Signal()
         m.d.comb += [
             has.eq(at != self._depth),
-            write.addr.eq(at),
-            write.data.eq(self.i.payload),
-            write.en.eq(self.i.valid & has),
-            read.addr.eq(at),
-            read.en.eq(Const(1)),
+            kept.write_address.eq(at),
+            kept.written.eq(self.i.payload),
+            kept.write.eq(self.i.valid & has),
+            kept.address.eq(at),
         ]
         with m.If(self.i.valid):
             m.d.sync += [at.eq(at + has), base.eq(at + has), self.full.eq(self.full | ~has)]
@@ -221,10 +239,9 @@ class FrameStack(wiring.Component):
             m.d.sync += [at.eq(base - self._words), base.eq(base - self._words)]
         with m.If(self.restart):
             m.d.sync += [at.eq(0), base.eq(0), self.full.eq(0)]
-        word = delayed(m, Value.cast(read.data), self._read_latency - 1, "word")
         m.d.comb += [
             self.o.valid.eq(strobed(m, self.step, self._read_latency, "reads")[-1]),
-            self.o.payload.eq(word),
+            self.o.payload.eq(kept.word),
         ]
         return m
 
@@ -239,6 +256,8 @@ class Tape(wiring.Component):
         The core's.
     read_latency : int
         Its memories' (hw.target.Target).
+    shapes : sequence of (int, int)
+        Those of block RAM (hw.target.Target.block_shapes).
 
     Members
     -------
@@ -271,7 +290,12 @@ class Tape(wiring.Component):
         It, ``read_latency`` cycles later.
     """
 
-    def __init__(self, layout: LearningLayout, read_latency: int = 1) -> None:
+    def __init__(
+        self,
+        layout: LearningLayout,
+        read_latency: int = 1,
+        shapes: Sequence[tuple[int, int]] = (),
+    ) -> None:
         network = layout.core.network
         size, learning = layout.training.tape, layout.training.learning
         width = network.formats.activation.width
@@ -283,7 +307,11 @@ class Tape(wiring.Component):
         }
         self._lists = {
             name: ListStack(
-                words=words, columns=columns, activation_width=width, read_latency=read_latency
+                words=words,
+                columns=columns,
+                activation_width=width,
+                read_latency=read_latency,
+                shapes=shapes,
             )
             for name, (words, columns) in rooms.items()
         }
@@ -293,7 +321,11 @@ class Tape(wiring.Component):
             cell = learning_cell(here.layer.kind)(network.formats, learning)
             shape = data.ArrayLayout(data.StructLayout(dict(cell.kept)), a)
             of_units = FrameStack(
-                shape, frames=size.frames, words=here.groups, read_latency=read_latency
+                shape,
+                frames=size.frames,
+                words=here.groups,
+                read_latency=read_latency,
+                shapes=shapes,
             )
             self._units.append(of_units)
             members[f"kept_{k}"] = In(stream.Signature(shape, always_ready=True))
