@@ -142,12 +142,12 @@ class TrainingRegisters(wiring.Component):
         m.d.comb += [
             host.master.lane.eq(lane),
             host.master.address.eq(address),
-            host.master.read.eq(reads & ~host.denied),
-            host.master.write.eq(writes & ~host.denied),
+            host.master.read.eq(reads),
+            host.master.write.eq(writes),
             host.master.written.eq(sat(signed_word, learning.range)),
             self.fails.eq((reads | written("MASTER")) & host.denied),
             self.waits.eq(reads & ~host.denied & ~host.found),
-            goes.eq((host.master.read & host.found) | host.master.write),
+            goes.eq((reads & host.found) | (writes & ~host.denied)),
             value("MASTER").eq(host.found_master),
             value("MASTER_INDEX").eq(index),
         ]

@@ -125,7 +125,7 @@ class DeltaErrors(wiring.Component):
         halves = Array(half(frac) for frac in self._fracs)
         rounds = delayed(m, last + halves[slots[3].layer], 1, "rounds")
         shifted = Array(rounds >> frac for frac in self._fracs)[slots[4].layer]
-        cost = Mux(slots[4].below, -self.cost, self.cost)
+        cost = delayed(m, Mux(slots[3].below, -self.cost, self.cost), 1, "signed_cost")
         d = delayed(m, sat(shifted + cost, self._error), 1, "d")
         m.d.comb += [
             self.o.valid.eq(valids[5] & slots[5].last),

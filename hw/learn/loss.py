@@ -157,13 +157,16 @@ class Loss(wiring.Component):
         bound = 4 << q.f
         twice = delayed(m, clip(shift(twice, max(drop, 0)), -bound, bound - 1), 1, "mean")
 
-        # How far it is from its target, on the target's side: 1 - mean or 1 + mean; and the error.
+        # How far it is from its target: mean - 1 from -1 to 0, or mean + 1 from 0 to 1.
         is_label = numbers[3] == self.label
-        signs = is_label.replicate(len(twice))
-        short = ((twice.as_unsigned() ^ signs).as_signed() + (2 * q.scale + 1)) >> 1
-        size = Mux(short[-1], 0, Mux(short[q.f : -1].any(), q.scale, short[: q.f]))
-        hinge = Mux(self.label < self.known, Mux(is_label, -size, size), 0)
-        error = Mux(self.by_host, delayed(m, hosts.data, 2, "of_host"), sat(hinge, q))
+        distance = (twice + Mux(is_label, 1 - 2 * q.scale, 1 + 2 * q.scale)) >> 1
+        below = distance[-1]
+        ends = Mux(is_label, Mux(below, -q.scale, 0), Mux(below, 0, q.scale))
+        hinge = Mux(
+            (distance[q.f :] ^ is_label.replicate(len(distance) - q.f)).any(), ends, distance
+        )
+        of_label = Mux(self.label < self.known, sat(hinge, q), 0)
+        error = Mux(self.by_host, delayed(m, hosts.data, 2, "of_host"), of_label)
         e = delayed(m, Mux(numbers[3] < self.known, error, 0), 1, "e")
         of_frame = rshift_by(e, self.halvings)
         m.d.comb += [

@@ -105,7 +105,9 @@ class Means(wiring.Component):
         constant = columns[1] == self._columns
         found = Array(read.data)[delayed(m, way, 1, "way")]
         sum_ = delayed(m, Mux(constant, self.frames << self._frac, found), 1, "sum")
-        mean = delayed(m, rshift_by(sum_, self.halvings), 1, "mean")
+        # No mean is beyond what was added, or 1.
+        mean = rshift_by(sum_, self.halvings)[: len(self.o.payload.event.delta)]
+        mean = delayed(m, mean.as_signed(), 1, "mean")
         m.d.comb += [
             self.o.valid.eq(valids[-1]),
             self.o.payload.event.column.eq(columns[-1]),

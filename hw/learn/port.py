@@ -115,7 +115,7 @@ def host_port(core: CoreParameters) -> wiring.Signature:
         Together with ``learned``: a master moved and was then at an end of its range.
     master : Out, struct
         A master that is wanted: of word ``address`` that of ``lane``. Where ``write``, it becomes
-        ``written``; ``read`` lasts until it was ``found``. Only while not ``denied``.
+        ``written``; ``read`` lasts until it was ``found``. Where it is ``denied`` nothing happens.
     found, found_master : In
         The master that is read, as long as ``read`` lasts.
     denied : In

@@ -63,8 +63,8 @@ class ListStack(wiring.Component):
         Below the lowest list nothing is right until ``restart``.
     ready : Out
         It turns to no list in this cycle.
-    count, last : Out
-        Events of the list; whether ``step`` would read its last one.
+    count, empty, last : Out
+        Events of the list; whether it has none; whether ``step`` would read its last one.
     step : In
         Reads the next event, behind the last one the first, in a list of some.
     o : Out, stream (never waits)
@@ -100,6 +100,7 @@ class ListStack(wiring.Component):
                 "back": In(1),
                 "ready": Out(1),
                 "count": Out(bits_for(columns)),
+                "empty": Out(1),
                 "last": Out(1),
                 "step": In(1),
                 "o": Out(events),
@@ -138,10 +139,12 @@ class ListStack(wiring.Component):
         with m.If(turns[-1]):
             begin = at - counted
             m.d.sync += [base.eq(begin), at.eq(begin), self.count.eq(counted), left.eq(counted - 1)]
-        m.d.comb += [words.address.eq(at), self.last.eq(left == 0)]
+            m.d.sync += [self.empty.eq(counted == 0), self.last.eq(counted == 1)]
+        m.d.comb += words.address.eq(at)
         with m.If(self.step):
             m.d.sync += at.eq(Mux(self.last, base, at + 1))
             m.d.sync += left.eq(Mux(self.last, self.count - 1, left - 1))
+            m.d.sync += self.last.eq(Mux(self.last, self.count, left) == 1)
         m.d.comb += [
             self.o.valid.eq(strobed(m, self.step, self._read_latency, "reads")[-1]),
             self.o.payload.eq(words.word[: self._event.size]),
@@ -373,7 +376,7 @@ class Tape(wiring.Component):
             with m.If(is_read):
                 m.d.comb += [
                     self.ready.eq(lists.ready),
-                    self.empty.eq(lists.count == 0),
+                    self.empty.eq(lists.empty),
                     self.last.eq(lists.last),
                 ]
             with m.If(lists.o.valid):

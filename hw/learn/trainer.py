@@ -159,8 +159,12 @@ class Trainer(wiring.Component):
             backward.alone.eq(host.alone),
             host.saturated.eq(backward.saturated),
         ]
-        full = (backward.tape.full & ~host.alone) | missed | (loss.frames > FRAMES_MAX)
-        unknown = ~said.by_host & (said.label >= host.known)
+        # They are as they stay long before the sequence is judged.
+        full, unknown = Signal(), Signal()
+        m.d.sync += [
+            full.eq((backward.tape.full & ~host.alone) | missed | (loss.frames > FRAMES_MAX)),
+            unknown.eq(~said.by_host & (said.label >= host.known)),
+        ]
         with m.FSM():
             with m.State("HEAR"):
                 m.d.comb += host.said.ready.eq(engine.idle)
@@ -200,18 +204,21 @@ class Trainer(wiring.Component):
 
         # The masters: of the way forward, of the way back, and of the host.
         of_back, wants = backward.masters, host.master
-        reads, word = host.master.read, memory.word
+        word = memory.word
+        asks = wants.read | wants.write  # in time to hold a frame back, be it denied or not
+        reads = strobed(m, wants.read & ~host.denied, 1, "host_reads")[-1]
+        writes, wrote = staged(m, wants.write & ~host.denied, wants, 1, "host_writes")
         there = Signal(range(self._finds + 1))
-        with m.If(~reads):
+        with m.If(~wants.read):
             m.d.sync += there.eq(0)
-        with m.Elif(engine.quiet & ~host.found):
+        with m.Elif(reads & engine.quiet & ~host.found):
             m.d.sync += there.eq(there + 1)
         m.d.comb += [
             host.found.eq(there == self._finds),
             host.found_master.eq(word[wants.lane]),
             host.busy.eq(learns | host.said.valid),
             host.denied.eq(~engine.rests | host.busy),
-            engine.hold.eq(host.busy | reads | wants.write),
+            engine.hold.eq(host.busy | asks),
             engine.busy.eq(learns),
             memory.address.eq(
                 Mux(learns, of_back.address, Mux(reads, wants.address, engine.address))
@@ -222,14 +229,14 @@ class Trainer(wiring.Component):
                 for weight, master in zip(engine.word, word, strict=True)
             ),
         ]
-        of_lane = wants.write << wants.lane
+        of_lane = writes[-1] << wrote[-1].lane
         m.d.comb += [
-            memory.write_address.eq(Mux(wants.write, wants.address, of_back.write_address)),
+            memory.write_address.eq(Mux(writes[-1], wrote[-1].address, of_back.write_address)),
             memory.write.eq(of_lane | of_back.write.replicate(self._core.lanes)),
         ]
         for n, stage in enumerate(self._stages):
-            write = strobed(m, wants.write, n, f"host_writes_{n}")[-1]
-            written = delayed(m, wants.written, n, f"host_master_{n}")
+            write = strobed(m, writes[-1], n, f"host_writes_{n}")[-1]
+            written = delayed(m, wrote[-1].written, n, f"host_master_{n}")
             for lane in stage:
                 m.d.comb += memory.written[lane].eq(Mux(write, written, of_back.written[lane]))
         return m
