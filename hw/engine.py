@@ -424,11 +424,12 @@ class Engine(wiring.Component):
         # Frames of which not all results are there; the next one may have begun.
         under_way = Signal(range(4))
         m.d.sync += under_way.eq(under_way + parts.sequencer.begin - done)
-        resets = self.reset_request | parts.reset.pending
+        resets, was_quiet = self.reset_request | parts.reset.pending, Signal()
+        m.d.sync += was_quiet.eq(port.quiet)
         m.d.comb += [
             port.rests.eq(parts.quiesce.rests & (under_way == 0)),
             port.quiet.eq(parts.quiesce.idle & (under_way == 0)),
-            port.idle.eq(port.quiet & ~resets),
+            port.idle.eq(was_quiet & ~resets),
         ]
 
 

@@ -46,8 +46,8 @@ def learning_port(core: CoreParameters) -> wiring.Signature:
     skips : Out
         A layer is skipped, so that nothing is seen of it in this frame.
     idle : Out
-        No frame is under way: all that there was to be seen of those that were taken has been seen.
-        Nor is a reset, nor is one asked for.
+        No frame was under way a cycle before: all that there was to be seen of those that had been
+        taken had been seen. Nor is there a reset, nor is one asked for.
     quiet, rests : Out
         No frame is under way, though a reset may be; nor is one, but it may begin in this cycle.
     restart : Out

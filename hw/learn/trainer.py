@@ -129,6 +129,7 @@ class Trainer(wiring.Component):
 
         # What the sequence was.
         said = Signal.like(host.said.payload)
+        said_before = strobed(m, host.said.valid, 1, "said_before")[-1]
         judged, learns = Signal(), Signal()
         m.d.comb += [
             host.whole.eq(number == outputs),
@@ -167,7 +168,8 @@ class Trainer(wiring.Component):
         ]
         with m.FSM():
             with m.State("HEAR"):
-                m.d.comb += host.said.ready.eq(engine.idle)
+                # From a cycle after it asks on, no frame begins.
+                m.d.comb += host.said.ready.eq(engine.idle & said_before)
                 m.d.sync += [said.eq(host.said.payload), judged.eq(0)]
                 with m.If(host.said.valid & host.said.ready):
                     m.d.sync += number.eq(0)
@@ -206,18 +208,20 @@ class Trainer(wiring.Component):
         of_back, wants = backward.masters, host.master
         word = memory.word
         asks = wants.read | wants.write  # in time to hold a frame back, be it denied or not
-        reads = strobed(m, wants.read & ~host.denied, 1, "host_reads")[-1]
+        # A cycle late: of a frame that begins, nothing has asked for a master yet.
+        rests = strobed(m, engine.rests, 1, "rests")[-1]
+        reads = strobed(m, wants.read & ~host.denied & engine.quiet, 1, "host_reads")[-1]
         writes, wrote = staged(m, wants.write & ~host.denied, wants, 1, "host_writes")
         there = Signal(range(self._finds + 1))
         with m.If(~wants.read):
             m.d.sync += there.eq(0)
-        with m.Elif(reads & engine.quiet & ~host.found):
+        with m.Elif(reads & ~host.found):
             m.d.sync += there.eq(there + 1)
         m.d.comb += [
             host.found.eq(there == self._finds),
             host.found_master.eq(word[wants.lane]),
             host.busy.eq(learns | host.said.valid),
-            host.denied.eq(~engine.rests | host.busy),
+            host.denied.eq(~rests | host.busy),
             engine.hold.eq(host.busy | asks),
             engine.busy.eq(learns),
             memory.address.eq(
