@@ -4,6 +4,7 @@ import pytest
 
 from hw.primitive.lane import Lane
 from hw.primitive.loaded_weights import LoadedWeights
+from hw.primitive.masters import MasterStore
 from hw.primitive.serializer import MuxSerializer
 from hw.target import Target
 from tests.slow_lane import SlowLane
@@ -12,9 +13,17 @@ from tests.stores import WaitingStore
 STAGES = {"lane": SlowLane, "serializer": MuxSerializer, "stage_lanes": 2}
 
 
+class SlowMasters(MasterStore):
+    latency = 2
+
+
 @pytest.mark.parametrize(
     ("choices", "text"),
     [
+        (
+            {"masters": SlowMasters},
+            "latency of masters of target t: found 2, expected at most the 1 of its weights",
+        ),
         (
             {"read_latency": 2, "lane": Lane},
             "latency of a lane of target t: found 2, expected more than the 2 of its memory",

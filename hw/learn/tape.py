@@ -277,7 +277,8 @@ class Tape(wiring.Component):
         Drops the list that can be read, if there is one, and turns to the one below it: of the last
         frame and layer at first.
     layer, vector : In
-        The list that is read, which must be what its stack has turned to.
+        The list that is read, which must be what its stack has turned to; from a cycle before
+        anybody asks for more of it than whether it is ``ready``.
     ready, empty, last : Out
         It can be read; it has no event; ``step`` would read its last one.
     step : In
@@ -361,10 +362,11 @@ class Tape(wiring.Component):
         come, top = self.i.payload, len(self._units)
         closes = {"input": come.layer == 0, "above": come.layer != 0, "h": come.layer != top}
         fulls = []
-        for turn, name in zip(self.turn, STACKS, strict=True):
+        stacks = stack_of(self.layer, self.vector)
+        read_now = strobed(m, Cat(stacks.values()), 1, "read_now")[-1]
+        for turn, is_read, name in zip(self.turn, read_now, STACKS, strict=True):
             m.submodules[name] = lists = self._lists[name]
             comes = stack_of(come.layer, come.vector)[name]
-            is_read = stack_of(self.layer, self.vector)[name]
             m.d.comb += [
                 lists.restart.eq(self.restart),
                 lists.i.valid.eq(self.i.valid & come.fires & comes),
@@ -373,9 +375,10 @@ class Tape(wiring.Component):
                 lists.back.eq(turn),
                 lists.step.eq(self.step & is_read),
             ]
+            with m.If(stacks[name]):
+                m.d.comb += self.ready.eq(lists.ready)
             with m.If(is_read):
                 m.d.comb += [
-                    self.ready.eq(lists.ready),
                     self.empty.eq(lists.empty),
                     self.last.eq(lists.last),
                 ]

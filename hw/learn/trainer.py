@@ -66,7 +66,7 @@ class Trainer(wiring.Component):
             read_latency=target.weights.latency,
             store=target.masters,
         )
-        self._finds = target.weights.latency + len(stages)  # cycles until a master is there
+        self._finds = target.weights.latency + len(stages)  # cycles until one is there
         self._loss = Loss(
             learning=learning,
             outputs=network.outputs,
@@ -219,7 +219,7 @@ class Trainer(wiring.Component):
             m.d.sync += there.eq(there + 1)
         m.d.comb += [
             host.found.eq(there == self._finds),
-            host.found_master.eq(word[wants.lane]),
+            host.found_master.eq(delayed(m, word[wants.lane], 1, "found_master")),
             host.busy.eq(learns | host.said.valid),
             host.denied.eq(~rests | host.busy),
             engine.hold.eq(host.busy | asks),

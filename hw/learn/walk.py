@@ -246,7 +246,6 @@ class SweepWalk(wiring.Component):
         rows = [each.layer.gates - 1 for each in layers]
         m.d.comb += [
             self.last_row.eq((blocks == 0) & (gates == 0)),
-            first_list.eq((layer == top) | ((layer != 0) ^ vector)),
             ends.eq(ends_block & (blocks == 0)),
             self.asked.eq(ends & ~vector & (layer != 0) & ~self.alone),
             self.left.eq(ends_block & ~vector & (layer == 0)),
@@ -270,6 +269,7 @@ class SweepWalk(wiring.Component):
                     self.event.eq(0),
                     self.first_row.eq(1),
                     begins.eq(1),
+                    first_list.eq((layer == top) | ((layer != 0) ^ vector)),
                     wait.eq(self.wait),
                 ]
                 with m.If(self.list_ready):
