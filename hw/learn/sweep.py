@@ -10,7 +10,7 @@ from amaranth.utils import bits_for, ceil_log2
 from golden.errors import require_int
 from golden.learn.formats import LearningFormats
 from hw.fixed import added, sat
-from hw.pipeline import delayed, staged
+from hw.pipeline import delayed, strobed
 
 
 class SweepLanes(wiring.Component):
@@ -100,11 +100,9 @@ class SweepLanes(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         below, far, slot = self._learning.below, self._far, self.i.payload
-        valids, _ = staged(m, self.i.valid, slot, self.ahead + len(self._stages) + 1, "slot")
-        less, near = (
-            delayed(m, value, 1, name)
-            for name, value in (("less", Mux(slot.learns, -slot.delta, 0)), ("near", slot.near))
-        )
+        valids = strobed(m, self.i.valid, self.ahead + len(self._stages) + 1, "valid")
+        less = delayed(m, Mux(slot.learns, -slot.delta, 0), 1, "less")
+        near = delayed(m, slot.near, 1, "near")
         step = Signal(self._step, reset_less=True)
         m.d.sync += step.eq(less << near)
         total, ends = None, []
