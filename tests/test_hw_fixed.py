@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Const, Module, Signal, signed
 from amaranth.sim import Simulator
 
 import golden.fixed
@@ -33,6 +33,13 @@ def evaluate(function, *arguments) -> list[int]:
 @pytest.mark.parametrize("n", range(-3, 9))
 def test_rshift_equals_golden_for_every_value(n):
     assert evaluate(hw.fixed.rshift, n) == golden.fixed.rshift(VALUES, n).tolist()
+
+
+@pytest.mark.parametrize("n", range(9))
+def test_so_does_one_by_a_number_in_gates(n):
+    assert evaluate(hw.fixed.rshift_by, Const(n, 4)) == golden.fixed.rshift(VALUES, n).tolist()
+    twice = evaluate(hw.fixed.twice_shifted, Const(n, 4))
+    assert twice == [int(2 * v // 2**n) for v in VALUES]
 
 
 @pytest.mark.parametrize("q", [Q(m, f) for m in range(4) for f in range(5)], ids=str)
