@@ -410,3 +410,14 @@ def test_masters_come_from_a_model_in_every_bit_that_they_can_hold():
     both = (model.weights[0], wide)
     model = Model.of("wide", model.parameters.formats, model.parameters.layers, both)
     assert of_model(model, LearningFormats())[1].x[:, -1].tolist() == [32767, -32768]
+
+
+def test_a_tape_takes_the_room_that_its_block_ram_has():
+    """The half of all lists: less than a block, more, and as many as there can be."""
+    layers = random_model((12, 40), 9).parameters.layers
+    whole, half = (TapeSize.of(layers, 100, share) for share in (1.0, 0.5))
+    assert (whole.input, half.input) == (1301, 701)
+    assert (whole.h, half.h) == (4101, 2101)
+    tape = whole.in_blocks(half)
+    assert (tape.frames, tape.input, tape.h) == (100, 1024, 3072)
+    assert TapeSize.of(layers, 3).in_blocks(TapeSize.of(layers, 3, 0.5)) == TapeSize.of(layers, 3)

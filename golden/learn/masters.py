@@ -74,10 +74,12 @@ def widened(model: Model) -> Model:
 def trainable(model: Model, frames: int) -> tuple[Model, Training]:
     """A model as a core has it that trains with at most so many frames, and what that has beside.
 
-    In half of the columns a frame may have an event. Raises ValueError where it cannot learn.
+    Half of the columns may fire in every frame, and more where whole block RAM have room for them.
+    Raises ValueError where it cannot learn.
     """
-    require_trainable(model.parameters.layers)
-    tape = TapeSize.of(model.parameters.layers, frames, OCCUPANCY)
+    layers = model.parameters.layers
+    require_trainable(layers)
+    tape = TapeSize.of(layers, frames).in_blocks(TapeSize.of(layers, frames, OCCUPANCY))
     return widened(model), Training(tape)
 
 

@@ -13,6 +13,7 @@ from golden.fixed import Integers
 if TYPE_CHECKING:
     from golden.parameters import LayerParameters
 
+BLOCK = 1024  # words of a block RAM, as wide as those of a tape are
 FRAMES_MAX = 256  # dL/dresult of an error of 1 then still has 64 LSBs
 
 
@@ -74,6 +75,18 @@ class TapeSize:
             ),
             max(least, lists((k.inputs for k in above), (k.constants[0] for k in above))),
         )
+
+    def in_blocks(self, least: "TapeSize") -> "TapeSize":
+        """As large as this, or as the block RAM that ``least`` takes have room for.
+
+        A stack lies in whole ones of BLOCK words.
+        """
+
+        def room(stack: str) -> int:
+            blocks = -(-getattr(least, stack) // BLOCK)
+            return min(getattr(self, stack), blocks * BLOCK)
+
+        return TapeSize(self.frames, *(room(stack) for stack in ("input", "h", "above")))
 
     def holds(self, tapes: Sequence[LayerTape]) -> bool:
         """Whether these tapes, of all layers of one sequence, find room."""
