@@ -49,6 +49,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
         axes.set_xticks(x + 0.17, [row["speaker"] for row in rows], rotation=30)
         axes.set(ylabel="utterances taken for another speaker's, %")
         axes.grid(visible=True, axis="y", color="0.9")
+        axes.set_axisbelow(True)
         axes.legend(frameon=False)
 
 
