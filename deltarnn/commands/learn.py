@@ -25,7 +25,7 @@ from deltarnn.console import (
 )
 from golden.files import require_distinct
 from golden.learn.masters import learned
-from golden.learn.sequence import LearningNetwork, Settings
+from golden.learn.sequence import LearningNetwork, Settings, order
 from golden.model import Model
 from golden.model_file import load_model, save_model
 
@@ -102,16 +102,16 @@ def learn(
     assert training is not None
     lessons.require_room(training.tape.frames)
     network = LearningNetwork.of(place.model, training.learning, training.tape)
-    order = _order(len(lessons.names), epochs, seed)
+    turns = list(order(len(lessons.names), epochs, seed))
     done = _Done(len(lessons.names), check)
     with (
         place.session() as host,
         Progress(console=progress, transient=True, disable=not progress.is_terminal) as bar,
     ):
-        task = bar.add_task(place.title, total=len(order))
-        shown = ((lessons.frames[n], lessons.labels[n]) for n in order)
+        task = bar.add_task(place.title, total=len(turns))
+        shown = ((lessons.frames[n], lessons.labels[n]) for n in turns)
         taught = teach(host, network, settings, shown, check)
-        for n, found in zip(order, taught, strict=True):
+        for n, found in zip(turns, taught, strict=True):
             done.add(found, len(lessons.frames[n]), lessons.labels[n])
             bar.update(task, advance=1, description=done.words(place.title))
             if found.wrong:
@@ -131,11 +131,6 @@ def learn(
     if done.wrong:
         say(f"board and golden model differ: {done.wrong}; nothing is written")
         sys.exit(1)
-
-
-def _order(recordings: int, epochs: int, seed: int) -> list[int]:
-    rng = np.random.default_rng(seed)
-    return [int(n) for _ in range(epochs) for n in rng.permutation(recordings)]
 
 
 def _difference(network: LearningNetwork, masters: Any) -> str:

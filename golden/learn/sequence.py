@@ -202,6 +202,13 @@ class LearningNetwork:
         )
 
 
+def order(recordings: int, epochs: int, seed: int) -> Iterator[int]:
+    """Which of so many recordings comes when: all in each epoch, in another order each time."""
+    rng = np.random.default_rng(seed)
+    for _ in range(epochs):
+        yield from rng.permutation(recordings).tolist()
+
+
 class _LayerBackward:
     """A layer on its way from the last frame to the first."""
 

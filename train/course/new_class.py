@@ -5,13 +5,12 @@ the class to come, which takes no part. Of each class that is known some recordi
 those of the new one, or it forgets them.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from golden.fixed import quantize
-from golden.learn.sequence import LearningNetwork, Settings
+from golden.learn.sequence import LearningNetwork, Settings, order
 from golden.model import Model
 from train.course import integer_training
 from train.course.integer_training import Course, InIntegers
@@ -113,13 +112,6 @@ def beginning(data: Dataset, how: NewClass, seed: int) -> Beginning:
         part(taught.pick(np.concatenate(chosen))),
         part(data.test),
     )
-
-
-def order(recordings: int, epochs: int, seed: int) -> Iterator[int]:
-    """Which recording comes when: all of them in each epoch, in another order each time."""
-    rng = np.random.default_rng(seed)
-    for _ in range(epochs):
-        yield from rng.permutation(recordings).tolist()
 
 
 def learn(begun: Beginning, how: NewClass, seed: int) -> LearningNetwork:
