@@ -9,7 +9,7 @@ network.build("icebreaker")
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from golden.errors import refusal
 from golden.features import Features
+from golden.learn.masters import trainable
 from golden.model import Model
 from golden.model_file import load_model, save_model
 from golden.network import run_sequences
@@ -125,13 +126,19 @@ class Network:
         activations: int = 1,
         streams: int = 1,
         target: str = "generic",
+        frames: int | None = None,
     ) -> list[Path]:
-        """Writes Verilog, manifest, C header and weights, where those must be loaded; the paths."""
+        """Writes Verilog, manifest, C header and weights, where those must be loaded; the paths.
+
+        With ``frames`` the core learns (docs/learning.md), from sequences of so many at most.
+        """
         from boards.family.targets import find_target
         from hw.emit.verilog import emit
 
+        model, training = (self.model, None) if frames is None else trainable(self.model, frames)
         core = self._core(lanes, activations, streams)
-        return list(emit(core, self.model, find_target(target).target).write(Path(folder)))
+        core = replace(core, network=model.parameters, training=training)
+        return list(emit(core, model, find_target(target).target).write(Path(folder)))
 
     def build(
         self,
@@ -141,14 +148,19 @@ class Network:
         lanes: int | None = None,
         activations: int | None = None,
         clock: float | None = None,
+        frames: int | None = None,
         report: Callable[[str], None] = lambda _: None,
     ) -> "Built":
-        """A bitstream for a board (docs/boards.md), and what it takes and how fast it is."""
+        """A bitstream for a board (docs/boards.md), and what it takes and how fast it is.
+
+        With ``frames`` its core learns, as in ``generate``.
+        """
         from boards.board import find_board
         from boards.flow.build import build
 
         place = Path("build") / f"{self.model.name}-{board}" if folder is None else Path(folder)
-        return build(self.model, find_board(board), place, lanes, clock, report, activations)
+        found = find_board(board)
+        return build(self.model, found, place, lanes, clock, report, activations, frames)
 
     def frames(self, features: ArrayLike) -> np.ndarray:
         """int64 [.., I], features as the core takes them: in activation LSBs."""

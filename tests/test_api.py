@@ -68,6 +68,9 @@ def test_a_file_gives_the_same_network(network, tmp_path):
     paths = again.generate(tmp_path / "four", lanes=2, streams=4)
     (manifest,) = (path for path in paths if path.suffix == ".json")
     assert json.loads(manifest.read_text())["streams"] == 4
+    paths = again.generate(tmp_path / "learner", lanes=2, frames=20)
+    (manifest,) = (path for path in paths if path.suffix == ".json")
+    assert json.loads(manifest.read_text())["training"]["frames"] == 20
 
 
 @pytest.mark.slow
