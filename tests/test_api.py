@@ -1,6 +1,7 @@
 """`import deltarnn`: from a module to answers, files and RTL."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,7 +69,11 @@ def test_a_file_gives_the_same_network(network, tmp_path):
     paths = again.generate(tmp_path / "four", lanes=2, streams=4)
     (manifest,) = (path for path in paths if path.suffix == ".json")
     assert json.loads(manifest.read_text())["streams"] == 4
-    paths = again.generate(tmp_path / "learner", lanes=2, frames=20)
+
+
+def test_a_core_that_learns(tmp_path):
+    model = Path(__file__).parents[1] / "models/japanese_vowels_eight.safetensors"
+    paths = deltarnn.load(model).generate(tmp_path, frames=20)
     (manifest,) = (path for path in paths if path.suffix == ".json")
     assert json.loads(manifest.read_text())["training"]["frames"] == 20
 
