@@ -4,6 +4,7 @@ Several sequences one after another, labelled or with errors of the host, at ful
 and with back-pressure. All masters are read back after some of them.
 """
 
+import sys
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -106,9 +107,8 @@ def course_of(configuration, seed=1, count=7):
     return model, core, course, ended
 
 
-def check(name, simulator, paces):
-    configuration = CONFIGURATIONS[name]
-    model, core, course, ended = course_of(configuration)
+def check(configuration, simulator, paces, seed=1):
+    model, core, course, ended = course_of(configuration, seed)
     target = TARGETS[configuration.target]
     simulation = build(emit(core, model, target.target), simulator, models=target.cells.models())
     registers = register_map(core.network, trains=True)
@@ -132,13 +132,46 @@ def check(name, simulator, paces):
 
 @pytest.mark.parametrize("name", quick({n: n for n in CONFIGURATIONS}, ("both kinds",)))
 def test_equals_golden_on_verilator(name):
-    check(name, Harness(optimised=False), ((0, 0), (0.3, 0), (0, 0.5), (0.4, 0.4)))
+    check(CONFIGURATIONS[name], Harness(optimised=False), ((0, 0), (0.3, 0), (0, 0.5), (0.4, 0.4)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ON_ICARUS)
 def test_equals_golden_on_icarus(name):
-    check(name, SIMULATORS["icarus"], ((0.3, 0.3),))
+    check(CONFIGURATIONS[name], SIMULATORS["icarus"], ((0.3, 0.3),))
+
+
+def drawn(seed):
+    """Any configuration, and the seed of its course."""
+    rng = np.random.default_rng(seed)
+
+    def some(low, high):
+        return int(rng.integers(low, high + 1))
+
+    kinds = tuple(rng.choice(["gru", "lstm"], some(1, 3)).tolist())
+    sizes = tuple(some(1, 12) for _ in range(len(kinds) + 1))
+    activations = int(rng.choice([1, 2, 4]))
+    lanes = activations * some(1, max(1, 16 // activations))
+    theta = [(some(0, 6), some(0, 6)) for _ in range(len(kinds) + 1)]
+    return Configuration(
+        sizes,
+        some(1, 12),
+        lanes,
+        activations,
+        kinds,
+        theta,
+        Q2_5 if rng.random() < 0.3 else Formats(),
+        rng.choice([LearningFormats(), *LEARNING.values()]),
+        float(rng.choice([0.05, 0.3, 0.9])),
+        str(rng.choice(["generic", "ecp5"])),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_any_core_learns_as_golden(seed):
+    """A few of them; ``python -m tests.test_sim_training FIRST COUNT`` goes on."""
+    check(drawn(seed), Harness(optimised=False), ((0.3, 0.4),), seed)
 
 
 def test_what_a_host_may_do_wrong():
@@ -200,3 +233,9 @@ def test_what_a_host_may_do_wrong():
     assert found == expected
     assert not record.replies[:, 0].any()
     course.masters(record)
+
+
+if __name__ == "__main__":
+    for nth in range(int(sys.argv[1]), int(sys.argv[1]) + int(sys.argv[2])):
+        print(nth, drawn(nth), flush=True)
+        check(drawn(nth), Harness(optimised=False), ((0, 0), (0.3, 0.4)), nth)
