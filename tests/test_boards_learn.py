@@ -302,6 +302,11 @@ def test_learn_writes_what_was_learned_as_a_model_file(files, tmp_path):
         ({}, ("--known", 2), "wanted: found class 2, expected one of the 2 known"),
         ({}, ("--known", 4), "--known: found 4, expected at most 3, the classes of the model"),
         ({"lengths": [31]}, (), "labels"),
+        (
+            {"features": np.zeros((257, 3), np.int8), "lengths": [257], "labels": [0]},
+            (),
+            "found 257 frames, expected at most 256, those of the tape",
+        ),
         ({}, ("--port", "/dev/null"), "port: found both, expected --port TTY or --simulated-board"),
         ({}, ("--rate", 9), "9 is not in the range 0<=x<=8"),
         ({}, ("--board", "icebreaker"), "target"),

@@ -26,6 +26,7 @@ from deltarnn.console import (
 from golden.files import require_distinct
 from golden.learn.masters import learned
 from golden.learn.sequence import LearningNetwork, Settings, order
+from golden.learn.tape import FRAMES_MAX
 from golden.model import Model
 from golden.model_file import load_model, save_model
 
@@ -97,6 +98,7 @@ def learn(
     loaded = load_model(model)
     settings = settings_of(loaded, rate, known, cost, readout_only)
     lessons = Lessons.of(loaded, recordings, settings.known)
+    lessons.require_room(FRAMES_MAX)
     place = AtBoard.of(model, loaded, board, port, baud, lessons.longest)
     training = place.core.training
     assert training is not None

@@ -133,7 +133,7 @@ class Lessons:
         return max(map(len, self.frames))
 
     def require_room(self, frames: int) -> None:
-        """Refuses a recording that has more frames than the core's tape."""
+        """Refuses a recording of more frames than a core's tape takes."""
         for name, each in zip(self.names, self.frames, strict=True):
             if len(each) > frames:
                 raise refusal(name, f"{len(each)} frames", f"at most {frames}, those of the tape")
