@@ -75,6 +75,10 @@ class Board:
     loader: Sequence[str] | None = None
     programmer: Sequence[str] = ()
 
+    def most(self, trains: bool) -> tuple[int, int]:
+        """Lanes and units a cycle to try first."""
+        return self.training if trains else (self.lanes, self.activations)
+
 
 def _ecp5(name: str, *arguments: str, **capacity: int) -> Chip:
     return replace(

@@ -157,8 +157,8 @@ def unreadable(path: Path, limit: int) -> str | None:
 def require_distinct(outputs: Mapping[str, Path | None], inputs: Mapping[str, Path | None]) -> None:
     """Refuses an output that is one of ``inputs`` or another output: by name, link or hard link.
 
-    Both are paths by what the command calls them. Devices and FIFOs may be the same: nothing in
-    them is lost.
+    Nor may it be a file that a folder among the inputs has already. Both are paths by what the
+    command calls them. Devices and FIFOs may be the same: nothing in them is lost.
     """
     seen = {name: path for name, path in inputs.items() if path is not None}
     for name, path in outputs.items():
@@ -167,6 +167,8 @@ def require_distinct(outputs: Mapping[str, Path | None], inputs: Mapping[str, Pa
         for other, there in seen.items():
             if _same(path, there):
                 raise refusal(str(path), f"the same file for {name} and {other}", "two files")
+            if path.is_file() and there.is_dir() and path.resolve().is_relative_to(there.resolve()):
+                raise refusal(str(path), f"a file of {other} for {name}", "another one")
         seen[name] = path
 
 

@@ -5,7 +5,6 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
-from golden.errors import refusal
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.bus.output import OutputBuffer
@@ -97,8 +96,7 @@ class Engine(wiring.Component):
         width = network.formats.activation.width
         self._stores, self.loads, more = [], target.loads, {}
         if core.trains:
-            if target.weights.loads or target.weights.waits:
-                raise refusal("target", target.name, "one whose weights are always there, to train")
+            target.require_training()
             more = {"learning": Out(learning_port(core))}
         else:
             words, stages = CoreLayout(core).weight_words(model), target.stages(core)

@@ -92,6 +92,11 @@ class Target:
         """Weights come at run time."""
         return self.weights.loads
 
+    def require_training(self) -> None:
+        """Refuses a core that trains where weights are loaded or may wait."""
+        if self.weights.loads or self.weights.waits:
+            raise refusal("target", self.name, "one whose weights are always there, to train")
+
     @property
     def reopen(self) -> int:
         """Cycles after which a closed row of accumulators may be opened again."""

@@ -15,7 +15,14 @@ from golden.learn.trace import Trace as Learned
 from golden.model import Model
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters
-from hw.bus.registers import TRAIN_READOUT_ONLY, TRAIN_RECORD, register_map
+from hw.bus.registers import (
+    STATUS_LABEL_UNKNOWN,
+    STATUS_SATURATED,
+    STATUS_TAPE_FULL,
+    TRAIN_READOUT_ONLY,
+    TRAIN_RECORD,
+    register_map,
+)
 from hw.emit.verilog import Emission
 from hw.learn.layout import LearningLayout
 from sim.build import build, require_waves
@@ -24,6 +31,8 @@ from sim.job import Job
 from sim.run import Record, play, trace_of
 from sim.simulator import Simulator
 
+WORD = 0xFFFFFFFF  # the greatest value of a register: greater thresholds act as that
+FULL = ("tape full", "too many frames")  # both are the flag TAPE_FULL
 COUNTERS = ("CYCLES_LO", "LEARNING_LO")
 
 
@@ -68,10 +77,12 @@ class Course:
         self._replies, self._traces = 0, []
         self._held: list[tuple[int, Integers]] = []  # replies with masters, and what they are
         self._counts: list[int] = []  # replies with counters
+        self._ends: dict[str, tuple[int, int]] = {}  # replies at the end, and what they are
+        self._learned: list[Learned] = []
         for k, layer in enumerate(network.layers):
-            self._write(f"THETA_X_{k}", layer.theta_x)
+            self._write(f"THETA_X_{k}", min(layer.theta_x, WORD))
             if layer.theta_h is not None:
-                self._write(f"THETA_H_{k}", layer.theta_h)
+                self._write(f"THETA_H_{k}", min(layer.theta_h, WORD))
 
     def _write(self, name: str, value: int) -> None:
         self.job.write(self._address[name], value)
@@ -105,6 +116,7 @@ class Course:
                 self._write("ERROR", e % (1 << 32))
         inference = DeltaNetwork(self.network.model("before")).run(lesson.frames)
         learned = self.network.learn(lesson.frames, settings, lesson.said)
+        self._learned.append(learned)
         deltas_x = tuple(tape.x for tape in learned.tapes)
         deltas_h = tuple(tape.h for tape in learned.tapes[:-1])
         self._traces.append(replace(inference, deltas_x=deltas_x, deltas_h=deltas_h))
@@ -137,6 +149,37 @@ class Course:
         """What all frames so far do, constant columns included."""
         return Trace.joined(self._traces)
 
+    def end(self) -> None:
+        """Reads what became of the lessons, when the last one is over."""
+        learned = self._learned
+        flags = {
+            STATUS_TAPE_FULL: any(each.dropped in FULL for each in learned),
+            STATUS_LABEL_UNKNOWN: any(each.dropped == "unknown label" for each in learned),
+            STATUS_SATURATED: any(each.saturated for each in learned),
+        }
+        values = {
+            "STATUS": sum(is_so << bit for bit, is_so in flags.items()),
+            "SEQUENCES": sum(not each.dropped for each in learned),
+            "DECIDED": learned[-1].verdict.decided,
+        }
+        for name, value in values.items():
+            self.job.read(self._address[name])
+            self._ends[name] = self.passed(), value
+
+    def difference(self, record: Record) -> str:
+        """The first thing in which a record is not golden's; empty where there is none."""
+        different = first_mismatch(self.trace, trace_of(record, self._core))
+        if different is not None:
+            return str(different)
+        for name, (reply, expected) in self._ends.items():
+            if (found := int(record.replies[reply, 1])) != expected:
+                return f"{name}: {found:#x}, golden has {expected:#x}"
+        try:
+            self.masters(record)
+        except RuntimeError as error:
+            return str(error)
+        return ""
+
     def masters(self, record: Record) -> list[tuple[Masters, ...]]:
         """The masters that were looked at. RuntimeError where they are not golden's."""
         found = []
@@ -167,8 +210,8 @@ class Taught:
     lessons, learned
         What was taught, and what golden makes of each.
     mismatch
-        The first thing in which the RTL differs, its masters at the end included; empty where
-        nothing does.
+        The first thing in which the RTL differs: what its frames did, what became of the lessons,
+        its masters at the end. Empty where nothing does.
     forward, back
         Cycles of all frames, and of learning.
     masters
@@ -243,16 +286,9 @@ def teach(
     learned = tuple(course.lesson(lesson) for lesson in lessons)
     course.look()
     course.count()
+    course.end()
     record = play(simulation, core, course.job, waves)
-    found, mismatch = trace_of(record, core), ""
-    different = first_mismatch(course.trace, found)
-    if different is not None:
-        mismatch = str(different)
-    else:
-        try:
-            course.masters(record)
-        except RuntimeError as error:
-            mismatch = str(error)
+    found, mismatch = trace_of(record, core), course.difference(record)
     size = sum(m.x.size + m.h.size for m in network.masters)
     forward, back = course.cycles(record)
     return Taught(

@@ -16,7 +16,7 @@ import serial
 
 from boards.family.targets import TARGETS
 from boards.flow.design import TOP, design
-from boards.host.lessons import learned_masters, teach
+from boards.host.lessons import layout_at, learned_masters, teach
 from boards.host.session import Host, LinkError
 from boards.host.stream import pieces, prepare, run
 from boards.link.protocol import Command, Flag
@@ -82,6 +82,10 @@ def same(masters, golden):
     )
 
 
+def masters_at(host):
+    return learned_masters(host, layout_at(host, MODEL.parameters, TRAINING))
+
+
 @pytest.mark.parametrize(
     "settings",
     [SETTINGS, Settings(6, 2, cost=300), Settings(8, OUTPUTS, readout_only=True), Settings(0, 1)],
@@ -96,7 +100,7 @@ def test_what_it_learns_equals_golden(settings, made, terminal):
             prepare(host, MODEL, TRAINING)
             found = list(teach(host, golden, settings, lessons(12, longest=FRAMES + 2), check=True))
             assert [each.wrong for each in found if each.wrong] == []
-            assert same(learned_masters(host, CORE), golden)
+            assert same(masters_at(host), golden)
         reasons = {each.dropped for each in found}
         assert reasons >= ({"unknown label"} if settings.known < OUTPUTS else {""})
         assert all(each.cycles > 0 for each in found)
@@ -118,7 +122,7 @@ def test_what_was_learned_runs_as_a_model_of_its_own(made, terminal):
     with Host(terminal, made.link) as host:
         prepare(host, MODEL, TRAINING)
         list(teach(host, network(), SETTINGS, lessons(8), check=False))
-        model = learned(MODEL, learned_masters(host, CORE), TRAINING.learning)
+        model = learned(MODEL, masters_at(host), TRAINING.learning)
         host.write(ADDRESS["TRAIN"], 0)
         host.write(CONTROL, 1 << CONTROL_CLEAR_COUNTERS)
         several = [frames for frames, _ in lessons(4, seed=50)]
@@ -146,7 +150,7 @@ def test_a_session_that_was_cut_in_a_lesson_does_not_spoil_the_next_one(made, te
             prepare(host, MODEL, TRAINING)
             found = list(teach(host, golden, SETTINGS, lessons(3), check=True))
             assert [each.wrong for each in found] == [""] * 3
-            assert same(learned_masters(host, CORE), golden)
+            assert same(masters_at(host), golden)
 
 
 def test_errors_of_the_host_may_come_in_one_request(made, terminal):
@@ -165,7 +169,7 @@ def test_errors_of_the_host_may_come_in_one_request(made, terminal):
         while host.read(STATUS) >> 3 & 1:
             pass
         golden.learn(frames, SETTINGS, 0)
-        assert same(learned_masters(host, CORE), golden)
+        assert same(masters_at(host), golden)
 
 
 def test_what_cannot_be_done_is_refused_and_nothing_happens(made, terminal):
@@ -184,7 +188,7 @@ def test_what_cannot_be_done_is_refused_and_nothing_happens(made, terminal):
             with pytest.raises(LinkError, match=reason):
                 host._request(command, payload, None)
         assert host.read(ADDRESS["SEQUENCES"]) == 0
-        assert same(learned_masters(host, CORE), network())
+        assert same(masters_at(host), network())
 
 
 class Damaged:
@@ -232,7 +236,7 @@ def test_a_lesson_is_learned_once_whatever_the_line_does(made, terminal, monkeyp
         found = list(teach(host, golden, SETTINGS, taught, check=True))
         assert [each.wrong for each in found if each.wrong] == []
         assert host.read(ADDRESS["SEQUENCES"]) == sum(not each.dropped for each in found)
-        assert same(learned_masters(host, CORE), golden)
+        assert same(masters_at(host), golden)
         assert host.retries > 20
         assert opened[0].count > 40
 

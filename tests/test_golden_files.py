@@ -200,6 +200,9 @@ def test_an_output_that_is_something_else_is_refused(outputs, inputs, naming, tm
     with pytest.raises(ValueError, match=naming):
         require_distinct(*placed)
     require_distinct({"-o": tmp_path / "new", "--waves": None}, {"MODEL": tmp_path / "file"})
+    require_distinct({"-o": tmp_path / "new"}, {"RECORDINGS": tmp_path})
+    with pytest.raises(ValueError, match="found a file of RECORDINGS for -o, expected another one"):
+        require_distinct({"-o": tmp_path / "file"}, {"RECORDINGS": tmp_path})
 
 
 def test_devices_are_no_files_that_could_be_lost(tmp_path):

@@ -13,7 +13,7 @@ from golden.learn.formats import LearningFormats
 from golden.learn.gru import gru_layer
 from golden.learn.loss import hinge, of_each_frame, verdict
 from golden.learn.lstm import lstm_layer
-from golden.learn.masters import Masters, of_model
+from golden.learn.masters import Masters, learned, of_model
 from golden.learn.sequence import LearningNetwork, Settings
 from golden.learn.tape import TapeSize, words
 from golden.linear import LinearWeights
@@ -421,3 +421,34 @@ def test_a_tape_takes_the_room_that_its_block_ram_has():
     tape = whole.in_blocks(half)
     assert (tape.frames, tape.input, tape.h) == (100, 1024, 3072)
     assert TapeSize.of(layers, 3).in_blocks(TapeSize.of(layers, 3, 0.5)) == TapeSize.of(layers, 3)
+
+
+@pytest.mark.parametrize("width", [9, 16, 31])
+@pytest.mark.parametrize("kinds", [("gru", "gru"), ("lstm", "gru"), ("lstm",)])
+def test_what_was_learned_is_where_learning_begins_again(kinds, width):
+    """Masters of any value: the biases of r and u are then up to two weights."""
+    model = random_model((3, *range(4, 4 + len(kinds))), 3, kinds=kinds)
+    learning = LearningFormats(master=width)
+    rng, q = np.random.default_rng(width), learning.range
+
+    def drawn(masters):
+        x, h = (rng.integers(q.min, q.max + 1, each.shape) for each in (masters.x, masters.h))
+        return Masters(x, h)
+
+    masters = [drawn(each) for each in of_model(model, learning)]
+    once = learned(model, masters, learning)
+    again = learned(once, of_model(once, learning), learning)
+    for one, other in zip(once.weights, again.weights, strict=True):
+        assert all(np.array_equal(a, vars(other)[name]) for name, a in vars(one).items())
+
+
+def test_a_bias_beyond_a_weight_is_that_of_two_columns():
+    model = random_model((2, 3), 2)
+    gru, readout = model.weights
+    frac = model.parameters.formats.activation.f
+    tops = np.array([300, -300, 5, 254, -256, 127, 200, -200, 128, -129, 0, 127])  # r, u, xc, hc
+    gru = replace(gru, bias=(tops << frac).astype(np.int32))
+    model, learning = replace(model, weights=(gru, readout)), LearningFormats()
+    found = learned(model, of_model(model, learning), learning)
+    expected = [254, -256, 5, 254, -256, 127, 127, -128, 127, -128, 0, 127]
+    assert (found.weights[0].bias >> frac).tolist() == expected

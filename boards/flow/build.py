@@ -108,7 +108,7 @@ def cores(
     With ``frames`` they train, with sequences of so many at most. Raises ValueError where there is
     no such core.
     """
-    most, units = (board.lanes, board.activations) if frames is None else board.training
+    most, units = board.most(frames is not None)
     for some in _halves(most) if lanes is None else [lanes]:
         for few in _halves(units) if activations is None else [activations]:
             if activations is not None or some % few == 0:
@@ -130,7 +130,7 @@ def built_core(model: Model, board: Board, folder: Path) -> CoreParameters | Non
         learning = manifest["core"].get("training")
         frames = None if learning is None else learning["frames"]
         core = _core(model, manifest["lanes"], manifest["activations"], frames)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return core if ours else None
 
@@ -178,6 +178,8 @@ def build(
             raise refusal("clock", f"{clock:g} MHz", f"1 to {CLOCK_MAX} MHz")
         board.pll(board.clk, board.source, clock)  # refuses what it cannot make
     require_room(model, board)
+    if frames is not None:
+        find_target(board.target).target.require_training()
     require_writable_folder(folder, _names(board))
     make_folder(folder)
     lacked: dict[CoreParameters, str] = {}

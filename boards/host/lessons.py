@@ -10,8 +10,10 @@ from boards.host.session import TRIES, Host, LinkError
 from golden.fixed import Integers
 from golden.learn.masters import Masters
 from golden.learn.sequence import LearningNetwork, Settings
-from golden.parameters import CoreParameters
+from golden.learn.training import Training
+from golden.parameters import CoreParameters, NetworkParameters
 from hw.bus.registers import (
+    LANES,
     STATUS,
     STATUS_LABEL_UNKNOWN,
     STATUS_LEARNING,
@@ -53,21 +55,26 @@ class Learned:
     wrong: str = ""
 
 
-def begin(host: Host, core: CoreParameters, masters: tuple[Masters, ...]) -> None:
+def layout_at(host: Host, network: NetworkParameters, training: Training) -> LearningLayout:
+    """Where the masters lie at the board, whose lanes it says itself."""
+    return LearningLayout(CoreParameters(network, host.read(LANES), training=training))
+
+
+def begin(host: Host, layout: LearningLayout, masters: tuple[Masters, ...]) -> None:
     """Writes all masters, and lets nothing be recorded. No frame may be under way."""
     host.write(_ADDRESS["TRAIN"], 0)
-    words = LearningLayout(core).master_words(masters)
+    words = layout.master_words(masters)
     host.write(_ADDRESS["MASTER_INDEX"], 0)
     host.write(_ADDRESS["MASTER"], *(words.ravel() & 0xFFFFFFFF).tolist())
 
 
-def learned_masters(host: Host, core: CoreParameters) -> tuple[Masters, ...]:
+def learned_masters(host: Host, layout: LearningLayout) -> tuple[Masters, ...]:
     """Reads all masters. No frame may be under way."""
-    layout = LearningLayout(core)
+    lanes = layout.core.lanes
     host.write(_ADDRESS["MASTER_INDEX"], 0)
-    values = host.read_all(_ADDRESS["MASTER"], layout.words * core.lanes)
+    values = host.read_all(_ADDRESS["MASTER"], layout.words * lanes)
     words = np.array(values, dtype=np.uint32).astype(np.int32).astype(np.int64)
-    return layout.masters(words.reshape(-1, core.lanes))
+    return layout.masters(words.reshape(-1, lanes))
 
 
 def settle(host: Host) -> int:

@@ -38,7 +38,7 @@ WORD = 0xFFFFFFFF  # the greatest value of a register
 _MEANINGS: dict[int, str] = {
     Status.COMMAND: "it does not know the command",
     Status.LENGTH: "it wants another length",
-    Status.ADDRESS: "there is no such register",
+    Status.ADDRESS: "there is no such register, or it cannot be written now",
     Status.UNLOADED: "it has no weights",
     Status.BUSY: "it is still copying weights from its flash",
     Status.SEQUENCE: "it has been reset since, and its state is lost",

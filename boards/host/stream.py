@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boards.host.lessons import begin, settle
+from boards.host.lessons import begin, layout_at, settle
 from boards.host.session import WORD, Host, LinkError
 from boards.link.protocol import Link
 from golden.fixed import Integers
@@ -69,8 +69,8 @@ def prepare(host: Host, model: Model, training: Training | None = None) -> None:
             host.write(register.address, min(theta, WORD))  # both act as the greatest that fits
     host.write(CONTROL, 1 << CONTROL_RESET_STATE | 1 << CONTROL_CLEAR_COUNTERS)
     if training is not None:
-        core = CoreParameters(model.parameters, host.read(LANES), training=training)
-        begin(host, core, of_model(model, training.learning))
+        layout = layout_at(host, model.parameters, training)
+        begin(host, layout, of_model(model, training.learning))
 
 
 def run(

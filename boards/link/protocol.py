@@ -42,7 +42,7 @@ class Status(IntEnum):
     OK = 0
     COMMAND = 1  # there is no such command
     LENGTH = 2  # the payload is too short or too long
-    ADDRESS = 3  # there is no such register, or it cannot be written
+    ADDRESS = 3  # there is no such register, or it cannot be written, or not now
     UNLOADED = 4  # no frame without weights
     BUSY = 5  # weights are being copied from flash
     SEQUENCE = 6  # not the next request: nothing was done, and nothing will be until a HELLO

@@ -17,11 +17,10 @@ from golden.learn.training import Training
 from golden.parameters import CoreParameters
 from hw.emit.verilog import emit
 from sim.build import build
-from sim.compare import first_mismatch
 from sim.fast.harness import Harness
 from sim.job import Job
 from sim.lessons import Course, Lesson
-from sim.run import Record, play, trace_of
+from sim.run import Record, play
 from sim.simulator import Simulation
 from sim.sweep import Shape, moving_frames, with_thresholds
 
@@ -91,8 +90,9 @@ class _Subject:
         learned = course.lesson(Lesson(frames, Settings(1, network.outputs), 0))
         course.look()
         course.count()
+        course.end()
         record = play(self._simulation, core, course.job)
-        _require_equal(core, course, record)
+        _require_equal(course, record)
         forward, back = course.cycles(record)
         rows = np.array(core.row_blocks)
         events = [np.count_nonzero(t.x) + np.count_nonzero(t.h) for t in learned.tapes]
@@ -122,11 +122,10 @@ class _Subject:
         return min(THRESHOLDS, key=lambda theta: abs(1 - still - fires(theta)))
 
 
-def _require_equal(core: CoreParameters, course: Course, record: Record) -> None:
-    mismatch = first_mismatch(course.trace, trace_of(record, core))
-    if mismatch is not None:
+def _require_equal(course: Course, record: Record) -> None:
+    mismatch = course.difference(record)
+    if mismatch:
         raise RuntimeError(f"RTL and golden model differ: {mismatch}")
-    course.masters(record)
 
 
 def _vowels(loss: str, epochs: int | None) -> dict[str, Any]:
@@ -162,8 +161,9 @@ def _vowels(loss: str, epochs: int | None) -> dict[str, Any]:
         course.lesson(Lesson(frames, Settings(0, outputs), label))
     course.look()
     course.count()
+    course.end()
     record = play(build(emit(core, model), Harness()), core, course.job)
-    _require_equal(core, course, record)
+    _require_equal(course, record)
     ends = np.cumsum([len(frames) for frames in found.frames])
     results = np.array(record.outputs[-ends[-1] :])
     sums = np.add.reduceat(results, [0, *ends[:-1]], axis=0)

@@ -1,4 +1,4 @@
-"""A model at a board, real or simulated, as `run` and `eval` have it."""
+"""A model at a board, real or simulated, as `run`, `eval` and `learn` have it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext

@@ -61,9 +61,10 @@ def build(
     if as_json:
         print_json({**vars(built), "frames_per_second": speed})
         return
+    most, units = chosen.most(frames is not None)
     rows = {
-        "lanes": _of(built.lanes, chosen.lanes, built.fewer),
-        "units a cycle": _of(built.activations, chosen.activations, built.slower),
+        "lanes": _of(built.lanes, most, built.fewer),
+        "units a cycle": _of(built.activations, units, built.slower),
         "clock": f"{built.clock:g} MHz ({built.fmax:.1f} would be possible)",
         "weights": f"{built.weights:,} bytes",
         **{

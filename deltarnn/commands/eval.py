@@ -117,12 +117,13 @@ def eval_(
         raise refusal("--board", f"none beside {found}", "which one it is")
     if board is not None:
         require_one(port, simulated_board)
-    loaded = load_model(model)
+    original = loaded = load_model(model)
     place = None
     if board is not None:
         with extra("boards"):
             place = AtBoard.of(model, loaded, board, port)
             loaded = place.computed
+            place = replace(place, model=loaded)
     recordings = load(data)
     if labels is not None:
         wanted = load_array(labels, "a .npy array of classes, names or numbers", None)
@@ -143,7 +144,8 @@ def eval_(
                 lanes,
                 lambda then: bar.update(task, description=said(then)),
             )
-            loaded = with_thresholds(loaded, path[-1].thresholds)
+            found = path[-1].thresholds
+            loaded, original = (with_thresholds(each, found) for each in (loaded, original))
             place = place and replace(place, model=loaded)
         task = bar.add_task("golden", total=len(recordings.names))
         found = evaluate(loaded, recordings, lambda done: bar.update(task, completed=done))
@@ -166,7 +168,7 @@ def eval_(
 
         draw(found, [step.measured for step in path], picture)
     if write_model is not None:
-        save_model(loaded, write_model)
+        save_model(original, write_model)  # as a core that trains computes it, biases are others
     if as_json:
         print_json(report)
     else:

@@ -33,8 +33,17 @@ from golden.model_file import load_model, save_model
 if TYPE_CHECKING:
     from boards.host.lessons import Learned
 
-# What a model file says of its inputs and results, not of the weights that it had.
-KEPT = ("input_scale", "input_offset", "readout", "output_scale", "source", "licence")
+# What a model file says of the weights that it had: how they were made, and how good they were.
+MEASURED = (
+    "training",
+    "tuning",
+    "validation",
+    "formats_tried",
+    "calibration",
+    "scores",
+    "sweep",
+    "held_out",
+)
 
 
 @click.command()
@@ -86,7 +95,7 @@ def learn(
     it is; the core begins with its weights.
     """
     with extra("boards"):
-        from boards.host.lessons import learned_masters, teach
+        from boards.host.lessons import layout_at, learned_masters, teach
         from boards.host.session import require_baud
 
     require_one(port, simulated_board)
@@ -102,26 +111,27 @@ def learn(
     place = AtBoard.of(model, loaded, board, port, baud, lessons.longest)
     training = place.core.training
     assert training is not None
-    lessons.require_room(training.tape.frames)
+    lessons.require_room(FRAMES_MAX if readout_only else training.tape.frames)
     network = LearningNetwork.of(place.model, training.learning, training.tape)
-    turns = list(order(len(lessons.names), epochs, seed))
-    done = _Done(len(lessons.names), check)
+    count, done = len(lessons.names), _Done(len(lessons.names), check)
     with (
         place.session() as host,
         Progress(console=progress, transient=True, disable=not progress.is_terminal) as bar,
     ):
-        task = bar.add_task(place.title, total=len(turns))
-        shown = ((lessons.frames[n], lessons.labels[n]) for n in turns)
+        task = bar.add_task(place.title, total=epochs * count)
+        shown = ((lessons.frames[n], lessons.labels[n]) for n in order(count, epochs, seed))
         taught = teach(host, network, settings, shown, check)
-        for n, found in zip(turns, taught, strict=True):
+        for n, found in zip(order(count, epochs, seed), taught, strict=True):
             done.add(found, len(lessons.frames[n]), lessons.labels[n])
             bar.update(task, advance=1, description=done.words(place.title))
             if found.wrong:
                 break
-        masters = learned_masters(host, place.core)
+        masters = learned_masters(host, layout_at(host, place.model.parameters, training))
         done.retries = host.retries
     if check and not done.wrong:
         done.wrong = _difference(network, masters)
+    if not done.wrong and done.dropped == done.sequences:
+        raise RuntimeError("nothing was learned: the tape had no room for any sequence")
     if not done.wrong:
         made = learned(place.model, masters, training.learning)
         save_model(replace(made, extra=_extra(loaded, settings, epochs, seed, done)), output)
@@ -155,8 +165,10 @@ def _extra(
         "seed": seed,
         "recordings": done.recordings,
         "sequences": done.sequences,
+        "dropped": done.dropped,
     }
-    return {key: model.extra[key] for key in KEPT if key in model.extra} | {"learned": record}
+    kept = {key: value for key, value in model.extra.items() if key not in MEASURED}
+    return kept | {"learned": record}
 
 
 @dataclass
@@ -206,7 +218,8 @@ class _Done:
     def rows(self, report: dict[str, Any]) -> dict[str, str]:
         """The report for people."""
         rows = {
-            "recordings": f"{self.recordings:,}, {self.sequences:,} sequences in all",
+            "recordings": f"{self.recordings:,}",
+            "sequences that were learned": f"{self.sequences - self.dropped:,}",
             "wrong before they were learned": f"{report['wrong_first_epoch']:.1%} in the first "
             f"epoch, {report['wrong_last_epoch']:.1%} in the last",
             "cycles of learning": f"{report['learning_cycles_per_frame']:.1f} a frame",

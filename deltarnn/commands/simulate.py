@@ -80,7 +80,7 @@ def simulate(
     FRAMES are int8 in activation LSBs, or any data that `eval` takes. With several streams that
     many of its recordings run side by side: shorter ones go on with their last frame, which is
     compared but not timed, and where too few are left the first ones are played again. Cycles in
-    OUT.npz are then those of rounds, a frame of each stream.
+    OUT.npz are then those of rounds, a frame of each stream; with --train there are none in it.
 
     With --train the core learns from each recording, whose class FRAMES say, and all masters are
     compared at the end.
@@ -106,12 +106,12 @@ def simulate(
         settings = settings_of(loaded, rate, known, cost, readout_only)
     else:
         refuse_learning_options()
-    sequences = load(frames).frames(loaded)
+    taught = None if settings is None else Lessons.of(loaded, [frames], settings.known)
+    sequences = load(frames).frames(loaded) if taught is None else taught.frames
     lengths = [len(sequence) for sequence in sequences]
     lanes = fitting_lanes(loaded.parameters, lanes, activations)
     training, lessons = None, []
-    if settings is not None:
-        taught = Lessons.of(loaded, [frames], settings.known)
+    if settings is not None and taught is not None:
         loaded, training = trainable(loaded, min(taught.longest, FRAMES_MAX))
         pairs = zip(taught.frames, taught.labels, strict=True)
         lessons = [Lesson(each, settings, label) for each, label in pairs]

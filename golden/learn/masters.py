@@ -41,7 +41,8 @@ OCCUPANCY = 0.5  # of the columns, for which lists have room on the tape
 def of_model(model: Model, learning: LearningFormats) -> tuple[Masters, ...]:
     """The masters of each layer of a model. Raises ValueError where the model cannot learn.
 
-    A bias has f_act fraction bits more than a weight; what does not fit a master is lost.
+    A bias has f_act fraction bits more than a weight. Where a second constant column has the
+    same gate, it takes what is beyond a weight; else that is lost.
     """
     layers = model.parameters.layers
     require_trainable(layers)
@@ -54,7 +55,12 @@ def of_model(model: Model, learning: LearningFormats) -> tuple[Masters, ...]:
         x[:, -1] = bias[:rows]
         if isinstance(weights, RecurrentWeights):
             h[:, : layer.units] = weights.weight_h.astype(np.int64) << learning.below
-            h[rows - len(bias[rows:]) :, layer.units :] = bias[rows:, None]
+        if layer.constants[1]:
+            whole = rows - len(bias[rows:])
+            most = bias[:whole] + learning.half >> learning.below
+            over = most - most.clip(WEIGHT.min, WEIGHT.max)
+            x[:whole, -1] = np.where(over, most - over << learning.below, bias[:whole])
+            h[:, -1] = np.concatenate([over << learning.below, bias[rows:]])
         made.append(Masters(*(sat(v + learning.half, learning.range) for v in (x, h))))
     return tuple(made)
 

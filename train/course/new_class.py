@@ -55,8 +55,8 @@ class Beginning:
 
 def last(data: Dataset, label: int) -> Dataset:
     """The same data with class ``label`` as the last one."""
-    order = [*(n for n in range(len(data.labels or ())) if n != label), label]
-    place = np.argsort(order)
+    classes = [*(n for n in range(len(data.labels or ())) if n != label), label]
+    place = np.argsort(classes)
 
     def part(of: Sequences) -> Sequences:
         return Sequences(of.frames, place[np.asarray(of.labels)])
@@ -64,7 +64,7 @@ def last(data: Dataset, label: int) -> Dataset:
     assert data.labels is not None
     return replace(
         data,
-        labels=tuple(data.labels[n] for n in order),
+        labels=tuple(data.labels[n] for n in classes),
         train=part(data.train),
         validation=part(data.validation),
         test=part(data.test),
