@@ -66,12 +66,6 @@ class Target:
     def __post_init__(self) -> None:
         where = f"of target {self.name}"
         require_int(f"read_latency {where}", self.read_latency, 1, READ_LATENCY_MAX)
-        if self.masters.latency > self.weights.latency:
-            raise refusal(
-                f"latency of masters {where}",
-                self.masters.latency,
-                f"at most the {self.weights.latency} of its weights",
-            )
         if self.lane.latency <= self.read_latency:
             raise refusal(
                 f"latency of a lane {where}",
@@ -93,9 +87,15 @@ class Target:
         return self.weights.loads
 
     def require_training(self) -> None:
-        """Refuses a core that trains where weights are loaded or may wait."""
+        """Refuses a core that trains where weights are loaded, may wait, or outrun masters."""
         if self.weights.loads or self.weights.waits:
             raise refusal("target", self.name, "one whose weights are always there, to train")
+        if self.masters.latency > self.weights.latency:
+            raise refusal(
+                f"latency of masters of target {self.name}",
+                self.masters.latency,
+                f"at most the {self.weights.latency} of its weights",
+            )
 
     @property
     def reopen(self) -> int:

@@ -21,10 +21,6 @@ class SlowMasters(MasterStore):
     ("choices", "text"),
     [
         (
-            {"masters": SlowMasters},
-            "latency of masters of target t: found 2, expected at most the 1 of its weights",
-        ),
-        (
             {"read_latency": 2, "lane": Lane},
             "latency of a lane of target t: found 2, expected more than the 2 of its memory",
         ),
@@ -69,3 +65,10 @@ def test_a_memory_takes_the_shape_of_which_it_needs_fewest():
     words = [(1, 1), (256, 16), (256, 17), (257, 8), (512, 16), (1024, 12), (1025, 4)]
     assert [target.blocks(*size) for size in words] == [1, 1, 2, 1, 2, 3, 2]
     assert Target("t").blocks(1 << 16, 40) == 0
+
+
+def test_masters_are_no_slower_than_the_weights_that_they_stand_in_for():
+    target = Target("t", masters=SlowMasters)  # for a core that does not train they are nothing
+    text = "latency of masters of target t: found 2, expected at most the 1 of its weights"
+    with pytest.raises(ValueError, match=text):
+        target.require_training()
