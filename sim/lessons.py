@@ -21,6 +21,7 @@ from hw.bus.registers import (
     STATUS_TAPE_FULL,
     TRAIN_READOUT_ONLY,
     TRAIN_RECORD,
+    WORD,
     register_map,
 )
 from hw.emit.verilog import Emission
@@ -31,7 +32,6 @@ from sim.job import Job
 from sim.run import Record, play, trace_of
 from sim.simulator import Simulator
 
-WORD = 0xFFFFFFFF  # the greatest value of a register: greater thresholds act as that
 FULL = ("tape full", "too many frames")  # both are the flag TAPE_FULL
 COUNTERS = ("CYCLES_LO", "LEARNING_LO")
 
@@ -80,6 +80,7 @@ class Course:
         self._ends: dict[str, tuple[int, int]] = {}  # replies at the end, and what they are
         self._learned: list[Learned] = []
         for k, layer in enumerate(network.layers):
+            # Greater thresholds act as the greatest that a register holds.
             self._write(f"THETA_X_{k}", min(layer.theta_x, WORD))
             if layer.theta_h is not None:
                 self._write(f"THETA_H_{k}", min(layer.theta_h, WORD))

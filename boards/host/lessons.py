@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from hw.bus.registers import (
     TRAIN_READOUT_ONLY,
     TRAIN_RECORD,
     TRAINING,
+    WORD,
 )
 from hw.learn.layout import LearningLayout
 
@@ -65,7 +66,7 @@ def begin(host: Host, layout: LearningLayout, masters: tuple[Masters, ...]) -> N
     host.write(_ADDRESS["TRAIN"], 0)
     words = layout.master_words(masters)
     host.write(_ADDRESS["MASTER_INDEX"], 0)
-    host.write(_ADDRESS["MASTER"], *(words.ravel() & 0xFFFFFFFF).tolist())
+    host.write(_ADDRESS["MASTER"], *(words.ravel() & WORD).tolist())
 
 
 def learned_masters(host: Host, layout: LearningLayout) -> tuple[Masters, ...]:
@@ -78,7 +79,7 @@ def learned_masters(host: Host, layout: LearningLayout) -> tuple[Masters, ...]:
 
 
 def settle(host: Host) -> int:
-    """Waits until nothing is being learned, and forgets what was begun; the flags until then.
+    """Waits until nothing is being learned: STATUS of then, whose flags of learning are cleared.
 
     Raises boards.host.session.LinkError where that does not end.
     """
@@ -86,7 +87,7 @@ def settle(host: Host) -> int:
     end = time.monotonic() + patience
     while (status := host.read(STATUS)) >> STATUS_LEARNING & 1:
         if time.monotonic() > end:
-            raise LinkError(f"it still learns after {patience:.0f} s")
+            raise LinkError(f"the board still learns after {patience:.0f} s")
     if status & _FLAGS:
         host.write(STATUS, status & _FLAGS)
     return status
@@ -124,12 +125,12 @@ def teach(
             decided=host.read(_ADDRESS["DECIDED"]),
             dropped=next((why for bit, why in _DROPS.items() if status >> bit & 1), ""),
             saturated=bool(status >> STATUS_SATURATED & 1),
-            cycles=cycles - before & 0xFFFFFFFF,
+            cycles=cycles - before & WORD,
         )
         before = cycles
         if check:
             wrong = _difference(network, settings, frames, label, np.concatenate(results), found)
-            found = Learned(**{**vars(found), "wrong": wrong})
+            found = replace(found, wrong=wrong)
         yield found
 
 

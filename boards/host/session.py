@@ -28,13 +28,12 @@ from boards.link.protocol import (
 )
 from golden.errors import refusal, require_int
 from golden.fixed import Integers
-from hw.bus.registers import STATUS, STATUS_LOAD_BROKEN, STATUS_UNLOADED
+from hw.bus.registers import STATUS, STATUS_LOAD_BROKEN, STATUS_UNLOADED, WORD
 
 TRIES = 5
 PATIENCE = 0.5  # seconds of an attempt, beside those on the line and in the core
 SLOWEST = 12e6  # Hz: no core on a board is slower
 LEAST_BAUD, MOST_BAUD = 300, 12_000_000  # those that serial ports have
-WORD = 0xFFFFFFFF  # the greatest value of a register
 _MEANINGS: dict[int, str] = {
     Status.COMMAND: "it does not know the command",
     Status.LENGTH: "it wants another length",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from boards.host.lessons import begin, layout_at, settle
-from boards.host.session import WORD, Host, LinkError
+from boards.host.session import Host, LinkError
 from boards.link.protocol import Link
 from golden.fixed import Integers
 from golden.learn.masters import of_model
@@ -21,6 +21,7 @@ from hw.bus.registers import (
     LANES,
     STATUS,
     STATUS_UNLOADED,
+    WORD,
     register_map,
 )
 from hw.walk.layout import CoreLayout

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from deltarnn.commands.common import default_folder
 from deltarnn.console import extra, progress
 from golden.errors import refusal
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from boards.host.session import Host
     from boards.link.protocol import Link
 
+PORT = click.option("--port", help="Serial port that the board is at.")
+SIMULATED = click.option(
+    "--simulated-board", is_flag=True, help="Simulate the board in place of that."
+)
+BAUD = click.option("--baud", type=int, help="Default: the board's.")
 SIMULATION = 60.0  # seconds of patience with a simulated board, which is slower than a board
 DIVISOR = 4  # its UART's cycles a bit: no board's has so few, but each one costs time
 

@@ -9,7 +9,7 @@ import click
 import numpy as np
 from rich.progress import Progress
 
-from deltarnn.commands.at_board import AtBoard, require_one
+from deltarnn.commands.at_board import BAUD, PORT, SIMULATED, AtBoard, require_one
 from deltarnn.commands.lessons import Lessons, learning_options, settings_of
 from deltarnn.console import (
     JSON,
@@ -49,8 +49,8 @@ MEASURED = (
 @click.command()
 @MODEL
 @click.argument("recordings", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--port", help="Serial port that the board is at.")
-@click.option("--simulated-board", is_flag=True, help="Simulate the board in place of that.")
+@PORT
+@SIMULATED
 @click.option(
     "--board",
     default="ulx3s-85f",
@@ -58,7 +58,7 @@ MEASURED = (
     help="Which one.",
     shell_complete=names_in("boards.board", "BOARDS"),
 )
-@click.option("--baud", type=int, help="Default: the board's.")
+@BAUD
 @click.option(
     "--epochs",
     type=click.IntRange(1),

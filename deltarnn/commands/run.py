@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deltarnn.commands.at_board import AtBoard, require_one
+from deltarnn.commands.at_board import BAUD, PORT, SIMULATED, AtBoard, require_one
 from deltarnn.commands.common import recording_arrays
 from deltarnn.console import (
     JSON,
@@ -59,8 +59,8 @@ def _until_nobody_reads() -> Iterator[None]:
 @click.command()
 @MODEL
 @click.argument("frames", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--port", help="Serial port that the board is at.")
-@click.option("--simulated-board", is_flag=True, help="Simulate the board in place of that.")
+@PORT
+@SIMULATED
 @click.option(
     "--board",
     default="icebreaker",
@@ -68,7 +68,7 @@ def _until_nobody_reads() -> Iterator[None]:
     help="Which one.",
     shell_complete=names_in("boards.board", "BOARDS"),
 )
-@click.option("--baud", type=int, help="Default: the board's.")
+@BAUD
 @click.option("--floats", is_flag=True, help="Lines are features, and results come in their unit.")
 @click.option("--check", is_flag=True, help="Hold every answer against the golden model.")
 @click.option("-o", "--output", type=OutputPath(), help="OUT.npz: the results.")

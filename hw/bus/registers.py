@@ -10,6 +10,7 @@ INTERFACE_VERSION = (0, 2, 0)
 LAYER_BASE = 0x100
 LAYER_STRIDE = 0x10
 ADDRESS_WIDTH = 12
+WORD = 0xFFFFFFFF  # the greatest value of a register
 
 CONTROL, STATUS, LANES = 0x08, 0x0C, 0x10
 # Bits of CONTROL and STATUS; the C header has all names that begin so.
