@@ -18,6 +18,7 @@ from boards.flow.synthesis import COMPONENTS, Netlist
 from deltarnn.bench import area, clock, growth, kinds, learning, precision, streams, timeline
 from deltarnn.bench.benches import BENCHES, chosen, measure
 from deltarnn.bench.context import Bench, Context
+from deltarnn.bench.speakers import SPEAKERS
 from deltarnn.bench.workshop import SUBJECTS, on_up5k
 from deltarnn.commands.bench import bench as command
 from hw.emit.verilog import emit
@@ -279,3 +280,8 @@ def shown(report, bench, folder, word):
     for table in bench.tables(report):
         console.print(table)
     assert word in console.export_text()
+
+
+def test_what_speakers_learn_is_shown(tmp_path):
+    report = json.loads((Path(__file__).parents[1] / "docs/bench/speakers.json").read_text())
+    shown(report, SPEAKERS, tmp_path, "mean")

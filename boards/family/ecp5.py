@@ -2,17 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import (
-    Array,
-    Cat,
-    ClockSignal,
-    Const,
-    Instance,
-    Module,
-    Signal,
-    Value,
-    signed,
-)
+from amaranth.hdl import Array, Cat, ClockSignal, Const, Instance, Module, Signal, Value, signed
 from amaranth.utils import ceil_log2, exact_log2
 
 from golden.errors import require_int
