@@ -22,15 +22,14 @@ from golden.parameters import CoreParameters
 from tests.networks import random_model
 
 COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]
-LANES = dict.fromkeys(BOARDS, 8) | {"ice40-hx8k-b-evn": 4}
 SMALL = random_model((4, 6), 3)
+LANES = {"upduino-v3": 8, "ice40-hx8k-b-evn": 4, "ulx3s-25f": 8}  # the smallest of each family
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(BOARDS.keys() - {"icebreaker"}))  # it is placed, below
-def test_every_board_takes_the_shipped_model(name):
-    board = BOARDS[name]
-    lanes = LANES[name]
+@pytest.mark.parametrize("name", LANES)
+def test_every_family_takes_the_shipped_model(name):
+    board, lanes = BOARDS[name], LANES[name]
     resources = netlist(held_out()[0], board, lanes).resources
     for kind, (used, there) in resources.items():
         assert used <= there, kind
@@ -40,21 +39,25 @@ def test_every_board_takes_the_shipped_model(name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(BOARDS.keys() - LANES - {"icebreaker"}))  # placed, below
+def test_every_other_board_takes_a_core(name):
+    resources = netlist(SMALL, BOARDS[name], 2).resources
+    assert all(used <= there for used, there in resources.values())
+    assert resources["lut"][0] > 500
+
+
+@pytest.mark.slow
 def test_a_bitstream_and_what_is_said_of_it(tmp_path):
-    """For an ECP5: the same bytes again, weights in it."""
+    """For an ECP5: weights in it."""
     board = BOARDS["ulx3s-25f"]
     steps = []
     built = build(SMALL, board, tmp_path / "a", lanes=2, clock=50, report=steps.append)
-    again = build(SMALL, board, tmp_path / "b", lanes=2, clock=50)
     assert built.clock == 50 <= built.fmax
     assert built.baud == pytest.approx(board.baud, rel=0.02)
     assert any("place and route" in step for step in steps)
     names = ["ulx3s-25f.bit", "ulx3s-25f.json"]
     assert [file.rpartition("/")[2] for file in built.files] == names
-    for name in names:
-        one, other = ((tmp_path / folder / name).read_bytes() for folder in "ab")
-        assert one == other
-    assert len(one) > 1000
+    assert (tmp_path / "a" / names[0]).stat().st_size > 1000
     manifest = json.loads((tmp_path / "a" / names[1]).read_text())
     assert manifest["resources"]["lut"][0] == built.resources["lut"][0]
     assert manifest["core"]["model"]["name"] == "random"
@@ -63,32 +66,21 @@ def test_a_bitstream_and_what_is_said_of_it(tmp_path):
         "board.log",
         "route.log",
     }
-    assert again.files != built.files
 
 
 @pytest.mark.slow
 def test_icebreaker_from_the_command(tmp_path):
-    """The shipped model: bitstream and weights. At a clock that closes at once, to be quick."""
+    """Bitstream and weights. At a clock that closes at once, to be quick."""
     path = tmp_path / "model.safetensors"
-    save_model(held_out()[0], path)
-    words = (
-        "build",
-        path,
-        "--board",
-        "icebreaker",
-        "-o",
-        tmp_path / "out",
-        "--json",
-        "--clock",
-        36,
-    )
+    save_model(SMALL, path)
+    words = ["build", path, "--board", "icebreaker", "--lanes", 2, "--clock", 30]
+    words += ["-o", tmp_path / "out", "--json"]
     done = subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert report["lanes"] == 8
-    assert report["fmax"] >= report["clock"] == 36
-    assert report["resources"]["spram"] == [4, 4]
-    assert report["weights"] == 4736
+    assert report["lanes"] == 2
+    assert report["fmax"] >= report["clock"] == 30
+    assert report["resources"]["spram"] == [1, 4]
     bitstream, weights, _ = report["files"]
     with open(bitstream, "rb") as file:  # noqa: PTH123  # as the flash will hold it
         content = file.read()

@@ -1,6 +1,5 @@
 """The iCEBreaker's top, mapped to the cells of its chip, against golden."""
 
-import numpy as np
 import pytest
 
 from boards.board import BOARDS
@@ -9,14 +8,14 @@ from boards.family.targets import TARGETS
 from boards.flow.build import netlist
 from boards.flow.design import design
 from boards.link.protocol import Flag
-from deltarnn.demo import held_out
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
 from hw.emit.verilog import emit
 from tests.board_player import BoardBench
+from tests.networks import random_frames, random_model
 
 pytestmark = pytest.mark.slow
-BOARD = BOARDS["icebreaker"]
+BOARD, LANES = BOARDS["icebreaker"], 2
 YOSYS_MODELS = (
     *("SB_IO", "SB_GB", "SB_LUT4", "SB_CARRY", "SB_RAM40_4K", "SB_SPRAM256KA", "SB_MAC16"),
     *("SB_DFF", "SB_DFFE", "SB_DFFSR", "SB_DFFSS", "SB_DFFESR", "SB_DFFESS"),
@@ -39,12 +38,12 @@ endmodule
 
 
 def test_the_netlist_powers_up_and_runs_three_frames(tmp_path):
-    model, utterances, _ = held_out()
-    frames = np.concatenate(utterances)[:3]
-    core = CoreParameters(model.parameters, BOARD.lanes)
+    model = random_model((4, 6), 3)
+    frames = random_frames(model, 3, seed=1)
+    core = CoreParameters(model.parameters, LANES)
     emission = emit(core, model, TARGETS[BOARD.target].target)
     made = design(core, model, emission, BOARD.clocks[0], BOARD.baud, BOARD.flash)
-    mapped = netlist(model, BOARD, BOARD.lanes)
+    mapped = netlist(model, BOARD, LANES)
     texts = {"top.v": mapped.verilog, "models.v": CELLS.models(), "bench.v": BENCH}
     board = BoardBench(made, texts, made.shell.divisor, flash=True)
     job = {"steps": [["frames", 0, 3]], "patience": 3000}

@@ -129,10 +129,8 @@ def _set_h(network, theta):
         ],
     ),
 )
-@pytest.mark.parametrize("kinds", [("gru",), ("lstm",)], ids="-".join)
-def test_results_are_right_whatever_is_skipped(
-    kinds, sizes, outputs, lanes, activations, gap, pause
-):
+def test_results_are_right_whatever_is_skipped(sizes, outputs, lanes, activations, gap, pause):
+    kinds = ("lstm",) if (lanes + activations + bool(gap)) % 2 else ("gru",)
     model = random_model(sizes, outputs, kinds=kinds, theta=(2, 4), formats=SETTLING)
     a, b, c = random_frames(model, 3, seed=5)
     steps = [*[a] * 14, *[b] * 14, "reset", *[b] * 3, "reset", *[a] * 14]
