@@ -87,7 +87,8 @@ def test_a_core_that_learns_is_measured(tmp_path, monkeypatch):
     assert second["still"] > first["still"]
     assert 0 < second["utilisation"] < 1
     (taught,) = report["japanese_vowels"]
-    assert (taught["sequences"], taught["masters"]) == (len(part.train) + len(part.validation) + len(part.test), 4713)
+    sequences = sum(len(each) for each in (part.train, part.validation, part.test))
+    assert (taught["sequences"], taught["masters"]) == (sequences, 4713)
     assert taught["wrong"] < 0.7
     shown(report, learning.LEARNING, tmp_path, "label alone")
 
