@@ -126,10 +126,10 @@ def test_what_was_learned_runs_as_a_model_of_its_own(made, terminal):
         host.write(ADDRESS["TRAIN"], 0)
         host.write(CONTROL, 1 << CONTROL_CLEAR_COUNTERS)
         several = [frames for frames, _ in lessons(4, seed=50)]
-        found = run(host, made.link, model, pieces(several, 4), check=True)
+        found = run(host, model, pieces(several, 4), check=True)
         assert [piece.wrong for piece in found if piece.wrong] == []
         prepare(host, widened(model), TRAINING)
-        found = run(host, made.link, model, pieces(several, 4), check=True)
+        found = run(host, model, pieces(several, 4), check=True)
         assert [piece.wrong for piece in found if piece.wrong] == []
 
 

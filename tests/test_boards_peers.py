@@ -30,7 +30,7 @@ def results(link, port, size, monkeypatch):
     monkeypatch.setattr("serial.serial_for_url", port.opened)
     with TimedHost("/dev/peer", link, patience=PATIENCE) as host:
         prepare(host, MODEL)
-        found = [piece.outputs for piece in run(host, link, MODEL, pieces([FRAMES], size), False)]
+        found = [piece.outputs for piece in run(host, MODEL, pieces([FRAMES], size), False)]
     return np.concatenate(found)
 
 

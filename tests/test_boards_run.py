@@ -67,7 +67,7 @@ def test_frames_in_any_pieces_equal_golden_in_every_bit(made, terminal):
     with Host(terminal, made.link) as host:
         for size in (1, 7, made.link.frames):  # the first has more requests than there are numbers
             prepare(host, MODEL)
-            found = list(run(host, made.link, MODEL, pieces([frames], size), check=True))
+            found = list(run(host, MODEL, pieces([frames], size), check=True))
             assert [piece.wrong for piece in found if piece.wrong] == []
             outputs = np.concatenate([piece.outputs for piece in found])
             assert np.array_equal(outputs, DeltaNetwork(MODEL).run(frames).outputs)
@@ -79,7 +79,7 @@ def test_every_recording_begins_at_reset(made, terminal):
     several = [random_frames(MODEL, n, moving=0.3, seed=n).astype(np.int64) for n in (9, 1, 12)]
     with Host(terminal, made.link) as host:
         prepare(host, MODEL)
-        found = list(run(host, made.link, MODEL, pieces(several, 5), check=True))
+        found = list(run(host, MODEL, pieces(several, 5), check=True))
     assert [piece.wrong for piece in found if piece.wrong] == []
     expected = np.concatenate([trace.outputs for trace in run_sequences(MODEL, several)])
     assert np.array_equal(np.concatenate([piece.outputs for piece in found]), expected)
@@ -91,7 +91,7 @@ def test_a_difference_is_seen(made, terminal):
     with Host(terminal, made.link) as host:
         prepare(host, MODEL)
         host.write(ADDRESS["THETA_X_0"], 200)
-        found = run(host, made.link, MODEL, pieces([frames], made.link.frames), check=True)
+        found = run(host, MODEL, pieces([frames], made.link.frames), check=True)
         assert "golden has" in next(found).wrong
 
 
@@ -108,7 +108,7 @@ def test_weights_come_from_the_host_where_the_flash_has_none(made, program):
             with pytest.raises(LinkError, match="it has no weights"):
                 host.frames(frames)
             prepare(host, MODEL)
-            found = run(host, made.link, MODEL, pieces([frames], 5), check=True)
+            found = run(host, MODEL, pieces([frames], 5), check=True)
             assert [piece.wrong for piece in found] == [""] * 4
 
 
@@ -153,7 +153,7 @@ def test_what_cannot_be_done_is_refused_and_nothing_happens(made, terminal):
                 host._request(command, payload, None)
         assert host.read(ADDRESS["FRAMES"]) == 0
         frames = random_frames(MODEL, 3).astype(np.int64)
-        assert next(run(host, made.link, MODEL, [frames], check=True)).wrong == ""
+        assert next(run(host, MODEL, [frames], check=True)).wrong == ""
 
 
 def test_a_number_out_of_turn_ends_the_session_until_it_begins_anew(made, terminal):
@@ -175,7 +175,7 @@ def test_rubbish_before_and_between_sessions_does_no_harm(made, terminal):
         os.close(descriptor)
         with Host(terminal, made.link) as host:
             prepare(host, MODEL)
-            assert next(run(host, made.link, MODEL, [frames], check=True)).wrong == ""
+            assert next(run(host, MODEL, [frames], check=True)).wrong == ""
 
 
 def test_another_model_or_core_at_the_port_is_refused(made, terminal):
@@ -212,7 +212,7 @@ def test_a_load_that_was_cut_does_not_spoil_the_next_one(left, made, program):
                 host._put(line[:20])
             with Host(name, made.link) as host:
                 prepare(host, MODEL)
-                assert next(run(host, made.link, MODEL, [frames], check=True)).wrong == ""
+                assert next(run(host, MODEL, [frames], check=True)).wrong == ""
                 assert host.read(STATUS) >> STATUS_LOAD_BROKEN & 1 == 0
 
 
@@ -239,7 +239,7 @@ def test_a_register_takes_32_bits_and_a_greater_threshold_acts_as_the_greatest(m
             parameters = replace(MODEL.parameters, layers=(layer, *others))
             model = replace(MODEL, parameters=parameters)
             prepare(host, model)
-            piece = next(run(host, made.link, model, [frames], check=True))
+            piece = next(run(host, model, [frames], check=True))
             assert piece.wrong == ""
         for wrong in (frames + 500, frames[:, :3], frames[0], np.repeat(frames, 1000, axis=0)):
             with pytest.raises(ValueError, match=r"frames: found .*, expected \[1 to .* of 8 bits"):

@@ -7,7 +7,6 @@ import numpy as np
 
 from boards.host.lessons import begin, layout_at, settle
 from boards.host.session import Host, LinkError
-from boards.link.protocol import Link
 from golden.fixed import Integers
 from golden.learn.masters import of_model
 from golden.learn.training import Training
@@ -75,14 +74,14 @@ def prepare(host: Host, model: Model, training: Training | None = None) -> None:
 
 
 def run(
-    host: Host, link: Link, model: Model, frames: Iterable[Integers | None], check: bool
+    host: Host, model: Model, frames: Iterable[Integers | None], check: bool
 ) -> Iterator[Piece]:
-    """Sends pieces [n, I] of at most ``link.frames`` frames, after ``prepare``.
+    """Sends pieces [n, I] of at most ``host.link.frames`` frames, after ``prepare``.
 
     None among them puts the state back to where it began: another recording follows. With
     ``check`` the results, and how many columns fired, are held against golden/.
     """
-    golden = DeltaNetwork(model) if check else None
+    golden, link = (DeltaNetwork(model) if check else None), host.link
     opens = link.trains  # in a recording's first frame constant columns fire
     before = dict.fromkeys((name for name, _ in link.counters), 0)
     for piece in frames:

@@ -190,7 +190,7 @@ def _add_board(report: dict[str, Any], found: "Evaluation", place: AtBoard) -> N
         Progress(console=progress, transient=True, disable=not progress.is_terminal) as bar,
     ):
         task = bar.add_task(place.title, total=len(found.frames))
-        at_board = answered(host, place.link, found, lambda n: bar.update(task, completed=n))
+        at_board = answered(host, found, lambda n: bar.update(task, completed=n))
     report["error"]["board"] = found.error_of(at_board.results)
     report["board"] = {
         "board": place.board.name,

@@ -119,7 +119,7 @@ def run(
     done = _Done(f"{loaded.name} at {place.title}", columns, check, output is not None)
     with place.session() as host, Live(console=progress, transient=True) as shown:
         done.begin()
-        for piece in stream(host, place.link, loaded, source, check):
+        for piece in stream(host, loaded, source, check):
             done.add(piece.outputs, piece.events, piece.cycles, piece.wrong)
             shown.update(done.table())
             if live and not as_json:

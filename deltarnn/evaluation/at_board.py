@@ -10,7 +10,6 @@ from deltarnn.evaluation.evaluate import Evaluation
 
 if TYPE_CHECKING:
     from boards.host.session import Host
-    from boards.link.protocol import Link
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,7 @@ class Answered:
     mismatch: str
 
 
-def answered(
-    host: "Host", link: "Link", evaluation: Evaluation, report: Callable[[int], None]
-) -> Answered:
+def answered(host: "Host", evaluation: Evaluation, report: Callable[[int], None]) -> Answered:
     """Every recording from reset through the board of ``host``, which is ready for frames.
 
     ``report`` is told how many recordings are done.
@@ -44,7 +41,7 @@ def answered(
     names, frames = evaluation.recordings.names, evaluation.frames
     ends = np.cumsum([len(each) for each in frames])
     outputs, cycles, done, mismatch = [], 0, 0, ""
-    for piece in run(host, link, evaluation.model, pieces(frames, link.frames), check=True):
+    for piece in run(host, evaluation.model, pieces(frames, host.link.frames), check=True):
         if piece.wrong and not mismatch:
             n = int(np.searchsorted(ends, done, side="right"))
             first = done - (ends[n - 1] if n else 0)

@@ -191,7 +191,7 @@ def _compared(terminal: str, core: CoreParameters, model: Model, made: Routed, f
             prepare(host, here)
             recordings = list(_recordings(rng, core, frames // len(THETAS)))
             resets += len(recordings)
-            for piece in stream(host, link, here, pieces(recordings, link.frames), check=True):
+            for piece in stream(host, here, pieces(recordings, link.frames), check=True):
                 if piece.wrong:
                     raise RuntimeError(f"theta {theta}, after {done} frames: {piece.wrong}")
                 done += len(piece.outputs)
