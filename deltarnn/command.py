@@ -24,6 +24,7 @@ from deltarnn.commands.import_ import import_
 from deltarnn.commands.info import info
 from deltarnn.commands.learn import learn
 from deltarnn.commands.reference import reference
+from deltarnn.commands.report import report
 from deltarnn.commands.results import results
 from deltarnn.commands.run import run
 from deltarnn.commands.simulate import simulate
@@ -64,6 +65,7 @@ for _command in (
     train,
     tune,
     results,
+    report,
     build,
     flash,
     run,

@@ -70,7 +70,7 @@ class Recordings:
         if not data:
             raise refusal("recordings", "none", "at least one")
         parts = [(f"recording {n}", np.asarray(each)) for n, each in enumerate(data)]
-        return _joined([_cut(n, _numbers(n, a, "[T, I]"), None, "[T, I]") for n, a in parts], "")
+        return joined([_cut(n, _numbers(n, a, "[T, I]"), None, "[T, I]") for n, a in parts], "")
 
     @property
     def lengths(self) -> list[int]:
@@ -210,7 +210,7 @@ def _folder(path: Path) -> Recordings:
             replace(part, wanted=(np.array(file.parent.name),) * len(part.names))
             for part, file in zip(parts, files, strict=True)
         ]
-    return _joined(parts, str(path))
+    return joined(parts, str(path))
 
 
 def _files(path: Path) -> Iterable[Path]:
@@ -221,7 +221,7 @@ def _files(path: Path) -> Iterable[Path]:
             yield from (f for f in inside if f.suffix in (".npy", ".csv") and f.name[0] != ".")
 
 
-def _joined(parts: Sequence[Recordings], name: str) -> Recordings:
+def joined(parts: Sequence[Recordings], name: str) -> Recordings:
     says = {part.wanted is not None for part in parts}
     if len(says) > 1:
         raise refusal(name, "labels in some of its files alone", "in all of them, or none")

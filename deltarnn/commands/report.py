@@ -1,0 +1,81 @@
+"""A page that shows what a model does with recordings, and computes it itself."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import Progress
+
+from deltarnn.console import (
+    JSON,
+    LANES,
+    MODEL,
+    OutputPath,
+    fitting_lanes,
+    print_json,
+    progress,
+    require_writable,
+    table,
+)
+from golden.errors import refusal
+from golden.files import require_distinct
+from golden.model_file import load_model
+
+
+@click.command()
+@MODEL
+@click.argument("recordings", nargs=-1, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=OutputPath(), required=True, help="OUT.html: the page.")
+@LANES
+@JSON
+def report(
+    model: Path,
+    recordings: tuple[Path, ...],
+    output: Path,
+    lanes: int,
+    as_json: bool,
+) -> None:
+    """Writes a page that plays RECORDINGS through MODEL: one file, for any browser.
+
+    RECORDINGS are any data that `eval` takes; without them those that lie beside MODEL, as in
+    NAME.frames.npz. The page computes the integer network itself, at any thresholds.
+    """
+    from deltarnn.evaluation.evaluate import evaluate
+    from deltarnn.report.evidence import evidence_rows
+    from deltarnn.report.page import page_of, read_recordings, shown_on_page, write_page
+
+    paths = recordings or (_beside(model),)
+    read = {f"RECORDINGS {n}": path for n, path in enumerate(paths, 1)}
+    require_distinct({"-o": output}, {"MODEL": model, **read})
+    require_writable(output)
+    loaded = load_model(model)
+    lanes = fitting_lanes(loaded.parameters, lanes)
+    given = read_recordings(loaded, paths)
+    shown = shown_on_page(loaded, given)
+    with Progress(console=progress, transient=True, disable=not progress.is_terminal) as bar:
+        task = bar.add_task("golden", total=len(shown.names))
+        found = evaluate(loaded, shown, lambda done: bar.update(task, completed=done))
+    sections: dict[str, Any] = {"evidence": evidence_rows()}
+    size = write_page(page_of(found, len(given.names), lanes, sections), output)
+    said = {
+        "output": str(output),
+        "bytes": size,
+        "model": loaded.name,
+        "recordings": len(shown.names),
+        "recordings_given": len(given.names),
+        "frames": sum(shown.lengths),
+        "sections": [name for name, section in sections.items() if section],
+    }
+    if as_json:
+        print_json(said)
+    else:
+        rows = {k: f"{v:,}" if isinstance(v, int) else v for k, v in said.items()}
+        table({**rows, "sections": ", ".join(said["sections"]) or "none"}, "report")
+
+
+def _beside(model: Path) -> Path:
+    """The recordings that `train` writes beside a model."""
+    path = model.with_name(f"{model.name.split('.')[0]}.frames.npz")
+    if not path.is_file():
+        raise refusal("RECORDINGS", f"none, and no {path}", "some: any data that eval takes")
+    return path
