@@ -22,6 +22,7 @@ setup: .venv/ready-demo
 
 .venv/ready-test: .venv/ready-demo
 	$(INSTALL) '.[sim,boards,bench,peers,import,train,dev]'
+	PYTHON=$(PYTHON) tools/system-packages browser
 	touch $@
 
 demo: setup

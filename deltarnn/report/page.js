@@ -41,7 +41,7 @@ function made(tag, attributes = {}, ...children) {
 }
 
 const whole = (number) => Math.round(number).toLocaleString("en");
-const short = (number) => (number >= 1000 ? whole(number) : number.toFixed(1));
+const short = (number) => number.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const nameOf = (label) => model.labels?.[label] ?? `class ${label}`;
 const atOwn = () => String(state.thresholds) === String(ownThresholds(model));
@@ -259,8 +259,8 @@ function tile(id, what, value, of, share, below, good = false) {
 
 // How much less than dense, or what the file's thresholds give where these are others.
 function below(now, dense, own) {
-  const times = now > 0 ? `${(dense / now).toFixed(1)} times fewer than dense` : "none at all";
-  return own === null || atOwn() ? times : `${times}; the file\u2019s: ${short(own)}`;
+  const times = now > 0 ? `${(dense / now).toFixed(1)} times fewer` : "none at all";
+  return own === null || atOwn() ? `${times} than dense` : `${times}; file\u2019s ${short(own)}`;
 }
 
 function showTiles() {
@@ -290,7 +290,7 @@ function accuracyTile(now, own) {
   const of = { value: "over all numbers", ctc: `${whole(wrong)} edits of ${whole(all)} labels` }[readout]
     ?? `${whole(all - wrong)} of ${whole(all)} ${readout === "frame" ? "frames" : "recordings"}`;
   const share = { value: 0, ctc: now.error }[readout] ?? 1 - now.error;
-  const text = own && !atOwn() ? `${of}; the file\u2019s: ${shown(own.error)}` : of;
+  const text = own && !atOwn() ? `${of}; file\u2019s ${shown(own.error)}` : of;
   return tile("right", title, shown(now.error), "", Math.min(1, share), text, readout !== "ctc");
 }
 
@@ -324,8 +324,8 @@ function showEquality() {
   const { checksum, events, frames } = figuresOf(model, state.own, state.lanes);
   const same = checksum === report.expected.checksum && String(events) === String(report.expected.events);
   element("equality").textContent = same
-    ? `This page computes every figure itself. At the file\u2019s thresholds all results and events of ${whole(frames)} frames ` +
-      "are those of the integer model in NumPy, which defines every bit of the RTL."
+    ? "This page computes every figure itself. At the file\u2019s thresholds all results and events of " +
+      `${whole(frames)} frames are those of the integer model in NumPy, which defines every bit of the RTL.`
     : "Something is wrong: at the file\u2019s thresholds this browser\u2019s results are not the integer model\u2019s.";
   element("equality").dataset.same = same;
 }
@@ -369,7 +369,7 @@ function makeControls() {
     return made("div", { class: "layer" }, title, ...rows);
   }));
   element("theta-unit").textContent =
-    `in steps of 1/${2 ** activation[1]}; marks: the file\u2019s`;
+    `steps of 1/${2 ** activation[1]}; \u25b4 the file\u2019s`;
 }
 
 function showThresholds() {
@@ -384,6 +384,9 @@ function showThresholds() {
 
 function chooseLanes(lanes) {
   state.lanes = lanes;
+  element("cycles-note").textContent =
+    `Cycles are a bound: events times row blocks, the fewest that ${lanes} lanes can take. A core takes some more at ` +
+    "the ends of a frame.";
   if (state.summaries.filter(Boolean).length === recordings.length) showTiles();
   if (state.trace) showMoment();
 }
@@ -392,17 +395,18 @@ function chooseLanes(lanes) {
 
 function showTimeline() {
   const record = report.timeline;
-  element("timeline-section").hidden = !record;
   if (!record) return;
   const there = state.recording === record.recording && state.frame < record.finishes.length;
   const t = there ? state.frame : record.finishes.length - 1;
-  const events = record.events[t];
   const taken = record.finishes[t] - (t ? record.finishes[t - 1] : -1);
+  const all = record.finishes.length;
   element("timeline-note").textContent =
-    `Recorded from the RTL by simulation with the thresholds of the file and ${record.lanes} lanes: ` +
-    `${names[record.recording]}, frame ${t + 1}. It has ${events} events and takes ${taken} cycles; the bound is ` +
-    `${record.ideal[t]}.` +
-    (there ? "" : ` The frame above was not recorded; the first ${record.finishes.length} of that recording were.`);
+    `Recorded from the RTL by simulation, with the file\u2019s thresholds and ${record.lanes} lanes: ` +
+    `${names[record.recording]}, frame ${t + 1}. Its last slot goes out ${taken} cycles after that of the frame ` +
+    `before; its ${record.events[t]} events are a bound of ${record.ideal[t]}, some of which may be walked early, ` +
+    `beside the frame before. The ${all} recorded frames take ${whole(record.finishes[all - 1] + 1)} cycles, and ` +
+    `their bounds are ${whole(totalOf(record.ideal))}.` +
+    (there ? "" : " (The frame above was not recorded.)");
   drawTimeline(element("timeline"), record, t, element("timeline").clientWidth);
 }
 
@@ -483,6 +487,7 @@ function begin() {
   if (!lanes.includes(report.lanes)) lanes.push(report.lanes);
   options(element("lanes"), lanes.sort((a, b) => a - b), String, report.lanes);
   makeControls();
+  element("timeline-section").hidden = !report.timeline;
   makeTimelineKey();
   element("scrub").max = recordings[state.recording].length - 1;
   element("before").onclick = () => chooseRecording(state.recording - 1);
