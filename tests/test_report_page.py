@@ -176,8 +176,8 @@ def test_it_shows_what_golden_does_at_any_thresholds(browser, page, shipped):
 
 def test_it_plays(browser, page):
     with opened(browser, page) as found:
-        found.page.select_option("#recording", "5")
-        found.page.select_option("#speed", "20")
+        assert found.page.input_value("#recording") == "33"  # the longest
+        found.page.select_option("#speed", "5")
         assert found.page.evaluate("state.frame") == found.page.evaluate("state.trace.length") - 1
         found.page.click("#play")
         found.until("state.frame >= 3")
@@ -185,6 +185,7 @@ def test_it_plays(browser, page):
         assert not found.page.evaluate("state.playing")
         t = found.page.evaluate("state.frame")
         assert found.text("#frame").startswith(f"frame {t + 1} of ")
+        found.page.select_option("#speed", "50")
         found.page.click("#play")
         found.until("!state.playing")  # at its end
         assert found.page.evaluate("state.frame") == found.page.evaluate("state.trace.length") - 1
@@ -194,7 +195,9 @@ def test_it_plays(browser, page):
             assert {tuple(colour) for frame in group[3:] for colour in frame} <= {LATER, STILL}
             assert {tuple(colour) for frame in group[:2] for colour in frame} <= {FIRED, STILL}
         found.page.click("#after")
-        assert found.page.evaluate("state.recording") == 6
+        assert found.page.evaluate("state.recording") == 34
+        found.page.click("#before")
+        assert found.page.evaluate("state.recording") == 33
         found.page.locator("#strip button").nth(34).click()
         assert found.page.input_value("#recording") == "34"
         assert "wrong" in found.text("#verdict")
