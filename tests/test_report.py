@@ -5,13 +5,18 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from boards.board import find_board
+from boards.family.ice40 import UP5K
 from deltarnn.evidence.verify import SHARES
+from deltarnn.report.area import area_record, files_of
 from deltarnn.report.evidence import evidence_rows
 from golden.model_file import load_model, save_model
+from golden.parameters import CoreParameters
 from tests.networks import random_frames, random_model
 from tests.test_command import FRAMES, MODEL, assert_refused, deltarnn, folder
 
@@ -140,6 +145,7 @@ def test_what_cannot_be_written_is_refused(folder):
         ([FRAMES, "-o", FRAMES], "found the same file for -o and RECORDINGS 1, expected two files"),
         (["absent.npy", "-o", "earlier.html"], "absent.npy: found No such file"),
         ([FRAMES, "-o", PAGE, "--lanes", "0"], "lanes: found 0, expected an integer from 1"),
+        ([FRAMES, "-o", PAGE, "--board", "abacus"], "board: found 'abacus', expected"),
         ([FRAMES, "-o", PAGE, "--timeline", "-1"], "'--timeline': -1 is not in the range x>=0"),
     ):
         assert_refused(folder, ["report", MODEL, *words], [naming])
@@ -182,3 +188,46 @@ def test_evidence_says_what_the_page_says():
     assert noticed is not None
     assert found["golden mutants"].startswith(noticed[1])
     assert found["soak"].startswith("400 random models") == ("400 cases. 355 equal" in page)
+
+
+def test_a_cell_is_of_the_file_of_its_part():
+    model = random_model((2, 3), theta=(1, 1))
+    core = CoreParameters(model.parameters, 2)
+    cells = {
+        "engine.path_x.encoder.moved_SB_LUT4_O_2": "hw/events/encoder.py",
+        "engine.path_x.take_SB_LUT4_O": "hw/events/path.py",
+        "engine.lanes.lane_0.mac": "boards/family/ice40.py",
+        "engine.monitors": "hw/engine.py",  # a part is a whole word
+        "engine.sequencer.rows.row_SB_DFF_Q": "hw/walk/row_block.py",
+        "status_SB_LUT4_I0": "hw/core.py",
+    }
+    assert files_of(list(cells), core, model, UP5K) == [*cells.values()]
+
+
+def area_of(model, lanes=2):
+    return area_record(CoreParameters(model.parameters, lanes), model, find_board("icebreaker"))
+
+
+def test_files_add_up_to_the_core(monkeypatch):
+    cells = [("engine.reader.a", "SB_LUT4"), ("b", "SB_DFFSR"), ("engine.lanes.c", "SB_LUT4")]
+    netlist = SimpleNamespace(cells=[*cells, ("engine.reader.d", "SB_LUT4")])
+    monkeypatch.setattr("deltarnn.report.area.synthesise", lambda *_: netlist)
+    found = area_of(random_model((2, 3), theta=(1, 1)))
+    assert found["files"] == {
+        "hw/core.py": {"lut": 0, "ff": 1},
+        "hw/events/reader.py": {"lut": 2, "ff": 0},
+        "hw/lanes/lanes.py": {"lut": 1, "ff": 0},
+    }
+    assert found["resources"] == {"lut": "LUT4", "ff": "FF"}
+
+
+@pytest.mark.slow
+def test_a_core_is_measured_file_by_file(folder):
+    said = reported(folder, *REPORT, "--board", "icebreaker", "--lanes", "2")
+    assert said["sections"] == ["evidence", "area"]
+    area = data_of(folder / PAGE)["area"]
+    assert (area["chip"], area["lanes"]) == ("iCE40 UP5K", 2)
+    assert {"hw/unit/activation.py", "hw/walk/sequencer.py", "hw/core.py"} <= area["files"].keys()
+    assert all((ROOT / file).is_file() for file in area["files"])
+    assert sum(counts["dsp"] for counts in area["files"].values()) >= 2
+    assert sum(counts["lut"] for counts in area["files"].values()) > 500

@@ -47,6 +47,19 @@ CELLS = """() => {
 FIGURES = "figuresOf(model, state.summaries, state.lanes)"
 DONE = "state.summaries.filter(Boolean).length === recordings.length"
 
+AREA = {
+    "board": "a board",
+    "chip": "a chip",
+    "lanes": 4,
+    "resources": {"lut": "LUT4", "ff": "FF"},
+    "files": {
+        "hw/core.py": {"lut": 30, "ff": 0},
+        "hw/walk/sequencer.py": {"lut": 50, "ff": 9},
+        "boards/family/ice40.py": {"lut": 20, "ff": 3},
+    },
+}
+EVIDENCE = [{"kind": "soak", "found": "<i>none</i> was wrong", "share": 0.2, "minutes": 74}]
+
 
 @dataclass
 class Opened:
@@ -103,7 +116,9 @@ def written(model: Model, recordings: Recordings, path: Path, frames: int) -> Pa
     core = CoreParameters(model.parameters, 4)
     some = found.frames[first][:frames]
     timeline = timeline_record(core, model, some, first) if frames else None
-    write_page(page_of(found, len(shown.names), 4, {"timeline": timeline}), path)
+    sections = {"timeline": timeline}
+    sections |= {"area": AREA, "evidence": EVIDENCE} if frames else {}
+    write_page(page_of(found, len(shown.names), 4, sections), path)
     return path
 
 
@@ -214,8 +229,21 @@ def test_it_shows_the_engine_in_the_frames_that_were_recorded(browser, page):
         assert len(set(pictures)) == 3
         found.page.evaluate("chooseFrame(9)")
         assert "The frame above was not recorded" in found.text("#timeline-note")
-        assert not found.page.is_visible("#area-section")
-        assert not found.page.is_visible("#evidence-section")
+
+
+def test_it_shows_areas_and_evidence(browser, page):
+    with opened(browser, page) as found:
+        boxes = found.page.locator("#area > div")
+        assert [boxes.nth(n).get_attribute("title") for n in range(boxes.count())] == [
+            "hw/walk/sequencer.py: 50 LUT4",
+            "hw/core.py: 30 LUT4",
+            "boards/family/ice40.py: 20 LUT4",
+        ]
+        assert "100 LUT4" in found.text("#area-note")
+        found.page.get_by_role("button", name="FF").click()
+        assert found.page.locator("#area > div").count() == 2
+        rows = found.text("#evidence")
+        assert rows == "kind what was found share minutes soak <i>none</i> was wrong 20 % 74"
 
 
 def test_it_fits_a_phone(browser, page):
@@ -237,7 +265,8 @@ def test_it_shows_any_network_without_labels(browser, tmp_path):
         assert found.text("#name") == model.name
         assert found.page.get_attribute("#equality", "data-same") == "true"
         assert found.page.locator("#tiles > *").count() == 3
-        assert not found.page.is_visible("#all")
+        for section in ("all", "timeline-section", "area-section", "evidence-section"):
+            assert not found.page.is_visible(f"#{section}")
         trace = DeltaNetwork(model).run(frames[1])
         shown = found.page.evaluate("Array.from(state.trace.outputs)")
         assert shown == trace.outputs.ravel().tolist()

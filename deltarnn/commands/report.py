@@ -1,5 +1,6 @@
 """A page that shows what a model does with recordings, and computes it itself."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ from deltarnn.console import (
     LANES,
     MODEL,
     OutputPath,
+    extra,
     fitting_lanes,
+    names_in,
     print_json,
     progress,
     require_writable,
@@ -23,6 +26,7 @@ from golden.model_file import load_model
 from golden.parameters import CoreParameters
 
 if TYPE_CHECKING:
+    from boards.board import Board
     from deltarnn.evaluation.evaluate import Evaluation
 
 
@@ -38,6 +42,12 @@ if TYPE_CHECKING:
     help="Frames of its first recording that the RTL is simulated for, to show who is busy when; "
     "0 leaves that out. Default: as many as take some 3,000 cycles.",
 )
+@click.option(
+    "--board",
+    metavar="NAME",
+    help="Also shows what each file takes of this board's chip: synthesis takes a minute or more.",
+    shell_complete=names_in("boards.board", "BOARDS"),
+)
 @JSON
 def report(
     model: Path,
@@ -45,6 +55,7 @@ def report(
     output: Path,
     lanes: int,
     timeline: int | None,
+    board: str | None,
     as_json: bool,
 ) -> None:
     """Writes a page that plays RECORDINGS through MODEL: one file, for any browser.
@@ -56,6 +67,8 @@ def report(
     from deltarnn.report.evidence import evidence_rows
     from deltarnn.report.page import page_of, read_recordings, shown_on_page, write_page
 
+    with extra("boards") if board is not None else nullcontext():
+        chosen = None if board is None else _board(board)
     paths = recordings or (_beside(model),)
     read = {f"RECORDINGS {n}": path for n, path in enumerate(paths, 1)}
     require_distinct({"-o": output}, {"MODEL": model, **read})
@@ -70,6 +83,8 @@ def report(
     sections: dict[str, Any] = {"evidence": evidence_rows()}
     if timeline != 0:
         sections["timeline"] = _timeline(found, lanes, timeline)
+    if chosen is not None:
+        sections["area"] = _area(found, lanes, chosen)
     size = write_page(page_of(found, len(given.names), lanes, sections), output)
     said = {
         "output": str(output),
@@ -98,6 +113,20 @@ def _timeline(found: "Evaluation", lanes: int, frames: int | None) -> dict[str, 
     with progress.status("simulating the RTL, cycle by cycle"):
         frames = frames or frames_for(core, found.model, shown)
         return timeline_record(core, found.model, shown[:frames], recording)
+
+
+def _board(name: str) -> "Board":
+    from boards.board import find_board
+
+    return find_board(name)
+
+
+def _area(found: "Evaluation", lanes: int, board: "Board") -> dict[str, Any]:
+    from deltarnn.report.area import area_record
+
+    core = CoreParameters(found.model.parameters, lanes)
+    with progress.status(f"synthesis for {board.title}: a minute or more"):
+        return area_record(core, found.model, board)
 
 
 def _beside(model: Path) -> Path:

@@ -421,7 +421,8 @@ function makeTimelineKey() {
 
 // --- Area and evidence ----------------------------------------------------------------------------------------------
 
-const ROOMS = ["#4477aa", "#228833", "#aa7733", "#aa3377", "#5566aa", "#337788", "#775599", "#666666"];
+const ROOMS = ["#a9c4de", "#a8d5ba", "#e6cfa6", "#dfb7d2", "#bcc3e6", "#a9d3d8", "#cfc2e5", "#d0d5da"];
+const READABLE = [0.12, 0.055]; // the least width and height of a box with text in it, in heights of the picture
 
 const roomOf = (file) => file.slice(0, file.lastIndexOf("/"));
 
@@ -443,7 +444,8 @@ function showArea(resource) {
     const [x, y, wide, high] = boxes[n];
     const colour = ROOMS[rooms.indexOf(roomOf(file)) % ROOMS.length];
     const style = `left:${50 * x}%;top:${100 * y}%;width:${50 * wide}%;height:${100 * high}%;background:${colour}`;
-    const text = `${file.replace("hw/", "")} ${whole(counts[resource])}`;
+    const room = wide >= READABLE[0] && high >= READABLE[1];
+    const text = room ? `${file.replace("hw/", "")} ${whole(counts[resource])}` : "";
     return made("div", { style, title: `${file}: ${whole(counts[resource])} ${area.resources[resource]}` }, text);
   }));
 }
