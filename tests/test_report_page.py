@@ -19,6 +19,7 @@ from golden.model import Model
 from golden.model_file import load_model
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
+from golden.readings import with_meaning
 from golden.recordings import Recordings
 from tests.networks import random_frames, random_model
 
@@ -222,7 +223,7 @@ def test_it_shows_the_engine_in_the_frames_that_were_recorded(browser, page):
     with opened(browser, page) as found:
         found.page.evaluate("chooseFrame(1)")
         note = found.text("#timeline-note")
-        assert "with the file\u2019s thresholds and 4 lanes: recording 33, frame 2." in note
+        assert "at the file\u2019s thresholds and with 4 lanes. Frame 2 of recording 33:" in note
         assert "not recorded" not in note
         drawn = "element('timeline').toDataURL()"
         pictures = [found.page.evaluate(f"(chooseFrame({t}), {drawn})") for t in range(3)]
@@ -275,3 +276,20 @@ def test_it_shows_any_network_without_labels(browser, tmp_path):
         found.page.focus("#raster")
         found.page.keyboard.press("ArrowLeft")
         assert found.text("#frame") == "frame 899 of 900"
+
+
+@pytest.mark.parametrize("readout", ["value", "frame", "ctc"])
+def test_it_judges_answers_of_every_kind(readout, browser, tmp_path):
+    model = with_meaning(random_model((3, 5), 4, theta=(2, 1)), readout, None)
+    frames = [random_frames(model, n, seed=n, moving=0.3) for n in (20, 30)]
+    said = evaluate(model, Recordings.of(frames)).said or []
+    wanted = [said[0], said[1] + 0.5 if readout == "value" else np.minimum(said[1], 1)]
+    recordings = Recordings.of(frames).wanting(wanted)
+    error = evaluate(model, recordings).error
+    assert error is not None
+    with opened(browser, written(model, recordings, tmp_path / "page.html", frames=0)) as found:
+        shown = {"value": f"{error:.4g}", "ctc": f"{error:.2%}", "frame": f"{1 - error:.2%}"}
+        assert shown[readout].replace("%", " %") in found.text("#right")
+        assert found.page.is_visible("#numbers") == (readout == "value")
+        assert found.page.is_visible("#all") == (readout != "value")
+        assert "Wanted" in found.text("#verdict")

@@ -4,10 +4,12 @@
 
 // Two arithmetics. A Number holds every integer up to 2^53, and is fast; formats that need more bits get BigInts. The
 // operators + - * mean the same for both. `rshift` rounds half up, towards +infinity, and shifts left where n <= 0.
+const POWERS = Float64Array.from({ length: 257 }, (_, n) => 2 ** (n - 128)); // far faster than ** itself
+const power = (n) => POWERS[n + 128];
 const NUMBERS = {
   of: Number,
   array: Float64Array,
-  rshift: (v, n) => (n > 0 ? Math.floor((v + 2 ** (n - 1)) / 2 ** n) : v * 2 ** -n),
+  rshift: (v, n) => (n > 0 ? Math.floor((v + power(n - 1)) * power(-n)) : v * power(-n)),
 };
 const BIGINTS = {
   of: BigInt,
@@ -96,7 +98,7 @@ class Encoder {
   }
 }
 
-// M += W[:, j] d for each column j that fired. `target(row)` is the accumulator of a row of weights.
+// M += W[:, j] d for each column j that fired. Rows from `from` on go into the accumulators `shift` further on.
 function accumulate(m, weights, deltas, rows, from, shift) {
   for (let j = 0; j < deltas.length; j++) {
     const d = deltas[j];
@@ -113,10 +115,10 @@ function updateGru(layer, constants) {
   const { arithmetic, frac } = constants;
   const updateShift = constants.blendFrac + frac.gate - frac.state;
   for (let i = 0; i < units; i++) {
-    const [mr, mu, mxc, mhc] = [0, 1, 2, 3].map((k) => constants.readOut(m[k * units + i], shifts[k * units + i]));
-    const r = constants.lookup(constants.sigmoid, mr, constants.indexShift);
-    const u = constants.lookup(constants.sigmoid, mu, constants.indexShift);
-    const candidate = mxc * constants.gateOne + r * mhc;
+    const readOut = (k) => constants.readOut(m[k * units + i], shifts[k * units + i]);
+    const r = constants.lookup(constants.sigmoid, readOut(0), constants.indexShift);
+    const u = constants.lookup(constants.sigmoid, readOut(1), constants.indexShift);
+    const candidate = readOut(2) * constants.gateOne + r * readOut(3);
     const c = constants.lookup(constants.tanh, candidate, constants.candidateShift) * constants.candidateScale;
     const h = state[i] * constants.stateScale;
     state[i] = sat(arithmetic.rshift(c * constants.gateOne + u * (h - c), updateShift), constants.state);
@@ -130,10 +132,12 @@ function updateLstm(layer, constants) {
   const { arithmetic, frac } = constants;
   const cellShift = constants.cellFrac + frac.gate - frac.cell;
   for (let n = 0; n < units; n++) {
-    const [i, f, g, o] = [0, 1, 2, 3].map((k) => {
-      const readOut = constants.readOut(m[k * units + n], shifts[k * units + n]);
-      return constants.lookup(k === 2 ? constants.tanh : constants.sigmoid, readOut, constants.indexShift);
-    });
+    const gate = (k, table) =>
+      constants.lookup(table, constants.readOut(m[k * units + n], shifts[k * units + n]), constants.indexShift);
+    const i = gate(0, constants.sigmoid);
+    const f = gate(1, constants.sigmoid);
+    const g = gate(2, constants.tanh);
+    const o = gate(3, constants.sigmoid);
     const sum = f * state[n] * constants.keptScale + i * g * constants.newScale;
     state[n] = sat(arithmetic.rshift(sum, cellShift), constants.cell);
     const y = constants.lookup(constants.tanh, state[n], frac.cell - frac.preactivation);

@@ -45,7 +45,8 @@ const short = (number) => number.toLocaleString("en", { minimumFractionDigits: 1
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const nameOf = (label) => model.labels?.[label] ?? `class ${label}`;
 const atOwn = () => String(state.thresholds) === String(ownThresholds(model));
-const answered = (said) => (Array.isArray(said) ? said.map(nameOf).join(" ") || "nothing" : nameOf(said));
+const textOf = (labels) => labels.map((label) => model.labels?.[label] ?? label).join(" ");
+const answered = (said) => (Array.isArray(said) ? textOf(said) || "nothing" : nameOf(said));
 
 // What recordings are called, without the path that all have in common.
 function shortNames(names) {
@@ -222,6 +223,10 @@ function showAnswer() {
       made("span", { class: "track" }, made("i", { style })),
       made("span", { class: "number" }, shown[n].toFixed(Math.abs(most) < 10 ? 2 : 1)));
   }));
+  if (model.readout === "value") {
+    element("numbers").hidden = false;
+    drawNumbers(element("numbers"), results, wanted, state.frame, size, element("answer").clientWidth);
+  }
   showVerdict(said, wanted);
 }
 
@@ -236,9 +241,13 @@ function showVerdict(said, wanted) {
   const end = rightness(state.recording);
   if (text) node.append(text, made("b", {}, answered(said)), ". ");
   if (wanted !== null && end !== null) {
-    const what = Array.isArray(wanted) && model.readout !== "ctc" ? "its frames" : answered(wanted);
-    const word = end ? "right" : "wrong";
-    node.append(`Wanted: ${what}. At its end it is `, made("b", { class: end ? "right" : "fired" }, word), ". ");
+    const word = made("b", { class: end ? "right" : "fired" }, end ? "right" : "wrong");
+    const [wrong, all] = state.summaries[state.recording].errors;
+    if (model.readout === "frame") {
+      node.append(`Wanted: ${nameOf(wanted[state.frame])}. ${all - wrong} of ${all} frames are right. `);
+    } else {
+      node.append(`Wanted: ${answered(wanted)}. At its end it is `, word, ". ");
+    }
   }
   if (model.readout === "value" && wanted !== null) {
     const numbers = [wanted[state.frame]].flat().map((number) => number.toFixed(2));
@@ -253,7 +262,8 @@ function tile(id, what, value, of, share, below, good = false) {
   return made("div", { class: "card tile", id },
     made("div", { class: "what" }, what),
     made("div", { class: "value" }, value, made("small", {}, of)),
-    made("div", { class: `share ${good ? "good" : ""}` }, made("i", { style: `width:${100 * share}%` })),
+    ...(share === null ? [] : [
+      made("div", { class: `share ${good ? "good" : ""}` }, made("i", { style: `width:${100 * share}%` }))]),
     made("div", { class: "below" }, below));
 }
 
@@ -289,9 +299,9 @@ function accuracyTile(now, own) {
   const [wrong, all] = now.errors;
   const of = { value: "over all numbers", ctc: `${whole(wrong)} edits of ${whole(all)} labels` }[readout]
     ?? `${whole(all - wrong)} of ${whole(all)} ${readout === "frame" ? "frames" : "recordings"}`;
-  const share = { value: 0, ctc: now.error }[readout] ?? 1 - now.error;
+  const share = readout === "value" ? null : Math.min(1, readout === "ctc" ? now.error : 1 - now.error);
   const text = own && !atOwn() ? `${of}; file\u2019s ${shown(own.error)}` : of;
-  return tile("right", title, shown(now.error), "", Math.min(1, share), text, readout !== "ctc");
+  return tile("right", title, shown(now.error), "", share, text, readout !== "ctc");
 }
 
 // A square for each recording: whether its answer is right, and which one is shown.
@@ -316,7 +326,9 @@ const names = shortNames(recordings.map((each) => each.name));
 function labelOf(n) {
   const { wanted } = recordings[n];
   if (wanted === null || model.readout === "value") return "";
-  return Array.isArray(wanted) ? [...new Set(wanted)].slice(0, 8).map(nameOf).join(" ") : nameOf(wanted);
+  if (!Array.isArray(wanted)) return nameOf(wanted);
+  const some = model.readout === "frame" ? [...new Set(wanted)] : wanted;
+  return textOf(some.slice(0, 5)) + (some.length > 5 ? " \u2026" : "");
 }
 
 // What the page computed against what golden computed when the file was made.
@@ -401,19 +413,18 @@ function showTimeline() {
   const taken = record.finishes[t] - (t ? record.finishes[t - 1] : -1);
   const all = record.finishes.length;
   element("timeline-note").textContent =
-    `Recorded from the RTL by simulation, with the file\u2019s thresholds and ${record.lanes} lanes: ` +
-    `${names[record.recording]}, frame ${t + 1}. Its last slot goes out ${taken} cycles after that of the frame ` +
-    `before; its ${record.events[t]} events are a bound of ${record.ideal[t]}, some of which may be walked early, ` +
-    `beside the frame before. The ${all} recorded frames take ${whole(record.finishes[all - 1] + 1)} cycles, and ` +
-    `their bounds are ${whole(totalOf(record.ideal))}.` +
+    `Recorded from the RTL by simulation, at the file\u2019s thresholds and with ${record.lanes} lanes. Frame ` +
+    `${t + 1} of ${names[record.recording]}: its last slot goes out ${taken} cycles after that of the frame before. ` +
+    `The bound of its ${record.events[t]} events is ${record.ideal[t]}; some may be walked early, beside the frame ` +
+    `before. The ${all} recorded frames take ${whole(record.finishes[all - 1] + 1)} cycles, and their bounds are ` +
+    `${whole(totalOf(record.ideal))} together.` +
     (there ? "" : " (The frame above was not recorded.)");
   drawTimeline(element("timeline"), record, t, element("timeline").clientWidth);
 }
 
 function makeTimelineKey() {
-  const kinds = model.layers.map((layer) => layer.kind);
-  const [gru, lstm] = [kinds.includes("gru"), kinds.includes("lstm")];
-  const gates = GATES.map((gate, n) => [gru && gate, lstm && LSTM_GATES[n]].filter(Boolean).join(" or "));
+  const kinds = [...new Set(model.layers.map((layer) => layer.kind))];
+  const gates = SLOTS.map((_, n) => kinds.map((kind) => SLOT_ROWS[kind][n]).filter(Boolean).join(" or "));
   const key = [...gates.map((gate, n) => [SLOTS[n], gate]), [IDLE_SLOT, "slot without an event"], [DENSE, "busy"]];
   element("timeline-key").replaceChildren("slots: ", ...key.map(([colour, what]) =>
     made("span", {}, made("i", { style: `background:${colour}` }), what)));

@@ -144,7 +144,7 @@ function drawBars(context, layout, model, trace, first, last, colour) {
   context.textAlign = "center";
   const step = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((n) => n * layout.cell >= 34) ?? 1000;
   for (let n = Math.ceil((first + 1) / step) * step; n <= last; n += step) {
-    context.fillText(String(n), layout.x(n - 1) + layout.cell / 2, low + 14);
+    context.fillText(String(n), Math.min(layout.wide - 12, layout.x(n - 1) + layout.cell / 2), low + 14);
   }
   context.textAlign = "left";
 }
@@ -163,8 +163,39 @@ function showPresent(canvas, layout, pages, t) {
   context.strokeRect(layout.x(t) - 1, top, layout.cell + 1, layout.bars + BARS - top + 1);
 }
 
-const GATES = ["r", "u", "c of x", "c of h"];
-const LSTM_GATES = ["i", "f", "g", "o"];
+// Results that are numbers over the frames, dashed what is wanted of them, and the present frame t.
+function drawNumbers(canvas, results, wanted, t, size, wide) {
+  const high = 130;
+  const context = prepared(canvas, wide, high);
+  const length = results.length / size;
+  const goals = wanted === null ? [] : wanted.map((numbers) => [numbers].flat());
+  const every = [...results, ...goals.flat()];
+  const [low, top] = every.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [0, 0]);
+  const x = (frame) => 4 + (frame / Math.max(1, length - 1)) * (wide - 8);
+  const y = (value) => high - 6 - ((value - low) / (top - low || 1)) * (high - 12);
+  context.fillStyle = STILL;
+  context.fillRect(0, y(0), wide, 1);
+  context.fillRect(x(t) - 1, 0, 2, high);
+  const line = (values, colour, dashes) => {
+    context.strokeStyle = colour;
+    context.lineWidth = 1.5;
+    context.setLineDash(dashes);
+    context.beginPath();
+    values.forEach((value, frame) => context.lineTo(x(frame), y(value)));
+    context.stroke();
+  };
+  const frames = [...Array(length).keys()];
+  for (let n = 0; n < size; n++) line(frames.map((frame) => results[frame * size + n]), SLOTS[n % SLOTS.length], []);
+  for (let n = 0; n < (goals[0]?.length ?? 0); n++) line(goals.map((numbers) => numbers[n]), DENSE, [4, 3]);
+  context.setLineDash([]);
+}
+
+// What a slot's rows are, by the kind of its layer; sim/timeline.py tells the last two rows by the event's vector.
+const SLOT_ROWS = {
+  gru: ["r", "u", "c of x", "c of h"],
+  lstm: ["i", "f", "g and o of x", "g and o of h"],
+  linear: [null, null, "read-out", null],
+};
 const SLOTS = ["#4477aa", "#66ccee", "#228833", "#ccbb44"];
 const IDLE_SLOT = "#ee6677";
 const NAMES = 148; // pixels of the names of the engine's parts
