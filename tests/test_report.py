@@ -15,6 +15,7 @@ from boards.family.ice40 import UP5K
 from deltarnn.evidence.verify import SHARES
 from deltarnn.report.area import area_record, files_of
 from deltarnn.report.evidence import evidence_rows
+from deltarnn.report.page import write_page
 from golden.model_file import load_model, save_model
 from golden.parameters import CoreParameters
 from tests.networks import random_frames, random_model
@@ -161,6 +162,13 @@ def test_a_model_too_large_for_a_page_is_refused(tmp_path):
     assert not (tmp_path / PAGE).exists()
 
 
+def test_a_page_that_sections_make_too_large_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="page: found 3,000,001 bytes, expected at most 3,000,000"):
+        write_page("x" * 3_000_001, tmp_path / PAGE)
+    assert write_page("x", tmp_path / PAGE) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [PAGE]
+
+
 def test_evidence_is_a_line_a_kind(tmp_path):
     rows = evidence_rows()
     assert rows is not None
@@ -173,6 +181,11 @@ def test_evidence_is_a_line_a_kind(tmp_path):
         assert re.search(r"\d", row["found"])
         assert len(row["found"]) < 120
     assert evidence_rows(tmp_path) is None
+    (tmp_path / "evidence").mkdir()
+    for text in ("{", '{"share": 1, "seconds": 2}'):
+        (tmp_path / "evidence/soak.json").write_text(text)
+        with pytest.raises(ValueError, match=r"soak\.json: found no evidence, expected what"):
+            evidence_rows(tmp_path)
 
 
 def test_evidence_says_what_the_page_says():

@@ -6,29 +6,34 @@ from pathlib import Path
 from typing import Any
 
 from deltarnn.evidence.verify import DOCS, SHARES
+from golden.errors import refusal
 
 
 def evidence_rows(docs: Path = DOCS) -> list[dict[str, Any]] | None:
     """For each kind that has results its name, what was found, its share of the full run and the
     minutes that took; None where there are none, as in an installed package.
 
-    Raises ValueError where a file of results is none.
+    Raises ValueError that names the file where one holds no results of its kind.
     """
     rows = []
     for kind in SHARES:
         file = docs / "evidence" / f"{kind}.json"
         if not file.is_file():
             continue
-        result = json.loads(file.read_text())
-        rows.append(
-            {
-                "kind": kind.replace("_", " "),
-                "found": _FOUND[kind](result),
-                "share": result["share"],
-                "minutes": round(result["seconds"] / 60),
-            }
-        )
+        try:
+            rows.append(_row(kind, json.loads(file.read_text())))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise refusal(str(file), "no evidence", "what `make verify` writes") from None
     return rows or None
+
+
+def _row(kind: str, result: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": kind.replace("_", " "),
+        "found": _FOUND[kind](result),
+        "share": result["share"],
+        "minutes": round(result["seconds"] / 60),
+    }
 
 
 def _soak(result: dict[str, Any]) -> str:

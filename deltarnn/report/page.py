@@ -96,8 +96,13 @@ def first_shown(recordings: Recordings) -> int:
 
 
 def write_page(page: str, path: Path) -> int:
-    """Writes the page; returns its bytes. Raises ValueError as golden.files.written_aside does."""
+    """Writes the page; returns its bytes.
+
+    Raises ValueError where it has more than BYTES_MAX, and as golden.files.written_aside does.
+    """
     content = page.encode()
+    if len(content) > BYTES_MAX:  # more sections than there was room kept for
+        raise refusal("page", f"{len(content):,} bytes", f"at most {BYTES_MAX:,}: less --timeline")
     with written_aside(path) as part:
         part.write_bytes(content)
     return len(content)
