@@ -203,7 +203,7 @@ const READINGS = {
 
 function showAnswer() {
   const { wanted } = recordings[state.recording];
-  const results = resultsOf(model, state.trace);
+  const results = (state.trace.results ??= resultsOf(model, state.trace)); // once a trace
   const shown = model.readout ? scores(model.readout, results, state.frame, size) : row(results, state.frame, size);
   const said = model.readout ? answerAt(model.readout, results, state.frame, size) : null;
   const one = model.readout === "ctc" ? argmax(shown) : said; // the class whose bar is lit
