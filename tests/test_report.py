@@ -135,6 +135,7 @@ def test_what_is_no_recording_is_refused(folder):
         ([], "RECORDINGS: found none, and no model.frames.npz, expected some: any data that eval"),
     ):
         assert_refused(folder, ["report", MODEL, *words, *to], [naming])
+    assert_refused(folder, ["report", "absent", *to], ["absent: model file: found No such file"])
 
 
 def test_what_cannot_be_written_is_refused(folder):

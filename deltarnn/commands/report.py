@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "--timeline",
     type=click.IntRange(min=0),
     metavar="FRAMES",
-    help="Frames of its first recording that the RTL is simulated for, to show who is busy when; "
+    help="Frames of the longest recording that the RTL is simulated for, to show who is busy when; "
     "0 leaves that out. Default: as many as take some 3,000 cycles.",
 )
 @click.option(
@@ -69,11 +69,11 @@ def report(
 
     with extra("boards") if board is not None else nullcontext():
         chosen = None if board is None else _board(board)
+    loaded = load_model(model)
     paths = recordings or (_beside(model),)
     read = {f"RECORDINGS {n}": path for n, path in enumerate(paths, 1)}
     require_distinct({"-o": output}, {"MODEL": model, **read})
     require_writable(output)
-    loaded = load_model(model)
     lanes = fitting_lanes(loaded.parameters, lanes)
     given = read_recordings(loaded, paths)
     shown = shown_on_page(loaded, given)
