@@ -23,9 +23,18 @@ class DeltaEncoder:
 
     def __init__(self, size: int, batch: int = 1) -> None:
         self.memory: Integers = np.zeros((batch, size), dtype=np.int64)
+        self._resends = False
 
     def reset(self) -> None:
         self.memory[:] = 0
+        self._resends = False
+
+    def resend(self) -> None:
+        """The next ``encode`` sends v^ itself: what was made of all deltas before is void.
+
+        Its elements fire where v^ is not 0 then (docs/training-core.md, "Chunks").
+        """
+        self._resends = True
 
     def encode(self, v: Integers, theta: int) -> Integers:
         """The deltas d = v - v^ of the elements with |d| > theta, 0 for all others.
@@ -36,4 +45,7 @@ class DeltaEncoder:
         d = v - self.memory
         d[np.abs(d) <= theta] = 0
         self.memory += d
+        if self._resends:
+            self._resends = False
+            return self.memory.copy()
         return d

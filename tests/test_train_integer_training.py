@@ -1,5 +1,7 @@
 """Learning in integers and with floats: the same forward pass, and errors that do the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ torch = pytest.importorskip("torch")
 from deltarnn.bench import training_core  # noqa: E402
 from golden.fixed import Q, quantize  # noqa: E402
 from golden.learn.formats import RATE_OFFSET, LearningFormats  # noqa: E402
+from golden.learn.loss import hinge, verdict  # noqa: E402
 from golden.learn.sequence import LearningNetwork, Settings  # noqa: E402
 from tests.test_bench import context, shown  # noqa: E402
 from train.course.integer_training import (  # noqa: E402
@@ -68,6 +71,48 @@ def test_it_learns_what_golden_does(loss):
         host = quantize(wanted * 2**halvings / len(x), golden.learning.error)
         golden.learn(x, settings, host)
     for ours, theirs in zip(integers.network.masters, golden.masters, strict=True):
+        np.testing.assert_array_equal(ours.x, theirs.x)
+        np.testing.assert_array_equal(ours.h, theirs.h)
+
+
+def test_chunks_are_learned_as_golden_learns_them():
+    """By a label, and by errors that a host makes of all results so far."""
+    small = replace(SMALL, window=4)
+    for so_far in (False, True):
+        told: list[tuple] = []
+        integers = InIntegers(network(), small, "hinge", tell=told_by(told), so_far=so_far)
+        golden = LearningNetwork(SMALL.formats, integers.network.layers, integers.network.masters)
+        settings = Settings(RATE_OFFSET - 3, 2)
+        for n, x in enumerate(frames(6)):
+            integers.learn([x], np.array([n % 2]), 3)
+            before, results = None, np.zeros((0, 2), dtype=np.int64)
+            for first in range(0, len(x), 4):
+                chunk, said, rate = told.pop(0)
+                np.testing.assert_array_equal(chunk, x[first : first + 4])
+                assert rate == settings.rate
+                if so_far:
+                    made = golden.learn(chunk, replace(settings, rate=0), n % 2, before)
+                    results = np.concatenate([results, made.results])
+                    wanted = hinge(verdict(results, 2), 10, golden.learning, n % 2, 2)
+                    np.testing.assert_array_equal(said, wanted)
+                else:
+                    assert said == n % 2
+                before = golden.learn(chunk, settings, said, before).after
+            assert not told
+        for ours, theirs in zip(integers.network.masters, golden.masters, strict=True):
+            np.testing.assert_array_equal(ours.x, theirs.x)
+            np.testing.assert_array_equal(ours.h, theirs.h)
+
+
+def told_by(told: list):
+    return lambda *each: told.append(each)
+
+
+def test_a_window_of_the_longest_sequence_is_no_window():
+    learners = [InIntegers(network(), replace(SMALL, window=w), "softmax") for w in (None, 10)]
+    for learner in learners:
+        learner.learn(frames(4), np.array([0, 1, 1, 0]), 3)
+    for ours, theirs in zip(*(each.network.masters for each in learners), strict=True):
         np.testing.assert_array_equal(ours.x, theirs.x)
         np.testing.assert_array_equal(ours.h, theirs.h)
 

@@ -10,6 +10,7 @@ from golden.fixed import Integers, rshift, sat
 from golden.formats import Formats
 from golden.kinds import arithmetic
 from golden.learn import loss, masters
+from golden.learn.carried import Carried, begun
 from golden.learn.cells import CELLS
 from golden.learn.formats import RATE_MAX, LearningFormats
 from golden.learn.loss import Verdict
@@ -92,26 +93,36 @@ class LearningNetwork:
 
     def infer(self, frames: Integers) -> tuple[Integers, tuple[LayerTape, ...]]:
         """Results [T, O] of frames [T, I] in activation LSBs, from reset, and the tapes."""
+        return self._infer(frames, None)[:2]
+
+    def _infer(
+        self, frames: Integers, before: Sequence[Carried] | None
+    ) -> tuple[Integers, tuple[LayerTape, ...], tuple[Carried, ...]]:
         if not len(frames):
             raise refusal("frames", 0, "at least one")
         if frames.ndim != 2 or frames.shape[1] != self.layers[0].inputs:
             raise refusal("frames", list(frames.shape), f"[T, {self.layers[0].inputs}]")
-        v, tapes = np.asarray(frames, dtype=np.int64), []
-        for layer, of_layer in zip(self.layers, self.masters, strict=True):
-            v, tape = self._forward(layer, of_layer, v)
+        v, tapes, after = np.asarray(frames, dtype=np.int64), [], []
+        begins = begun(self.layers, before)
+        for layer, of_layer, begin in zip(self.layers, self.masters, begins, strict=True):
+            v, tape, carried = self._forward(layer, of_layer, v, begin)
             tapes.append(tape)
-        return v, tuple(tapes)
+            after.append(carried)
+        return v, tuple(tapes), tuple(after)
 
     def _forward(
-        self, parameters: LayerParameters, of_layer: Masters, v: Integers
-    ) -> tuple[Integers, LayerTape]:
+        self, parameters: LayerParameters, of_layer: Masters, v: Integers, begin: Carried
+    ) -> tuple[Integers, LayerTape, Carried]:
         made = masters.weights(self.formats, self.learning, parameters, of_layer)
         layer = arithmetic(parameters.kind).Delta(self.formats, parameters, made)
+        begin.into(layer)
         units, frames, recurrent = parameters.units, len(v), parameters.recurrent
         of_x, of_h = parameters.trained_columns
         x, h = np.zeros((frames, of_x), np.int64), np.zeros((frames, of_h), np.int64)
         m = np.zeros((frames, parameters.accumulators, units), np.int64)
         states, outputs = np.zeros((frames + 1, units), np.int64), np.zeros((frames, units), int)
+        if recurrent:
+            states[0] = begin.state
         for t, frame in enumerate(v):
             outputs[t] = layer.step(frame[None])[0]
             x[t, :-1], m[t] = layer.deltas_x[0], layer.m.reshape(-1, units)
@@ -120,17 +131,23 @@ class LearningNetwork:
         x[0, -1] = h[0, units:] = self.formats.activation.scale
         slope, frac = self.learning.slope, parameters.weight_frac
         kept = CELLS[parameters.kind].keep(self.formats, slope, frac, m, states)
-        return outputs, LayerTape(x, h, kept)
+        return outputs, LayerTape(x, h, kept), Carried.of(layer)
 
     def learn(
-        self, frames: Integers, settings: Settings, said: int | np.integer | Integers
+        self,
+        frames: Integers,
+        settings: Settings,
+        said: int | np.integer | Integers,
+        before: Sequence[Carried] | None = None,
     ) -> Trace:
         """Learns from frames [T, I] and a label, or errors e [O] of each result's mean.
 
-        Errors are in error LSBs. Raises ValueError where settings or errors do not fit the network.
+        Errors are in error LSBs. The frames are a sequence, or a chunk that goes on from
+        ``before``, which is ``after`` of the chunk before it. Raises ValueError where settings,
+        errors or what is carried do not fit the network.
         """
         require_int("known", settings.known, 1, self.layers[-1].units)
-        results, tapes = self.infer(frames)
+        results, tapes, after = self._infer(frames, before)
         found = loss.verdict(results, settings.known)
         e, dropped = self._errors(found, settings, said)
         if not settings.readout_only and not self.tape.holds(tapes):
@@ -146,7 +163,22 @@ class LearningNetwork:
                 back = self._readout(tapes[-1], found, settings, e)
             passes = tuple(back)
         saturated = any(self._saturated(each) for each in passes)
-        return Trace(results, tapes, found, dropped, e, of_result, passes, saturated)
+        return Trace(results, tapes, found, dropped, e, of_result, passes, saturated, after)
+
+    def learn_in_chunks(
+        self, frames: Integers, window: int, settings: Settings, label: int | np.integer
+    ) -> tuple[Trace, ...]:
+        """Learns frames [T, I] in chunks of ``window`` frames, the last one perhaps shorter.
+
+        T may be more than the tape holds: a chunk has to fit. Each is judged by itself, by the
+        same label. Raises ValueError as ``learn`` does, and where ``window`` is below 1.
+        """
+        require_int("window", window, 1)
+        traces: list[Trace] = []
+        for first in range(0, max(len(frames), 1), window):  # no frames are for ``learn`` to refuse
+            before = traces[-1].after if traces else None
+            traces.append(self.learn(frames[first : first + window], settings, label, before))
+        return tuple(traces)
 
     def _errors(
         self, found: Verdict, settings: Settings, said: int | np.integer | Integers

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from golden.fixed import Integers
+from golden.learn.carried import Carried
 from golden.learn.loss import Verdict
 from golden.learn.tape import LayerTape
 from golden.learn.update import Sweep
@@ -52,7 +53,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class Trace:
-    """What became of a sequence.
+    """What became of a sequence, or of a chunk of one.
 
     Attributes
     ----------
@@ -69,6 +70,8 @@ class Trace:
         In the order in which they are done: frames from the last, in each the upper layers first.
     saturated
         Whether a master that moved reached an end of its range.
+    after
+        Of each layer, what the sequence's next chunk goes on from.
     """
 
     results: Integers
@@ -79,6 +82,7 @@ class Trace:
     of_result: Integers
     passes: tuple[Pass, ...]
     saturated: bool
+    after: tuple[Carried, ...]
 
     def writes(self) -> Iterator[Write]:
         """Every master that was written, also where it stayed what it was.

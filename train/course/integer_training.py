@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from golden.errors import refusal
-from golden.fixed import Integers, quantize, sat
+from golden.fixed import Integers, quantize, rshift, sat
 from golden.formats import Formats
 from golden.learn.formats import RATE_OFFSET, LearningFormats
-from golden.learn.loss import Verdict, hinge, of_each_frame
+from golden.learn.loss import Verdict, hinge
 from golden.learn.masters import Masters
 from golden.learn.sequence import LearningNetwork
 from golden.learn.tape import LayerTape
@@ -45,6 +45,9 @@ class Course:
         Learning rates 2^-n of equal parts of the epochs, of the sum over a batch.
     weight_frac
         f_w of both layers, where they are integers.
+    window
+        Frames of a chunk, which is learned before the next one comes, where errors are integers;
+        None: a sequence is learned whole.
     sequence_noise, frame_noise
         As train.course.fit.FitParameters.
     """
@@ -55,6 +58,7 @@ class Course:
     batch: int = 9
     rates: tuple[int, ...] = (3, 4, 5)
     weight_frac: int = 6
+    window: int | None = None
     sequence_noise: float = 0.5
     frame_noise: float = 0.3
     formats: Formats = Formats()  # noqa: RUF009  # frozen
@@ -126,8 +130,14 @@ class InIntegers:
     known
         Classes that are known, the first ones; None: all of them.
     tell
-        Is told of each sequence that is learned: its frames, what is said of it, which is its label
-        or the host's errors, and register RATE.
+        Is told of each sequence or chunk that is learned: its frames, what is said of it, which is
+        its label or the host's errors, and register RATE.
+    so_far
+        A chunk's errors are of the mean of all results of the sequence so far, as a host can make
+        them, and not of the chunk's own.
+    opens
+        Chunks begin with an opening frame. Without, M stays W v^ + b of the W before: for
+        comparison.
     """
 
     def __init__(
@@ -139,6 +149,8 @@ class InIntegers:
         learning: LearningFormats | None = None,
         known: int | None = None,
         tell: Callable[[Integers, int | Integers, int], None] = lambda *_: None,
+        so_far: bool = False,
+        opens: bool = True,
     ) -> None:
         if loss not in ("hinge", "softmax"):
             raise refusal("loss", repr(loss), "'hinge' or 'softmax'")
@@ -147,6 +159,7 @@ class InIntegers:
         assert isinstance(readout, FloatLinear)
         self.loss, self.cost, learning = loss, cost, learning or LearningFormats()
         self.tell, self.known = tell, known or readout.units
+        self.window, self.so_far, self.opens = course.window, so_far, opens
         theta_x, theta_h, theta_o = course.thresholds
         frac = course.weight_frac
         layers = (
@@ -189,20 +202,41 @@ class InIntegers:
         return sum(self._one(x, int(y), rate) for x, y in zip(frames, labels, strict=True))
 
     def _one(self, frames: Integers, label: int, rate: int) -> float:
+        """The mean loss of its chunks."""
+        window, carried, losses = self.window or len(frames), self.compiled.reset(), []
+        sums = np.zeros(self.network.layers[-1].units, dtype=np.int64)
+        for first in range(0, len(frames), window):
+            chunk = frames[first : first + window]
+            kept = self.compiled.infer(chunk, carried, self.opens or not first)
+            sums = sums + kept.sums
+            judged = (sums, first + len(chunk)) if self.so_far else (kept.sums, len(chunk))
+            loss, said, e = self._judged(*judged, len(chunk), label)
+            losses.append(loss)
+            self.tell(chunk, said, RATE_OFFSET - rate)
+            of_result = rshift(e, _halvings(len(chunk)))
+            self.compiled.learn(kept, of_result, RATE_OFFSET - rate, self.cost)
+        return float(np.mean(losses))
+
+    def _judged(
+        self, sums: Integers, frames: int, length: int, label: int
+    ) -> tuple[float, int | Integers, Integers]:
+        """The loss of sums [O] over so many frames, what is said, and e of a chunk's results."""
         readout, q = self.network.layers[-1], self.network.learning.error
-        kept, halvings = self.compiled.infer(frames), (len(frames) - 1).bit_length()
-        found = Verdict(kept.sums, halvings, int(kept.sums.argmax()))
         if self.loss == "hinge":
             frac = self.network.formats.accumulator_frac(readout.weight_frac)
-            said, e = label, hinge(found, frac, self.network.learning, label, self.known)
+            found = Verdict(sums, _halvings(frames), int(sums.argmax()))
+            e = hinge(found, frac, self.network.learning, label, self.known)
             loss = float(np.square(e / q.scale).sum()) / 2
-        else:
-            means = self._real(kept.sums)[None, None] / len(frames)
-            loss, of_means = cross_entropy(means, np.ones((1, 1)), [label])
-            said = e = quantize(of_means[0, 0] * 2.0**halvings / len(frames), q)
-        self.tell(frames, said, RATE_OFFSET - rate)
-        self.compiled.learn(kept, of_each_frame(e, found), RATE_OFFSET - rate, self.cost)
-        return loss
+            return loss, e if self.so_far else label, e
+        means = self._real(sums)[None, None] / frames
+        loss, of_means = cross_entropy(means, np.ones((1, 1)), [label])
+        e = quantize(of_means[0, 0] * 2.0 ** _halvings(length) / length, q)
+        return loss, e, e
+
+
+def _halvings(frames: int) -> int:
+    """K = ceil(log2 T)."""
+    return (frames - 1).bit_length()
 
 
 def _with(weight: Floats, bias: Floats) -> Floats:

@@ -45,6 +45,21 @@ class Numbers(NamedTuple):
     master_range: tuple[int, int]
 
 
+class Carried(NamedTuple):
+    """What goes on from chunk to chunk, changed in place: v^ of x [I], of h [H] and of the
+    read-out's x [H], the state [H], h as others see it [H], and M of x and h [3H] and of the
+    read-out [O]."""
+
+    x: Integers
+    h: Integers
+    above: Integers
+    state: Integers
+    a: Integers
+    m_x: Integers
+    m_h: Integers
+    m: Integers
+
+
 class Kept(NamedTuple):
     """A sequence's tape: deltas [T, columns] of x, of h and of the read-out's x, slopes [T, 5, H],
     and the sums of the results [O]."""
@@ -95,22 +110,25 @@ def _gate(table, m, n):
     return _entry(table, _rshift(readout, n.index), n.pre_range)
 
 
+@part
+def _resend(sent, deltas, m, one):
+    """In an opening frame M begins anew: all of v^ is sent, and so is the constant column."""
+    m[:] = 0
+    deltas[: len(sent)] = sent
+    deltas[len(sent)] = one
+
+
 @njit
-def _infer(frames, thetas, n, sigmoid, tanh, x, h, top, kept):
-    length, inputs = frames.shape
-    units, one = h.shape[0] // 3, 1 << n.gate
-    m_x, m_h = np.zeros(3 * units, np.int64), np.zeros(3 * units, np.int64)
-    m = np.zeros(len(top), np.int64)
-    sent_x, sent_h = np.zeros(inputs, np.int64), np.zeros(units, np.int64)
-    sent, state, a = (
-        np.zeros(units, np.int64),
-        np.zeros(units, np.int64),
-        np.zeros(units, np.int64),
-    )
-    kept.x[0, inputs] = kept.h[0, units] = kept.above[0, units] = 1 << n.act
+def _infer(frames, carried, opens, thetas, n, sigmoid, tanh, x, h, top, kept):
+    length, units, one = len(frames), h.shape[0] // 3, 1 << n.gate
+    state, a = carried.state, carried.a
+    m_x, m_h, m = carried.m_x, carried.m_h, carried.m
     for t in range(length):
-        _encode(frames[t], sent_x, thetas[0], kept.x[t])
-        _encode(a, sent_h, thetas[1], kept.h[t])
+        _encode(frames[t], carried.x, thetas[0], kept.x[t])
+        _encode(a, carried.h, thetas[1], kept.h[t])
+        if opens and t == 0:
+            _resend(carried.x, kept.x[0], m_x, 1 << n.act)
+            _resend(carried.h, kept.h[0], m_h, 1 << n.act)
         _add(m_x, x, kept.x[t], n.below)
         _add(m_h, h, kept.h[t], n.below)
         for k in range(units):
@@ -128,7 +146,9 @@ def _infer(frames, thetas, n, sigmoid, tanh, x, h, top, kept):
             blend = (c << n.blend_c) * one + u * h_c
             state[k] = _sat(_rshift(blend, n.update), n.state_range)
             a[k] = _sat(_rshift(state[k], n.output), n.activation_range)
-        _encode(a, sent, thetas[2], kept.above[t])
+        _encode(a, carried.above, thetas[2], kept.above[t])
+        if opens and t == 0:
+            _resend(carried.above, kept.above[0], m, 1 << n.act)
         _add(m, top, kept.above[t], n.below)
         for o in range(len(m)):
             kept.sums[o] += m[o]
@@ -239,15 +259,28 @@ class InPlace:
         gru, readout = self.network.masters
         return gru.x, gru.h, readout.x
 
-    def infer(self, frames: Integers) -> Kept:
-        """The tape and the sums of frames [T, I] in activation LSBs."""
+    def reset(self) -> Carried:
+        """What a sequence begins with."""
+        gru, readout = self.network.layers
+        units = gru.units
+        sizes = (gru.inputs, units, units, units, units, 3 * units, 3 * units, readout.units)
+        return Carried(*(np.zeros(size, np.int64) for size in sizes))
+
+    def infer(self, frames: Integers, carried: Carried | None = None, opens: bool = True) -> Kept:
+        """The tape and the sums of frames [T, I] in activation LSBs, a sequence or a chunk of one.
+
+        A chunk goes on from ``carried``, and changes it. Without ``opens`` its first frame is like
+        any other: M stays that of the weights before the last step. That is not golden's: it is
+        for comparison.
+        """
         frames = np.ascontiguousarray(frames, dtype=np.int64)
         x, h, top = self._masters
         units = top.shape[1] - 1
         of_x, of_h, above = (np.zeros((len(frames), v.shape[1]), np.int64) for v in (x, h, top))
         slopes, sums = np.zeros((len(frames), 5, units), np.int64), np.zeros(len(top), np.int64)
         kept = Kept(of_x, of_h, above, slopes, sums)
-        _infer(frames, self.thetas, self.numbers, *self.tables, x, h, top, kept)
+        numbers, begins = self.numbers, carried or self.reset()
+        _infer(frames, begins, opens, self.thetas, numbers, *self.tables, x, h, top, kept)
         return kept
 
     def learn(self, kept: Kept, of_result: Integers, rate: int, cost: int) -> None:
