@@ -40,7 +40,9 @@ def test_a_document_without_marks_is_refused(tmp_path):
     assert document.read_text() == "no tables here"
 
 
-@pytest.mark.parametrize(("name", "n"), [("accuracy", 0), ("speed", 1), ("memory", 2)])
+@pytest.mark.parametrize(
+    ("name", "n"), [("accuracy", 0), ("speed", 1), ("memory", 2), ("chunks", 3)]
+)
 def test_the_tables_of_the_training_core_are_its_report(name, n):
     report = json.loads((DOCS / "bench" / "training-core.json").read_text())
     document = (DOCS / "training-core.md").read_text()

@@ -145,6 +145,11 @@ def test_a_loss_that_nobody_knows_is_refused():
         InIntegers(network(), SMALL, "mse")
 
 
+def test_a_window_without_frames_is_refused():
+    with pytest.raises(ValueError, match="window: found 0, expected an integer"):
+        InIntegers(network(), replace(SMALL, window=0), "hinge")
+
+
 def test_the_derivative_of_the_loss_is_that_of_autograd():
     results, mask = padded([np.random.default_rng(n).normal(size=(n + 2, 3)) for n in range(4)])
     labels = np.array([0, 2, 1, 2])
@@ -189,11 +194,17 @@ def test_a_core_that_learns_is_measured_drawn_and_shown(tmp_path, monkeypatch):
     monkeypatch.setattr("train.course.integer_training.Course", lambda: SMALL)
     monkeypatch.setattr(training_core, "JAPANESE_VOWELS", training_core.Shape("gru", (2, 6), 2))
     variants, cores = training_core.VARIANTS, training_core.CORES
-    report = training_core.run(context(), variants[:3], (1,), (cores[0], cores[-1]))
+    chunks = [replace(each, course={"window": 3}) for each in training_core.CHUNKS[3:7]]
+    report = training_core.run(context(), variants[:3], (1,), (cores[0], cores[-1]), chunks)
     floats, host, label = report["accuracy"]
     assert "cycles" not in floats
     for each in (host, label):
         assert 0 < each["cycles"] < each["dense_cycles"]
+    assert [each["name"] for each in report["chunks"]] == [each.name for each in chunks]
+    *opened, naive = report["chunks"]
+    for each in opened:  # v^ is sent again and again
+        assert naive["cycles"] < each["cycles"] < each["dense_cycles"]
+        assert each["occupancy"] > naive["occupancy"]
     ecp5, up5k = report["cores"]
     assert [point["sparsity"] for point in ecp5["points"]] == list(training_core.SPARSITIES)
     assert ecp5["points"][0]["speedup"] == up5k["points"][0]["speedup"] == 1

@@ -25,13 +25,18 @@ OCCUPANCY = 0.5  # of the columns: what lists have room for
 
 @dataclass(frozen=True)
 class Variant:
-    """How errors are made: ``loss`` None is a float backward pass, which takes batches."""
+    """How errors are made: ``loss`` None is a float backward pass, which takes batches.
+
+    ``so_far`` and ``opens`` are those of train.course.integer_training.InIntegers.
+    """
 
     name: str
     loss: str | None
     cost: int = 0
     learning: LearningFormats = LearningFormats()  # noqa: RUF009  # frozen
     course: dict[str, Any] = field(default_factory=dict)
+    so_far: bool = False
+    opens: bool = True
 
 
 VARIANTS = (
@@ -42,6 +47,17 @@ VARIANTS = (
     Variant("label alone, L1 of 64", "hinge", 64),
     Variant("label alone, slopes of 16 bits", "hinge", 0, LearningFormats(slope=Q(1, 14))),
     Variant("label alone, weights up to 4", "hinge", 0, course={"weight_frac": 5}),
+)
+FOUR, EIGHT = {"window": 4}, {"window": 8}
+CHUNKS = (
+    Variant("whole sequences", "hinge"),
+    Variant("chunks of 12", "hinge", course={"window": 12}),
+    Variant("chunks of 8", "hinge", course=EIGHT),
+    Variant("chunks of 4", "hinge", course=FOUR),
+    Variant("chunks of 8, judged by all frames so far", "hinge", course=EIGHT, so_far=True),
+    Variant("chunks of 4, judged by all frames so far", "hinge", course=FOUR, so_far=True),
+    Variant("chunks of 8 that keep M", "hinge", course=EIGHT, opens=False),
+    Variant("chunks of 4 that keep M", "hinge", course=FOUR, opens=False),
 )
 
 
@@ -106,19 +122,24 @@ def run(
     variants: Sequence[Variant] = VARIANTS,
     seeds: Sequence[int] = SEEDS,
     cores: Sequence[tuple[Shape, Chip]] = CORES,
+    chunks: Sequence[Variant] = CHUNKS,
 ) -> dict[str, Any]:
     """Learns Japanese Vowels in every variant and seed, and counts cycles and memory."""
     from train.course.integer_training import Course
     from train.tasks.japanese_vowels import load
 
     data, course = load(), Course()
+    learned = [
+        _learned(data, course, variant, seeds)
+        for variant in context.track("training-core", (*variants, *chunks), lambda each: each.name)
+    ]
     return {
-        "course": {name: value for name, value in vars(course).items() if name != "formats"},
+        "course": {
+            name: value for name, value in vars(course).items() if name not in ("formats", "window")
+        },
         "seeds": list(seeds),
-        "accuracy": [
-            _learned(data, course, variant, seeds)
-            for variant in context.track("training-core", variants, lambda variant: variant.name)
-        ],
+        "accuracy": learned[: len(variants)],
+        "chunks": learned[len(variants) :],
         "frames": FRAMES,
         "cores": [_core(shape, chip) for shape, chip in cores],
     }
@@ -132,7 +153,15 @@ def _learned(data: Any, course: Any, variant: Variant, seeds: Sequence[int]) -> 
     def make(network: Any) -> Any:
         if variant.loss is None:
             return InFloat(network, course)
-        return InIntegers(network, course, variant.loss, variant.cost, variant.learning)
+        return InIntegers(
+            network,
+            course,
+            variant.loss,
+            variant.cost,
+            variant.learning,
+            so_far=variant.so_far,
+            opens=variant.opens,
+        )
 
     found = [learn(data, course, seed, make) for seed in seeds]
     return {
@@ -145,7 +174,7 @@ def _learned(data: Any, course: Any, variant: Variant, seeds: Sequence[int]) -> 
 
 
 def _taken(found: Sequence[Any]) -> dict[str, Any]:
-    """Cycles a test sequence would take to learn from, of what learned in integers."""
+    """Cycles that learning from test sequences or their chunks would take, if in integers."""
     tapes = [of_layers for each in found for of_layers in each.tested.tapes]
     if not tapes:
         return {}
@@ -225,20 +254,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
 
 
 def tables(report: dict[str, Any]) -> list[Table]:
-    """Accuracy, speed-up, memory."""
-    accuracy = Table(title="Japanese Vowels learned in integers", title_justify="left")
-    for column in ("errors", "wrong", "from - to", "loss", "fired", "cycles a frame", "dense"):
-        accuracy.add_column(column, justify="left" if column == "errors" else "right")
-    for row in report["accuracy"]:
-        low, high = min(row["errors"]), max(row["errors"])
-        accuracy.add_row(
-            row["name"],
-            f"{np.mean(row['errors']):.2%}",
-            f"{100 * low:.2f} - {100 * high:.2f}",
-            f"{np.mean(row['losses']):.3f}",
-            f"{row['occupancy']:.1%}",
-            *(f"{row[key]:.0f}" if key in row else "" for key in ("cycles", "dense_cycles")),
-        )
+    """Accuracy, speed-up, memory, chunks."""
     title = f"cycles a frame, {report['frames']} frames"
     speed = Table(title=title, title_justify="left")
     speed.add_column("network, lanes, units a cycle")
@@ -265,7 +281,31 @@ def tables(report: dict[str, Any]) -> list[Table]:
             total = sum(counts) + OTHERS
             row = (*map(str, counts), str(OTHERS), str(total), str(core["longest"]))
             memory.add_row(name, *row)
-    return [accuracy, speed, memory]
+    return [
+        _accuracy("Japanese Vowels learned in integers", "errors", report["accuracy"]),
+        speed,
+        memory,
+        _accuracy("and in chunks", "learned in", report["chunks"]),
+    ]
 
 
-TRAINING_CORE = Bench(run, draw, tables, ("accuracy", "speed", "memory"), ("torch", "aeon"))
+def _accuracy(title: str, first: str, rows: Sequence[dict[str, Any]]) -> Table:
+    """What was learned, a variant a row; ``first`` is the heading of their names."""
+    table = Table(title=title, title_justify="left")
+    for column in (first, "wrong", "from - to", "loss", "fired", "cycles a frame", "dense"):
+        table.add_column(column, justify="left" if column == first else "right")
+    for row in rows:
+        low, high = min(row["errors"]), max(row["errors"])
+        table.add_row(
+            row["name"],
+            f"{np.mean(row['errors']):.2%}",
+            f"{100 * low:.2f} - {100 * high:.2f}",
+            f"{np.mean(row['losses']):.3f}",
+            f"{row['occupancy']:.1%}",
+            *(f"{row[key]:.0f}" if key in row else "" for key in ("cycles", "dense_cycles")),
+        )
+    return table
+
+
+MARKS = ("accuracy", "speed", "memory", "chunks")
+TRAINING_CORE = Bench(run, draw, tables, MARKS, ("torch", "aeon"))

@@ -5,14 +5,14 @@ descent with a learning rate that is a power of two, from the same weights and n
 golden.learn.sequence; the other is train.nets.delta_rnn, which takes batches in lock step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 
-from golden.errors import refusal
+from golden.errors import refusal, require_int
 from golden.fixed import Integers, quantize, rshift, sat
 from golden.formats import Formats
 from golden.learn.formats import RATE_OFFSET, LearningFormats
@@ -25,7 +25,7 @@ from golden.readings import by_sum
 from train.course.fit import reproducible
 from train.data.recordings import Dataset, Floats, Sequences
 from train.nets.delta_rnn import DeltaRNN
-from train.nets.in_place import InPlace
+from train.nets.in_place import InPlace, Kept
 from train.quantised.float_network import FloatGRU, FloatLinear, FloatNetwork
 
 
@@ -73,9 +73,10 @@ class Tested:
     results
         [T, O] of each.
     fired
-        The fraction of all weights that their frames fetched.
+        The fraction of all weights that their frames fetched: in chunks, where it learns in chunks.
     tapes
-        Of each sequence and layer, where it was computed in integers.
+        Of each sequence, or of each of its chunks, and of each layer, where it was computed in
+        integers.
     """
 
     results: list[Floats]
@@ -154,6 +155,8 @@ class InIntegers:
     ) -> None:
         if loss not in ("hinge", "softmax"):
             raise refusal("loss", repr(loss), "'hinge' or 'softmax'")
+        if course.window is not None:
+            require_int("window", course.window, 1)
         gru, readout = network.layers
         assert isinstance(gru, FloatGRU)
         assert isinstance(readout, FloatLinear)
@@ -182,7 +185,24 @@ class InIntegers:
 
     def test(self, frames: Sequence[Integers]) -> Tested:
         found, tapes = zip(*map(self.network.infer, frames), strict=True)
+        if self.window:
+            tapes = [tape for each in frames for tape in self._tapes(each)]
         return Tested([self._real(each) for each in found], self._fired(tapes), tapes)
+
+    def _tapes(self, frames: Integers) -> Iterator[tuple[LayerTape, LayerTape]]:
+        """Of each chunk of a sequence, and of both layers."""
+        for _, kept in self._chunks(frames):
+            none, no_slopes = kept.above[:, :0], kept.slopes[:, :0]
+            yield LayerTape(kept.x, kept.h, kept.slopes), LayerTape(kept.above, none, no_slopes)
+
+    def _chunks(self, frames: Integers) -> Iterator[tuple[Integers, Kept]]:
+        """Each chunk's frames and what was kept of it. The next one is computed when it is asked
+        for, with the masters as they are then.
+        """
+        window, carried = self.window or len(frames), self.compiled.reset()
+        for first in range(0, len(frames), window):
+            chunk = frames[first : first + window]
+            yield chunk, self.compiled.infer(chunk, carried, self.opens or not first)
 
     def _fired(self, tapes: Sequence[Sequence[LayerTape]]) -> float:
         fetched, dense = 0, 0
@@ -203,13 +223,10 @@ class InIntegers:
 
     def _one(self, frames: Integers, label: int, rate: int) -> float:
         """The mean loss of its chunks."""
-        window, carried, losses = self.window or len(frames), self.compiled.reset(), []
-        sums = np.zeros(self.network.layers[-1].units, dtype=np.int64)
-        for first in range(0, len(frames), window):
-            chunk = frames[first : first + window]
-            kept = self.compiled.infer(chunk, carried, self.opens or not first)
-            sums = sums + kept.sums
-            judged = (sums, first + len(chunk)) if self.so_far else (kept.sums, len(chunk))
+        sums, seen, losses = np.zeros(self.network.layers[-1].units, dtype=np.int64), 0, []
+        for chunk, kept in self._chunks(frames):
+            sums, seen = sums + kept.sums, seen + len(chunk)
+            judged = (sums, seen) if self.so_far else (kept.sums, len(chunk))
             loss, said, e = self._judged(*judged, len(chunk), label)
             losses.append(loss)
             self.tell(chunk, said, RATE_OFFSET - rate)
