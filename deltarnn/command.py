@@ -135,6 +135,8 @@ def _reported(error: BaseException) -> int:
             say(error.format_message())
             return 2
         case Interrupted() | KeyboardInterrupt() | click.Abort():
+            # A simulation's coroutines complain where they are collected in mid-work.
+            sys.unraisablehook = lambda _: None
             number = getattr(error, "number", signal.SIGINT)
             name = signal.Signals(number).name
             say("interrupted" if number == signal.SIGINT else f"interrupted by {name}")

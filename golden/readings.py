@@ -52,12 +52,19 @@ def wrong_labels(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> f
 
 
 def root_mean_square(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
-    """That of what is left; where one number a frame is wanted, it is the first result's."""
+    """That of what is left; where one number a frame is wanted, it is the first result's.
+
+    Raises ValueError where it is more than a float holds.
+    """
     left = [
         a[:, : np.size(b) // len(b)] - np.reshape(b, (len(b), -1))
         for a, b in zip(found, wanted, strict=True)
     ]
-    return float(np.sqrt(np.mean(np.concatenate(left) ** 2)))
+    with np.errstate(over="ignore"):
+        error = float(np.sqrt(np.mean(np.concatenate(left) ** 2)))
+    if not np.isfinite(error):
+        raise refusal("error", error, "results and wanted numbers whose squares a float holds")
+    return error
 
 
 def edit_distance(found: Sequence[int] | np.ndarray, wanted: Sequence[int] | np.ndarray) -> int:

@@ -18,6 +18,7 @@ from deltarnn.report.evidence import evidence_rows
 from deltarnn.report.page import write_page
 from golden.model_file import load_model, save_model
 from golden.parameters import CoreParameters
+from golden.readings import with_meaning
 from tests.networks import random_frames, random_model
 from tests.test_command import FRAMES, MODEL, assert_refused, deltarnn, folder
 
@@ -138,6 +139,16 @@ def test_what_is_no_recording_is_refused(folder):
     assert_refused(folder, ["report", "absent", *to], ["absent: model file: found No such file"])
 
 
+def test_an_error_that_no_float_holds_is_refused(folder):
+    """JSON has no word for it, and a page with one shows nothing."""
+    save_model(with_meaning(random_model((3, 5), 2), "value", None), folder / MODEL)
+    targets = np.full((2, 4, 2), 1e300)
+    np.savez(folder / "far.npz", features=np.zeros((2, 4, 3)), targets=targets)
+    naming = ["error: found inf, expected results and wanted numbers whose squares a float holds"]
+    for command in (["report", "-o", PAGE, "--timeline", "0"], ["eval", "--json"]):
+        assert_refused(folder, [command[0], MODEL, "far.npz", *command[1:]], naming)
+
+
 def test_what_cannot_be_written_is_refused(folder):
     (folder / "taken").mkdir()
     (folder / "earlier.html").write_text("an earlier page")
@@ -147,6 +158,7 @@ def test_what_cannot_be_written_is_refused(folder):
         ([FRAMES, "-o", FRAMES], "found the same file for -o and RECORDINGS 1, expected two files"),
         (["absent.npy", "-o", "earlier.html"], "absent.npy: found No such file"),
         ([FRAMES, "-o", PAGE, "--lanes", "0"], "lanes: found 0, expected an integer from 1"),
+        ([FRAMES, "-o", PAGE, "--timeline", "0", "--lanes", "2000"], "lanes: found 2000, expected"),
         ([FRAMES, "-o", PAGE, "--board", "abacus"], "board: found 'abacus', expected"),
         ([FRAMES, "-o", PAGE, "--timeline", "-1"], "'--timeline': -1 is not in the range x>=0"),
     ):

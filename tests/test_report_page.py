@@ -119,7 +119,7 @@ def written(model: Model, recordings: Recordings, path: Path, frames: int) -> Pa
     timeline = timeline_record(core, model, some, first) if frames else None
     sections = {"timeline": timeline}
     sections |= {"area": AREA, "evidence": EVIDENCE} if frames else {}
-    write_page(page_of(found, len(shown.names), 4, sections), path)
+    write_page(page_of(found, len(shown.names), core, sections), path)
     return path
 
 
@@ -276,6 +276,35 @@ def test_it_shows_any_network_without_labels(browser, tmp_path):
         found.page.focus("#raster")
         found.page.keyboard.press("ArrowLeft")
         assert found.text("#frame") == "frame 899 of 900"
+
+
+def test_it_has_room_for_many_long_names(browser, tmp_path):
+    """The list has 16 of 40 classes, the wanted one among them; inputs at their ends are said."""
+    labels = [f"{n:02}" + 60 * "x" for n in range(40)]
+    model = with_meaning(random_model((3, 5), 40, theta=(2, 1)), "sum", labels)
+    frames = [random_frames(model, 9, seed=n) for n in range(2)]
+    frames[0][:, 0] = 127
+    lowest = int(DeltaNetwork(model).run(frames[0]).outputs.sum(axis=0).argmin())
+    recordings = Recordings.of(frames).wanting([np.array(lowest), np.array(1)])
+    path = written(model, recordings, tmp_path / "page.html", frames=0)
+    with opened(browser, path, wide=360) as found:
+        assert found.page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert found.text("#answer-title").endswith(": 16 of 40")
+        assert found.page.locator("#answer .class.wanted .label").inner_text() == labels[lowest]
+        share = evaluate(model, recordings).saturated
+        assert found.text("#saturated").startswith(f"{100 * share:.1f} % of all inputs")
+        assert found.page.locator("#progress").inner_text() == ""
+
+
+def test_a_box_shows_the_threshold_that_is_in_use(browser, page):
+    with opened(browser, page) as found:
+        box = found.page.get_by_label("threshold of x, layer 0, exactly")
+        for typed, shown in [("3.7", "7"), ("", "7"), ("-5", "0"), ("99999", "255")]:
+            box.fill(typed)
+            box.press("Tab")
+            found.until(DONE)
+            assert box.input_value() == shown
+            assert found.page.evaluate("state.thresholds[0][0]") == int(shown)
 
 
 @pytest.mark.parametrize("readout", ["value", "frame", "ctc"])

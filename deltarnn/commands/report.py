@@ -74,7 +74,7 @@ def report(
     read = {f"RECORDINGS {n}": path for n, path in enumerate(paths, 1)}
     require_distinct({"-o": output}, {"MODEL": model, **read})
     require_writable(output)
-    lanes = fitting_lanes(loaded.parameters, lanes)
+    core = CoreParameters(loaded.parameters, fitting_lanes(loaded.parameters, lanes))
     given = read_recordings(loaded, paths)
     shown = shown_on_page(loaded, given)
     with Progress(console=progress, transient=True, disable=not progress.is_terminal) as bar:
@@ -82,10 +82,10 @@ def report(
         found = evaluate(loaded, shown, lambda done: bar.update(task, completed=done))
     sections: dict[str, Any] = {"evidence": evidence_rows()}
     if timeline != 0:
-        sections["timeline"] = _timeline(found, lanes, timeline)
+        sections["timeline"] = _timeline(found, core, timeline)
     if chosen is not None:
-        sections["area"] = _area(found, lanes, chosen)
-    size = write_page(page_of(found, len(given.names), lanes, sections), output)
+        sections["area"] = _area(found, core, chosen)
+    size = write_page(page_of(found, len(given.names), core, sections), output)
     said = {
         "output": str(output),
         "bytes": size,
@@ -102,12 +102,11 @@ def report(
         table({**rows, "sections": ", ".join(said["sections"]) or "none"}, "report")
 
 
-def _timeline(found: "Evaluation", lanes: int, frames: int | None) -> dict[str, Any]:
+def _timeline(found: "Evaluation", core: CoreParameters, frames: int | None) -> dict[str, Any]:
     """The engine's, of the recording that the page opens with."""
     from deltarnn.report.engine import frames_for, timeline_record
     from deltarnn.report.page import first_shown
 
-    core = CoreParameters(found.model.parameters, lanes)
     recording = first_shown(found.recordings)
     shown = found.frames[recording]
     with progress.status("simulating the RTL, cycle by cycle"):
@@ -121,10 +120,9 @@ def _board(name: str) -> "Board":
     return find_board(name)
 
 
-def _area(found: "Evaluation", lanes: int, board: "Board") -> dict[str, Any]:
+def _area(found: "Evaluation", core: CoreParameters, board: "Board") -> dict[str, Any]:
     from deltarnn.report.area import area_record
 
-    core = CoreParameters(found.model.parameters, lanes)
     with progress.status(f"synthesis for {board.title}: a minute or more"):
         return area_record(core, found.model, board)
 

@@ -41,9 +41,10 @@ function made(tag, attributes = {}, ...children) {
 }
 
 const whole = (number) => Math.round(number).toLocaleString("en");
+const counted = (number, what) => `${whole(number)} ${what}${number === 1 ? "" : "s"}`;
 const short = (number) => number.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
-const nameOf = (label) => model.labels?.[label] ?? `class ${label}`;
+const nameOf = (label) => model.labels?.[label] || `class ${label}`;
 const atOwn = () => String(state.thresholds) === String(ownThresholds(model));
 const textOf = (labels) => labels.map((label) => model.labels?.[label] ?? label).join(" ");
 const answered = (said) => (Array.isArray(said) ? textOf(said) || "nothing" : nameOf(said));
@@ -77,6 +78,7 @@ function thresholdsChanged() {
   state.sweep += 1;
   state.summaries = [];
   element("tiles").classList.add("busy");
+  element("all").classList.add("busy");
   state.trace = compute(state.recording);
   drawPages();
   showThresholds();
@@ -92,6 +94,7 @@ function computeOthers(sweep) {
     compute(n);
     n = recordings.findIndex((_, k) => state.summaries[k] === undefined);
   }
+  showProgress();
   if (n >= 0) {
     setTimeout(computeOthers, 0, sweep);
     return;
@@ -102,6 +105,13 @@ function computeOthers(sweep) {
   }
   showTiles();
   showStrip();
+}
+
+// How far it is: only where that takes so long that somebody sees it.
+function showProgress() {
+  const done = state.summaries.filter(Boolean).length;
+  element("progress").textContent = done === recordings.length ? "" :
+    `Computing: ${whole(done)} of ${counted(recordings.length, "recording")} at these thresholds.`;
 }
 
 // --- The recording that plays ---------------------------------------------------------------------------------------
@@ -125,9 +135,9 @@ function showMoment() {
   const events = eventsAt(model, state.trace, state.frame);
   const dense = model.layers.map(columnsOf);
   element("hint").textContent =
-    `Frame ${state.frame + 1}: ${totalOf(events)} of ${totalOf(dense)} columns fire, and ` +
-    `${whole(fetchesOf(model, events))} of ${whole(fetchesOf(model, dense))} weights are fetched, in at least ` +
-    `${cyclesOf(model, events, state.lanes)} cycles.`;
+    `Frame ${state.frame + 1}: ${totalOf(events)} of ${counted(totalOf(dense), "column")} fire, and ` +
+    `${whole(fetchesOf(model, events))} of ${counted(fetchesOf(model, dense), "weight")} are fetched, in at least ` +
+    `${counted(cyclesOf(model, events, state.lanes), "cycle")}.`;
   showAnswer();
   showTimeline();
 }
@@ -208,18 +218,23 @@ function showAnswer() {
   const said = model.readout ? answerAt(model.readout, results, state.frame, size) : null;
   const one = model.readout === "ctc" ? argmax(shown) : said; // the class whose bar is lit
   const now = model.readout === "frame" ? wanted?.[state.frame] : wanted;
-  element("answer-title").textContent = model.readout === "sum" ? "Results, summed so far" : "Results of this frame";
-  const most = Math.max(1e-9, ...Array.from(shown, Math.abs));
+  const ofAll = model.readout === "value" ? results : shown; // numbers have one scale over all frames
+  const most = ofAll.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
   const low = Math.min(0, ...shown) / most;
   const span = Math.max(0, ...shown) / most - low || 1;
   const order = Array.from(shown.keys());
-  if (size > MOST_CLASSES) order.sort((a, b) => shown[b] - shown[a]).splice(MOST_CLASSES);
+  const others = size > MOST_CLASSES && order.sort((a, b) => shown[b] - shown[a]).splice(MOST_CLASSES);
+  if (others && others.includes(now)) order.splice(-1, 1, now);
+  element("answer-title").textContent =
+    (model.readout === "sum" ? "Results, summed so far" : "Results of this frame") +
+    (others ? `: ${order.length} of ${size}` : "");
   element("answer").replaceChildren(...order.map((n) => {
     const [a, b] = [Math.min(0, shown[n] / most), Math.max(0, shown[n] / most)];
     const style = `left:${(100 * (a - low)) / span}%;width:${(100 * (b - a)) / span}%`;
     const is = [n === one && "said", n === now && "wanted"].filter(Boolean).join(" ");
     return made("div", { class: `class ${is}` },
-      made("span", { class: "label" }, model.labels?.[n] ?? String(n)),
+      made("span", { class: "label", style: model.readout === "value" && `color:${lineColour(n)}` },
+        model.labels?.[n] || String(n)),
       made("span", { class: "track" }, made("i", { style })),
       made("span", { class: "number" }, shown[n].toFixed(Math.abs(most) < 10 ? 2 : 1)));
   }));
@@ -310,7 +325,9 @@ function showStrip() {
   element("all").hidden = !(judged && recordings.length > 1);
   const title = element("all-title");
   const quiet = (text) => made("span", { class: "quiet", style: "font-weight:400" }, text);
-  title.replaceChildren("All recordings ", quiet("green: right, red: wrong; click one to see it"));
+  const right = { frame: "right in every frame", ctc: "every label right" }[model.readout] ?? "right";
+  title.replaceChildren("All recordings ", quiet(`green: ${right}, red: not; click one to see it`));
+  element("all").classList.remove("busy");
   element("strip").replaceChildren(...recordings.map((_, n) => {
     const right = rightness(n);
     const is = [right === true && "good", right === false && "bad", n === state.recording && "chosen"];
@@ -349,7 +366,10 @@ const TOP = Math.min(MOST, Math.max(2 ** (activation[1] + 1), 3 * Math.max(...ow
 const controls = []; // {layer, which, range, number, row}
 
 function setThreshold(layer, which, value) {
-  if (!Number.isInteger(value)) return;
+  if (!Number.isInteger(value)) {
+    showThresholds(); // what is in use, and not what was typed
+    return;
+  }
   state.thresholds[layer][which] = Math.max(0, Math.min(MOST, value));
   thresholdsChanged();
 }
@@ -414,10 +434,11 @@ function showTimeline() {
   const all = record.finishes.length;
   element("timeline-note").textContent =
     `Recorded from the RTL by simulation, at the file\u2019s thresholds and with ${record.lanes} lanes. Frame ` +
-    `${t + 1} of ${names[record.recording]}: its last slot goes out ${taken} cycles after that of the frame before. ` +
-    `The bound of its ${record.events[t]} events is ${record.ideal[t]}; some may be walked early, beside the frame ` +
-    `before. The ${all} recorded frames take ${whole(record.finishes[all - 1] + 1)} cycles, and their bounds are ` +
-    `${whole(totalOf(record.ideal))} together.` +
+    `${t + 1} of ${names[record.recording]}: its last slot goes out ${counted(taken, "cycle")} after that of the ` +
+    "frame before. " +
+    `The bound of its ${counted(record.events[t], "event")} is ${record.ideal[t]}; some may be walked early, ` +
+    `beside the frame before. What was recorded, ${counted(all, "frame")}, takes ` +
+    `${counted(record.finishes[all - 1] + 1, "cycle")}; the bounds are ${whole(totalOf(record.ideal))} together.` +
     (there ? "" : " (The frame above was not recorded.)");
   drawTimeline(element("timeline"), record, t, element("timeline").clientWidth);
 }
@@ -484,12 +505,16 @@ function begin() {
   const chain = model.layers.map((layer) => `${KIND_NAMES[layer.kind]} ${layer.units}`);
   element("name").textContent = model.name;
   element("shape").textContent =
-    `${[`${model.layers[0].inputs} inputs`, ...chain].join(" \u2192 ")}; ` +
+    `${[counted(model.layers[0].inputs, "input"), ...chain].join(" \u2192 ")}; ` +
     `activations Q${activation.join(".")}, weights of 8 bits`;
   element("source").textContent =
     `Model file ${model.sha256}. ` + (recordings.length < report.of
-      ? `${recordings.length} of the ${report.of} recordings are on this page: all that it has room for, evenly spread.`
-      : `All ${report.of} recordings are on this page.`);
+      ? `${whole(recordings.length)} of ${whole(report.of)} recordings are on this page: all that it has room for, ` +
+        "evenly spread."
+      : `Recordings on this page: ${whole(report.of)}, which are all.`);
+  element("saturated").textContent = report.saturated === 0 ? "" :
+    `${percent(report.saturated)} of all inputs are at an end of their range, where they can move no further: what ` +
+    "they save may be a loss.";
   const keys = [...recordings.keys()];
   options(element("recording"), keys, (n) => [names[n], labelOf(n)].filter(Boolean).join(" \u2013 "), state.recording);
   const speeds = [1, 2, 5, 10, 20, 50, 100];
@@ -520,8 +545,11 @@ function begin() {
     if (place) chooseFrame(place.t);
   };
   element("raster").onkeydown = (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (step) chooseFrame(state.frame + step);
+    const { length } = state.trace;
+    const step = { ArrowLeft: -1, ArrowRight: 1, Home: -length, End: length }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    chooseFrame(state.frame + step);
   };
   window.onresize = () => {
     drawPages();

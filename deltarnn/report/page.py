@@ -16,6 +16,7 @@ from deltarnn.report.data import checksum, model_record, recording_records
 from golden.errors import refusal
 from golden.files import written_aside
 from golden.model import Model
+from golden.parameters import CoreParameters
 from golden.readings import Answers
 from golden.recordings import Recordings, joined, load
 
@@ -60,15 +61,15 @@ def shown_on_page(model: Model, recordings: Recordings) -> Recordings:
     )
 
 
-def page_of(found: Evaluation, of: int, lanes: int, sections: dict[str, Any]) -> str:
+def page_of(found: Evaluation, of: int, core: CoreParameters, sections: dict[str, Any]) -> str:
     """The page of a model and the recordings that it was evaluated on.
 
     Parameters
     ----------
     of
         How many recordings there were to choose from.
-    lanes
-        Those whose cycles the page counts first.
+    core
+        That whose cycles the page counts first.
     sections
         What else is on it, by the name that page.js has for it; None where it is left out.
     """
@@ -78,7 +79,8 @@ def page_of(found: Evaluation, of: int, lanes: int, sections: dict[str, Any]) ->
         "recordings": recording_records(model, found.recordings, list(found.frames)),
         "of": of,
         "first": first_shown(found.recordings),
-        "lanes": lanes,
+        "lanes": core.lanes,
+        "saturated": found.saturated,
         "mostLanes": model.parameters.most_lanes,
         "expected": {
             "events": found.events.sum(axis=0).tolist(),
@@ -125,4 +127,5 @@ def _composed(title: str, data: dict[str, Any]) -> str:
 
 def _json(value: Any) -> str:
     """JSON that cannot end the element that it stands in, whatever names it has."""
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")

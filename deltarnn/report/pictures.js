@@ -185,10 +185,18 @@ function drawNumbers(canvas, results, wanted, t, size, wide) {
     context.stroke();
   };
   const frames = [...Array(length).keys()];
-  for (let n = 0; n < size; n++) line(frames.map((frame) => results[frame * size + n]), SLOTS[n % SLOTS.length], []);
-  for (let n = 0; n < (goals[0]?.length ?? 0); n++) line(goals.map((numbers) => numbers[n]), DENSE, [4, 3]);
+  for (let n = 0; n < size; n++) line(frames.map((frame) => results[frame * size + n]), lineColour(n), []);
+  for (let n = 0; n < (goals[0]?.length ?? 0); n++) {
+    line(goals.map((numbers) => numbers[n]), size > 1 ? lineColour(n) : DENSE, [4, 3]);
+  }
   context.setLineDash([]);
+  context.fillStyle = QUIET;
+  context.fillText(top.toPrecision(3), 4, 12);
+  context.fillText(low.toPrecision(3), 4, high - 2);
 }
+
+// The colour of result n's curve and name.
+const lineColour = (n) => SLOTS[n % SLOTS.length];
 
 // What a slot's rows are, by the kind of its layer; sim/timeline.py tells the last two rows by the event's vector.
 const SLOT_ROWS = {
