@@ -67,6 +67,7 @@ def run(monkeypatch, tmp_path):
     kind = SimpleNamespace(
         measure=measure,
         short=lambda result: "it broke" if result["cases"] == 75 else None,
+        found=lambda result: f"{result['cases']} were equal",
         section=lambda result: f"## {result['cases']} cases",
     )
     monkeypatch.setattr(verify, "SHARES", {"made_up": 0.5})
@@ -88,6 +89,7 @@ def run(monkeypatch, tmp_path):
 def test_a_larger_run_replaces_a_smaller_one_and_not_the_other_way_round(run):
     status, data, page = run()
     assert (status, data["cases"], data["share"]) == (0, 50, 0.5)
+    assert "| [made_up](evidence/made_up.json) | 50 were equal | 0.5 | 0 |" in page
     assert "## 50 cases" in page
     assert run("made_up", "--share", "0.1")[1]["cases"] == 50
     assert run("--share", "1")[1]["cases"] == 100

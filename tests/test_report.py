@@ -186,34 +186,14 @@ def test_evidence_is_a_line_a_kind(tmp_path):
     rows = evidence_rows()
     assert rows is not None
     assert [row["kind"].replace(" ", "_") for row in rows] == list(SHARES)
-    page = (ROOT / "docs/evidence.md").read_text()
     for row in rows:
-        kind = row["kind"].replace(" ", "_")
-        stands = f"| [{kind}](evidence/{kind}.json) | {row['share']:g} | {row['minutes']} |"
-        assert stands in page
         assert re.search(r"\d", row["found"])
+        assert 0 < row["share"] <= 1
         assert len(row["found"]) < 120
     assert evidence_rows(tmp_path) is None
-    (tmp_path / "evidence").mkdir()
-    for text in ("{", '{"share": 1, "seconds": 2}'):
-        (tmp_path / "evidence/soak.json").write_text(text)
-        with pytest.raises(ValueError, match=r"soak\.json: found no evidence, expected what"):
-            evidence_rows(tmp_path)
-
-
-def test_evidence_says_what_the_page_says():
-    rows = evidence_rows()
-    assert rows is not None
-    found = {row["kind"]: row["found"].replace(",", "") for row in rows}
-    page = (ROOT / "docs/evidence.md").read_text().replace(",", "")
-    row = re.search(r"\| all \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", page)
-    assert row is not None
-    mutants, equal, by_bits, by_cycles = map(int, row.groups())
-    assert found["mutants"].startswith(f"{by_bits + by_cycles} of {mutants - equal} faults")
-    noticed = re.search(r"(\d+ of \d+) mutants were noticed", page)
-    assert noticed is not None
-    assert found["golden mutants"].startswith(noticed[1])
-    assert found["soak"].startswith("400 random models") == ("400 cases. 355 equal" in page)
+    (tmp_path / "evidence.md").write_text("# Evidence\n")
+    with pytest.raises(ValueError, match=r"evidence\.md: found no table of evidence, exp"):
+        evidence_rows(tmp_path)
 
 
 def test_a_cell_is_of_the_file_of_its_part():

@@ -21,6 +21,24 @@ FORMATS = {
 }
 
 
+def assert_kept(kept, trace):
+    first, second = trace.tapes
+    for found, wanted in (
+        (kept.x, first.x),
+        (kept.h, first.h),
+        (kept.above, second.x),
+        (kept.slopes, first.kept),
+        (kept.sums, trace.verdict.sums),
+    ):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def assert_learned(network, golden):
+    for found, wanted in zip(network.masters, golden.masters, strict=True):
+        np.testing.assert_array_equal(found.x, wanted.x)
+        np.testing.assert_array_equal(found.h, wanted.h)
+
+
 @pytest.mark.parametrize("formats", FORMATS.values(), ids=FORMATS)
 def test_compiled_it_learns_the_same(formats):
     formats, learning = formats
@@ -32,19 +50,9 @@ def test_compiled_it_learns_the_same(formats):
         rate, cost = 1 + n % 8, 10 * (n % 3)
         trace = golden.learn(frames, Settings(rate, 3, cost), n % 3)
         kept = compiled.infer(frames)
-        first, second = trace.tapes
-        for found, wanted in (
-            (kept.x, first.x),
-            (kept.h, first.h),
-            (kept.above, second.x),
-            (kept.slopes, first.kept),
-            (kept.sums, trace.verdict.sums),
-        ):
-            np.testing.assert_array_equal(found, wanted)
+        assert_kept(kept, trace)
         compiled.learn(kept, trace.of_result, rate, cost)
-        for a, b in zip(golden.masters, other.masters, strict=True):
-            np.testing.assert_array_equal(a.x, b.x)
-            np.testing.assert_array_equal(a.h, b.h)
+        assert_learned(other, golden)
     assert any(
         not np.array_equal(v.weight_x, w.weight_x)
         for v, w in zip(model.weights, golden.model("after").weights, strict=True)
@@ -62,21 +70,12 @@ def test_compiled_chunks_are_golden_s():
         traces = golden.learn_in_chunks(frames, window, Settings(8, 3), n % 3)
         for trace in traces:
             kept, frames = compiled.infer(frames[:window], carried), frames[window:]
-            first, second = trace.tapes
-            for found, wanted in (
-                (kept.x, first.x),
-                (kept.h, first.h),
-                (kept.above, second.x),
-                (kept.slopes, first.kept),
-                (kept.sums, trace.verdict.sums),
-                (carried.above, trace.after[1].x),
-                *((getattr(carried, name), v) for name, v in vars(trace.after[0]).items()),
-            ):
-                np.testing.assert_array_equal(found, wanted)
+            assert_kept(kept, trace)
+            np.testing.assert_array_equal(carried.above, trace.after[1].x)
+            for name, wanted in vars(trace.after[0]).items():
+                np.testing.assert_array_equal(getattr(carried, name), wanted)
             compiled.learn(kept, trace.of_result, 8, 0)
-        for a, b in zip(golden.masters, other.masters, strict=True):
-            np.testing.assert_array_equal(a.x, b.x)
-            np.testing.assert_array_equal(a.h, b.h)
+        assert_learned(other, golden)
 
 
 def test_a_naive_cut_is_right_until_masters_change():

@@ -89,6 +89,13 @@ def short(result: dict[str, Any]) -> str | None:
     return ", ".join(file for file, (hit, _) in result["files"].items() if not hit) or None
 
 
+def found(result: dict[str, Any]) -> str:
+    """What was found, in a line."""
+    files = result["files"].values()
+    hit, points = (sum(each[k] for each in files) for k in (0, 1))
+    return f"{hit / points:.1%} of all bits in {len(files)} files of hw/ toggled both ways"
+
+
 def section(result: dict[str, Any]) -> str:
     """A row for each file of hw/."""
     rows = "".join(

@@ -342,6 +342,12 @@ def short(result: dict) -> str | None:
     return f"{killed} of {wanted} noticed" if killed < WANTED * wanted else None
 
 
+def found(result: dict) -> str:
+    """What was found, in a line."""
+    killed, wanted = killed_of(result)
+    return f"{killed:,} of {wanted:,} faults put into the golden model were noticed"
+
+
 def section(result: dict) -> str:
     """The section of docs/evidence.md."""
     killed, wanted = killed_of(result)

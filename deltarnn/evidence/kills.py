@@ -352,6 +352,13 @@ def short(result: dict) -> str | None:
     return next((f"{name}: {each}" for name, each in rows), None)
 
 
+def found(result: dict) -> str:
+    """What was found, in a line."""
+    kills = sum(sum(each["kills"].values()) for each in result["commands"])
+    violations = sum(len(each["violations"]) for each in result["commands"])
+    return f"{kills} commands killed at any moment, violations: {violations}"
+
+
 def section(result: dict) -> str:
     """The section of docs/evidence.md."""
     rows = [

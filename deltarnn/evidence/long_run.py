@@ -208,6 +208,12 @@ def short(result: dict) -> str | None:
     return None if result["networks"] else "no networks"
 
 
+def found(result: dict) -> str:
+    """What was found, in a line."""
+    frames, words = (sum(each[key] for each in result["networks"]) for key in ("frames", "words"))
+    return f"{frames:,} frames with {words:,} words, none other than golden's"
+
+
 def section(result: dict) -> str:
     """The section of docs/evidence.md."""
     rows = [

@@ -70,6 +70,13 @@ def short(result: dict) -> str | None:
     return next(iter(result["differences"]), None)
 
 
+def found(result: dict) -> str:
+    """What was found, in a line."""
+    differ = len(result["differences"]) or "none"
+    networks = f"{result['words']:,} words of {result['configurations']} networks"
+    return f"{networks} in C, {differ} other than golden's"
+
+
 def section(result: dict) -> str:
     """The section of docs/evidence.md."""
     rows = [

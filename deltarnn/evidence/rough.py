@@ -215,6 +215,13 @@ def short(result: dict) -> str | None:
     return next((f"{name}: {each}" for name, each in rows), None)
 
 
+def found(result: dict) -> str:
+    """What was found, in a line."""
+    inputs = sum(each["inputs"] for each in result["kinds"])
+    violations = sum(len(each["violations"]) for each in result["kinds"])
+    return f"{inputs:,} malformed inputs read or refused, violations: {violations}"
+
+
 def section(result: dict) -> str:
     """The section of docs/evidence.md."""
     rows = [

@@ -342,6 +342,15 @@ def short(result: dict[str, Any]) -> str | None:
     return result["failure"] and result["failure"]["reason"]
 
 
+def found(result: dict[str, Any]) -> str:
+    """What was found, in a line."""
+    wrong = "one was wrong" if result["failure"] else "none was wrong"
+    return (
+        f"{result['tried']:,} random models, cores and jobs: {result['equal']:,} equal in every "
+        f"bit, {result['refused']:,} refused by name, {wrong}"
+    )
+
+
 def section(result: dict[str, Any]) -> str:
     """Says how many cases were tried, and of what kinds."""
     refused = ", ".join(f"{name} ({n})" for name, n in result["refusals"].items()) or "nothing"

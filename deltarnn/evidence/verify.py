@@ -2,7 +2,8 @@
 
 A kind's module has ``measure(say, share)``, which does that share of its full work and returns what
 is to be written as JSON, or raises RuntimeError; ``short(result)``, what fell short in it, if
-anything did; and ``section(result)``, its part of the page.
+anything did; ``found(result)``, what it says in a line; and ``section(result)``, its part of the
+page.
 """
 
 import argparse
@@ -42,8 +43,8 @@ machine makes it: `python -m deltarnn.evidence.verify KIND --share 1` measures o
 
 The ordinary tests (`make check`) come on top of this page, and are not counted here.
 
-| kind | share of the full run in the figures below | minutes |
-|---|---|---|
+| kind | what was found | share of the full run | minutes |
+|---|---|---|---|
 """
 
 _TAIL = """\
@@ -71,10 +72,11 @@ def page(docs: Path) -> str:
     for kind in SHARES:
         result = _result(docs, kind)
         if result is not None:
+            module = import_module(f"deltarnn.evidence.{kind}")
             share, minutes = f"{result['share']:g}", f"{result['seconds'] / 60:.0f}"
-            rows.append(f"| [{kind}](evidence/{kind}.json) | {share} | {minutes} |\n")
-            text = import_module(f"deltarnn.evidence.{kind}").section(result)
-            sections.append(text.strip() + "\n")
+            name = f"[{kind}](evidence/{kind}.json)"
+            rows.append(f"| {name} | {module.found(result)} | {share} | {minutes} |\n")
+            sections.append(module.section(result).strip() + "\n")
     return _HEAD + "".join(rows) + "\n" + "\n".join([*sections, _TAIL])
 
 

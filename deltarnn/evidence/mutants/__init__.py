@@ -156,6 +156,14 @@ def short(result: dict[str, Any]) -> str | None:
     return f"{alive} of {faults} live" if alive > (1 - FLOOR) * faults else None
 
 
+def found(result: dict[str, Any]) -> str:
+    """What was found, in a line."""
+    every = [counts(core) for core in result["cores"].values()]
+    killed = sum(core["by bits"] + core["by cycles"] for core in every)
+    faults = killed + sum(core["alive"] for core in every)
+    return f"{killed:,} of {faults:,} faults put into the Verilog were noticed"
+
+
 def section(result: dict[str, Any]) -> str:
     """The section of the page on evidence."""
     cores = result["cores"]

@@ -52,6 +52,14 @@ def _asked(claim: Callable, depth: int | None) -> Answer:
         return ask(claim(), Path(folder), depth)
 
 
+def found(result: dict) -> str:
+    """What was found, in a line."""
+    proofs = result["proofs"].values()
+    hold = sum(each["holds"] for each in proofs)
+    always = sum(each["cycles"] is None for each in proofs)
+    return f"{hold} of {len(proofs)} proofs about parts of the core hold, {always} for all time"
+
+
 def section(result: dict) -> str:
     """The proofs as a table, with what they leave out and what they have found."""
     proofs = result["proofs"]
