@@ -75,6 +75,13 @@ TARGET = click.option(
     help="What the core is made of: generic, up5k or ecp5.",
     shell_complete=names_in("boards.family.targets", "TARGETS"),
 )
+WEIGHTS = click.option(
+    "--weights",
+    type=click.Choice(["chip", "outside"]),
+    default="chip",
+    show_default=True,
+    help="Where weights lie: in the core, or outside, where it asks for columns of them.",
+)
 SIMULATOR = click.option(
     "--simulator",
     default="verilator",

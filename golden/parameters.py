@@ -298,6 +298,11 @@ class CoreParameters:
         """For each layer: the least cycles that one of its events costs."""
         return tuple(layer.row_blocks(self.lanes) for layer in self.network.layers)
 
+    @property
+    def column_bytes(self) -> tuple[int, ...]:
+        """For each layer: weights that one of its events takes, those of empty lanes included."""
+        return tuple(blocks * self.lanes for blocks in self.row_blocks)
+
     def ideal_cycles(self, events: ArrayLike) -> Integers:
         """sum over layers of events * row_blocks: the bound on a frame's cycles.
 

@@ -3,8 +3,9 @@
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
-from amaranth.utils import ceil_log2
+from amaranth.utils import ceil_log2, exact_log2
 
+from golden.errors import refusal
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.bus.axi_lite import AxiLitePort, access_members, axi_lite_signature, merged
@@ -68,6 +69,10 @@ class Core(wiring.Component):
         Where the target's weights must be loaded: their bytes
         (hw.emit.verilog.Emission.weights), one a beat, ``tlast`` with the last. Until then no frame
         is taken.
+    m_columns_* : AXI4-Stream out; s_columns_* : AXI4-Stream in
+        Where the weights lie outside (``by_column`` of the target's): which bytes of
+        hw.emit.verilog.Emission.weights are wanted next, 32 bits of the first one's number and 32
+        of how many; and those bytes, P a beat, in the order in which they were asked for.
     s_axil_* : AXI4-Lite in
         Registers (hw.bus.registers). With all its inputs at 0 the core runs as the model says.
     monitor_* : Out
@@ -75,7 +80,7 @@ class Core(wiring.Component):
     """
 
     def __init__(self, core: CoreParameters, model: Model, target: Target = GENERIC) -> None:
-        self._core = core
+        self._core, self._by_column = core, target.by_column
         self._engine = (LearningEngine if core.training else Engine)(core, model, target)
         self.loads = self._engine.loads
         network = core.network
@@ -96,6 +101,17 @@ class Core(wiring.Component):
         if core.streams > 1:
             number = max(1, ceil_log2(core.streams))
             members |= {"s_axis_tid": In(number), "m_axis_tid": Out(number)}
+        if target.by_column:
+            if core.lanes & (core.lanes - 1):
+                raise refusal("lanes of a core with weights outside", core.lanes, "a power of two")
+            members |= {
+                "m_columns_tdata": Out(64),
+                "m_columns_tvalid": Out(1),
+                "m_columns_tready": In(1),
+                "s_columns_tdata": In(8 * core.lanes),
+                "s_columns_tvalid": In(1),
+                "s_columns_tready": Out(1),
+            }
         if self._engine.loads:
             members |= {
                 "s_weights_tdata": In(8),
@@ -205,6 +221,22 @@ class Core(wiring.Component):
                 status[STATUS_UNLOADED].eq(~engine.loaded),
             ]
             flags[STATUS_LOAD_BROKEN] = engine.load_broken
+        if self._by_column:
+            asks, words = engine.columns.request, engine.columns.word
+            m.submodules.columns = columns = Skid(asks.payload.shape())
+            m.submodules.words = come = Skid(words.payload.shape())
+            connect(m, asks, columns.i)
+            connect(m, come.o, words)
+            asked_for = columns.o.payload
+            m.d.comb += [
+                self.m_columns_tvalid.eq(columns.o.valid),
+                self.m_columns_tdata[:32].eq(asked_for.address << exact_log2(core.lanes)),
+                self.m_columns_tdata[32:].eq(asked_for.words << exact_log2(core.lanes)),
+                columns.o.ready.eq(self.m_columns_tready),
+                come.i.valid.eq(self.s_columns_tvalid),
+                come.i.payload.as_value().eq(self.s_columns_tdata),
+                self.s_columns_tready.eq(come.i.ready),
+            ]
         if core.trains:
             m.submodules.training = training = TrainingRegisters(core)
             connect(m, training.host, engine.host)

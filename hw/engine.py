@@ -10,13 +10,17 @@ from golden.parameters import CoreParameters
 from hw.bus.output import OutputBuffer
 from hw.events.path import EventPath
 from hw.events.reader import FrameReader
+from hw.lanes.columns import ColumnFetch
 from hw.lanes.fetch import Fetch, same_event
 from hw.lanes.lanes import Lanes
 from hw.learn.port import learning_port
 from hw.monitor import Monitor, monitor_signature
+from hw.primitive.columns import columns_signature
 from hw.target import GENERIC, Target
 from hw.unit.activation import ActivationUnit
 from hw.unit.readout import Readout
+from hw.walk.column_layout import ColumnLayout
+from hw.walk.columns import ColumnWalk
 from hw.walk.layout import CoreLayout
 from hw.walk.quiesce import Quiesce
 from hw.walk.reset import StateReset
@@ -79,6 +83,8 @@ class Engine(wiring.Component):
         Strobes: a frame came that was too short, or too long (hw.events.reader.FrameReader).
     monitor : Out
         hw.monitor.monitor_signature.
+    columns : Out
+        Where the weights lie outside: hw.primitive.columns.columns_signature.
     learning : Out
         Where the core trains: hw.learn.port.learning_port. Its weights then come from there.
 
@@ -98,6 +104,10 @@ class Engine(wiring.Component):
         if core.trains:
             target.require_training()
             more = {"learning": Out(learning_port(core))}
+        elif target.by_column:
+            layout = ColumnLayout(core)
+            columns = columns_signature(layout.words, layout.longest, core.lanes)
+            more = {"columns": Out(columns)}
         else:
             words, stages = CoreLayout(core).weight_words(model), target.stages(core)
             self._stores = [target.weights(words[:, stage].tolist()) for stage in stages]
@@ -167,9 +177,11 @@ class Engine(wiring.Component):
         m.submodules.reader = reader = FrameReader(
             columns=network.inputs, width=width, latency=path_x.latency, streams=streams
         )
-        m.submodules.sequencer = sequencer = Sequencer(core, target.reopen)
+        by_column = target.by_column
+        walk = ColumnWalk(core) if by_column else Sequencer(core, target.reopen)
+        m.submodules.sequencer = sequencer = walk
         m.submodules.standstill = standstill = Standstill(core)
-        m.submodules.fetch = fetch = Fetch(core, target)
+        m.submodules.fetch = fetch = ColumnFetch(core, target) if by_column else Fetch(core, target)
         bias = layout.bias_rows(self._model).tolist()
         m.submodules.lanes = lanes = Lanes(core, bias, target)
         m.submodules.readout = readout = Readout(core, target)
@@ -184,6 +196,8 @@ class Engine(wiring.Component):
         drain = 2 + fetch.latency + lanes.latency
         m.submodules.quiesce = quiesce = Quiesce(drain=drain, layers=recurrent, loads=self.loads)
         m.submodules.monitor = monitor = Monitor(core, target)
+        if by_column:
+            connect(m, fetch.store, flipped(self.columns))
         for n, store in enumerate(self._stores):
             m.submodules[f"weights_{n}"] = store
             connect(m, fetch.stores[n], store.port)
@@ -265,10 +279,10 @@ class Engine(wiring.Component):
         still = standstill.still
         if core.trains:
             still &= ~self.learning.records.replicate(len(still))
-        for status, of, half in (
-            (sequencer.now, layer, parity),
-            (sequencer.next, sequencer.next_layer, sequencer.next_parity),
-        ):
+        looks = [(sequencer.now, layer, parity)]
+        if not by_column:
+            looks.append((sequencer.next, sequencer.next_layer, sequencer.next_parity))
+        for status, of, half in looks:
             # By instance: x of the first layer's, from the half; of the others, what is below.
             first = [
                 tuple(Array(each)[half] for each in zip(*of_x[2 * n : 2 * n + 2], strict=True))
@@ -283,7 +297,7 @@ class Engine(wiring.Component):
                 status.h.complete.eq(path_h.complete.bit_select(h_list, 1)),
                 status.still.eq(still.bit_select(of, 1)),
             ]
-        if layout.early:
+        if layout.early and not by_column:
             m.d.comb += [
                 sequencer.coming.count.eq(Mux(parity, path_x.count[0], path_x.count[1])),
                 sequencer.coming.complete.eq(path_x.complete.bit_select(~parity, 1)),
@@ -297,7 +311,7 @@ class Engine(wiring.Component):
             *(standstill.made.payload[key].eq(made.payload[key]) for key in MADE),
             standstill.slot.valid.eq(sequencer.o.valid),
             standstill.slot.payload.event.eq(slot.event),
-            standstill.slot.payload.layer.eq(slot.tag.layer),
+            standstill.slot.payload.layer.eq((slot if by_column else slot.tag).layer),
             standstill.walks.eq(of_top & (sequencer.leave & ~sequencer.skip).replicate(streams)),
             standstill.theta_changes.eq(self.theta_changes),
             standstill.restart.eq(reset.active),
@@ -349,12 +363,16 @@ class Engine(wiring.Component):
             hold |= self.learning.hold
             idle &= ~self.learning.busy
         m.d.sync += reset.idle.eq(idle)
+        under_way, active = sequencer.o.valid | ~sequencer.o.ready, sequencer.active  # or one waits
+        if by_column:  # behind the walk there is more to be done
+            under_way |= fetch.busy
+            active |= fetch.busy
         m.d.comb += [
             quiesce.between.eq(reader.between),
             quiesce.takes.eq(reader.i.ready),
             quiesce.opened.eq(reader.opened),
             quiesce.active.eq(sequencer.active),
-            quiesce.slot.eq(sequencer.o.valid | ~sequencer.o.ready),  # or one waits for its word
+            quiesce.slot.eq(under_way),
             *(
                 quiesce.h_complete[k].eq(path_h.complete.word_select(k, 2).bit_select(parity, 1))
                 for k in range(recurrent)
@@ -371,7 +389,7 @@ class Engine(wiring.Component):
         # What the outside may know.
         m.d.comb += [
             self.resetting.eq(reset.pending),
-            self.active.eq(sequencer.active),
+            self.active.eq(active),
             self.begin.eq(sequencer.begin),
             self.finish.eq(sequencer.finish),
             self.short.eq(reader.short),

@@ -1,9 +1,10 @@
 """What differs from one family of chips to the next: the primitives a core is made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from golden.errors import refusal, require_int
 from golden.parameters import CoreParameters
+from hw.primitive.columns import ColumnWeights
 from hw.primitive.lane import Lane
 from hw.primitive.masters import MasterStore
 from hw.primitive.multiply_add import MultiplyAdd
@@ -85,6 +86,15 @@ class Target:
     def loads(self) -> bool:
         """Weights come at run time."""
         return self.weights.loads
+
+    @property
+    def by_column(self) -> bool:
+        """Weights lie outside the core (hw.primitive.columns.ColumnWeights)."""
+        return self.weights.by_column
+
+    def with_columns(self) -> "Target":
+        """The same with the weights outside the core."""
+        return replace(self, weights=ColumnWeights, stage_lanes=None)
 
     def require_training(self) -> None:
         """Refuses a core that trains where weights are loaded, may wait, or outrun masters."""

@@ -395,6 +395,28 @@ def test_several_streams(folder):
     assert "DELTARNN_STREAMS 3" in (folder / "rtl/deltarnn_core.h").read_text()
 
 
+def test_weights_outside(folder):
+    words = [*SIMULATE, "--weights", "outside", "-o", "out.npz", "--json"]
+    report = json.loads(succeeded(deltarnn(folder, *words)))
+    assert report["equal"] is True
+    found = np.load(folder / "out.npz")
+    assert report["bytes_per_frame"] == found["bytes"].mean()
+    words = ["generate", MODEL, "-o", "rtl", "--weights", "outside", "--json"]
+    report = json.loads(succeeded(deltarnn(folder, *words)))
+    manifest = json.loads((folder / "rtl" / "deltarnn_core.json").read_text())
+    widths = {port["name"]: port["width"] for port in manifest["ports"]}
+    assert (widths["m_columns_tdata"], widths["s_columns_tdata"]) == (64, 64)
+    assert manifest["memories"]["weights"]["outside"] is True
+    per_event = [layer["bytes_per_event"] for layer in manifest["layers"]]
+    events = found["events_x"] + found["events_h"]
+    assert np.array_equal(found["bytes"], events @ per_event)
+    columns = sum(
+        (layer["inputs"] + (layer["theta_h"] is not None) * layer["units"]) * n
+        for layer, n in zip(manifest["layers"], per_event, strict=True)
+    )
+    assert len((folder / report["weights"]).read_bytes()) == columns
+
+
 @pytest.mark.parametrize("streams", ["0", "17", "-1"])
 @pytest.mark.parametrize("command", [["generate", MODEL, "-o", "rtl"], SIMULATE])
 def test_so_many_streams_are_refused(streams, command, folder):

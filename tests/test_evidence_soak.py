@@ -110,6 +110,22 @@ NAMED = {
             ("frames", "around the threshold", 6),
         ),
     ),
+    "weights outside, in a memory that waits": replace(
+        SMALL,
+        kinds=("gru", "lstm"),
+        sizes=(3, 5, 4),
+        weight_fracs=(6, 5, 4),
+        thetas=((1, 2), (3, 0), (2, 0)),
+        shifts=(1, 0),
+        memory=(5, 0.5),
+        steps=(
+            ("frames", "some move", 9),
+            ("threshold at once", 0, "h", 7),
+            ("frames", "any", 5),
+            ("reset",),
+            ("frames", "nothing for long", 16),
+        ),
+    ),
     "both kinds, three streams of results as they are made": replace(
         SMALL,
         kinds=("lstm", "gru", "lstm"),

@@ -12,6 +12,7 @@ from deltarnn.console import (
     MODEL,
     STREAMS,
     TARGET,
+    WEIGHTS,
     OutputPath,
     fitting_lanes,
     print_json,
@@ -33,6 +34,7 @@ from golden.parameters import CoreParameters
 @ACTIVATIONS
 @STREAMS
 @TARGET
+@WEIGHTS
 @TRAIN
 @TRAIN_FRAMES
 @JSON
@@ -43,18 +45,22 @@ def generate(
     activations: int,
     streams: int,
     target: str,
+    weights: str,
     train: bool,
     frames: int | None,
     as_json: bool,
 ) -> None:
     """Writes the core's Verilog, its manifest and its C header into a folder.
 
-    Also weights.bin, where the target's weights are not in the Verilog but must be loaded.
+    Also weights.bin, where weights are not in the Verilog: the target's must be loaded, or they lie
+    outside.
     """
     from boards.family.targets import find_target
     from hw.emit.verilog import emit
 
-    chosen = find_target(target)
+    made_of = find_target(target).target
+    if weights == "outside":
+        made_of = made_of.with_columns()
     files = (
         "deltarnn_core.v",
         "deltarnn_core.json",
@@ -71,7 +77,7 @@ def generate(
         loaded, training = trainable(loaded, frames)
     core = CoreParameters(loaded.parameters, lanes, activations, streams, training)
     with progress.status("generating"):
-        emission = emit(core, loaded, chosen.target)
+        emission = emit(core, loaded, made_of)
         kinds = ("verilog", "manifest", "header", "lint", "weights")
         paths = dict(zip(kinds, emission.write(output), strict=False))
     report = {name: str(path) for name, path in paths.items()}

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 
 from deltarnn.commands.common import recording_arrays, trace_arrays, write_npz
 from deltarnn.commands.lessons import (
@@ -22,6 +23,7 @@ from deltarnn.console import (
     SIMULATOR,
     STREAMS,
     TARGET,
+    WEIGHTS,
     OutputPath,
     extra,
     fitting_lanes,
@@ -48,6 +50,7 @@ from golden.recordings import load
 @ACTIVATIONS
 @STREAMS
 @TARGET
+@WEIGHTS
 @SIMULATOR
 @TRAIN
 @learning_options
@@ -65,6 +68,7 @@ def simulate(
     activations: int,
     streams: int,
     target: str,
+    weights: str,
     simulator: str,
     train: bool,
     rate: int,
@@ -82,6 +86,9 @@ def simulate(
     compared but not timed, and where too few are left the first ones are played again. Cycles in
     OUT.npz are then those of rounds, a frame of each stream; with --train there are none in it.
 
+    Weights that lie outside come from a memory that gives a word of them a cycle. OUT.npz has the
+    bytes of each frame then.
+
     With --train the core learns from each recording, whose class FRAMES say, and all masters are
     compared at the end.
     """
@@ -91,6 +98,7 @@ def simulate(
     with extra("sim"):
         from sim.build import require_waves
         from sim.lessons import Lesson, teach
+        from sim.memory import Memory
         from sim.simulate import simulate as run
         from sim.simulators import find_simulator
 
@@ -118,7 +126,10 @@ def simulate(
     core = CoreParameters(loaded.parameters, lanes, activations, streams, training)
     models = made_of.cells.models()
     with progress.status("generating") as status:
-        emission = emit(core, loaded, made_of.target)
+        if weights == "chip":
+            emission = emit(core, loaded, made_of.target)
+        else:
+            emission = Memory().beside(emit(core, loaded, made_of.target.with_columns()))
         status.update(f"building and running {sum(lengths)} frames in {simulator}")
         how = {"emission": emission, "models": models, "waves": waves}
         if lessons:
@@ -126,9 +137,14 @@ def simulate(
         else:
             result = run(core, loaded, sequences, chosen, **how)
             arrays = {"cycles": result.cycles}
+            if weights == "outside":
+                events = result.found.events_x + result.found.events_h
+                arrays["bytes"] = events @ np.array(core.column_bytes)
     if output is not None:
         write_npz(output, trace_arrays(result.found) | recording_arrays(lengths) | arrays)
     report = result.report()
+    if "bytes" in arrays:
+        report["bytes_per_frame"] = float(arrays["bytes"].mean())
     if as_json:
         print_json(report)
     else:

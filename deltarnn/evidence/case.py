@@ -14,7 +14,10 @@ from golden.model import WEIGHTS, Model
 from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters, LayerParameters
 from hw.bus.registers import register_map
+from hw.emit.verilog import Emission, emit
+from hw.target import Target
 from sim.job import Job
+from sim.memory import Memory
 
 Step = tuple[Any, ...]
 
@@ -40,6 +43,9 @@ class Case:
         Fractions of cycles in which the streams stand still (sim.job.Job).
     seed
         What all random numbers are drawn from.
+    memory
+        Where the weights lie outside the core, cycles until a column comes and the fraction of
+        cycles in which the memory waits (sim.memory.Memory).
     streams
         The core's. Each step is one for all: so many frames of each, one of which is broken.
     steps
@@ -67,6 +73,7 @@ class Case:
     seed: int
     steps: tuple[Step, ...]
     streams: int = 1
+    memory: tuple[int, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -115,6 +122,15 @@ class Case:
     def core(self, model: Model) -> CoreParameters:
         """Raises ValueError where no core may have these numbers."""
         return CoreParameters(model.parameters, self.lanes, self.activations, self.streams)
+
+    def emission(self, core: CoreParameters, model: Model, target: Target) -> Emission:
+        """The Verilog to be played, that of the memory included."""
+        if self.memory is None:
+            return emit(core, model, target)
+        latency, stalls = self.memory
+        return Memory(latency, stalls, 1 + self.seed).beside(
+            emit(core, model, target.with_columns())
+        )
 
     def played(self, model: Model, weights: bytes | None) -> "Played":
         """The job, and what must come of it. ``weights`` are those to be loaded, if any."""

@@ -26,7 +26,6 @@ from golden.errors import refusal
 from golden.files import unreadable, written_aside
 from golden.model import Model
 from golden.model_file import load_model, save_model
-from hw.emit.verilog import emit
 from sim.build import build, cache_folder
 from sim.compare import compared_words, first_mismatch_of
 from sim.fast.harness import Harness
@@ -253,7 +252,7 @@ def _made(case: Case):
             file = Path(folder) / "case.safetensors"
             save_model(model, file)
             _require_same(model, load_model(file))
-        return model, core, emit(core, model, TARGETS[case.target].target)
+        return model, core, case.emission(core, model, TARGETS[case.target].target)
     except ValueError as error:
         if ": found " not in str(error) or ", expected " not in str(error):
             raise
@@ -289,6 +288,7 @@ def _features(case: Case) -> list[str]:
         f"kinds: {' and '.join(sorted(set(case.kinds)))}",
         f"target {case.target}",
         f"{case.activations} units a cycle",
+        "weights inside" if case.memory is None else "weights outside",
         f"{case.streams} streams",
         f"weights: {case.weights}",
         f"biases: {case.biases}",
@@ -365,7 +365,8 @@ to 40, formats, thresholds, row shifts and weight formats that differ by layer, 
 at their limits, any lanes and units a cycle, 1 to 4 streams, and one of the three targets. Its
 frames are of kinds that provoke: a plateau and one jump, one element that moves, oscillation around
 a threshold, all at the ends, long stillness. Between and amid them come resets, loads, broken
-frames and new thresholds, with gaps and back-pressure. The RTL runs in Verilator, and every tenth
+frames and new thresholds, with gaps and back-pressure. Weights lie inside or outside the core, in
+memories that wait. The RTL runs in Verilator, and every tenth
 short case in Icarus as well. Each {BATCH}th case is the simplest of all.
 
 With seed {result["seed"]}: {result["tried"]:,} cases. {result["equal"]:,} equal golden in every

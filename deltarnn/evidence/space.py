@@ -35,6 +35,8 @@ def cases(draw: st.DrawFn) -> Case:
     m, f = formats.get("activation", (3, 4))
     theta = _thresholds(1 << (m + f))
     activations = draw(st.sampled_from((1, 1, 2, 4)))
+    memory = draw(st.sampled_from((None, None, None, (0, 0.0), (5, 0.3), (30, 0.0), (0, 0.8))))
+    groups = st.integers(1, 8) if memory is None else st.sampled_from((1, 2, 4, 8))
     return Case(
         kinds=kinds,
         sizes=sizes,
@@ -45,7 +47,7 @@ def cases(draw: st.DrawFn) -> Case:
         shifts=tuple(draw(st.sampled_from((0, 0, 1, 2, 3))) for _ in kinds),
         weights=draw(st.sampled_from(sorted(WEIGHT_STYLES))),
         biases=draw(st.sampled_from(sorted(BIAS_STYLES))),
-        lanes=activations * draw(st.integers(1, 8)),
+        lanes=activations * draw(groups),
         activations=activations,
         target=draw(st.sampled_from(("generic", *TARGETS))),
         gaps=draw(_STILL),
@@ -53,6 +55,7 @@ def cases(draw: st.DrawFn) -> Case:
         seed=draw(st.integers(0, 1 << 20)),
         steps=tuple(draw(_steps(kinds, layers, sizes[0], theta))),
         streams=draw(st.sampled_from((1, 1, 1, 2, 3, 4))),
+        memory=memory,
     )
 
 

@@ -27,6 +27,7 @@ from hw.emit.c_header import c_header
 from hw.emit.whole import whole
 from hw.learn.layout import LearningLayout
 from hw.target import GENERIC, Target
+from hw.walk.column_layout import ColumnLayout
 from hw.walk.layout import CoreLayout
 
 TOP = "deltarnn_core"
@@ -76,7 +77,8 @@ class Emission:
     manifest
         What a user of the core needs to know, ready for JSON.
     weights
-        What to send to ``s_weights``, where the target's weights must be loaded.
+        What to send to ``s_weights``, where the target's weights must be loaded; what is asked for
+        by ``m_columns``, where they lie outside.
     """
 
     verilog: str
@@ -86,8 +88,8 @@ class Emission:
     def write(self, folder: Path) -> tuple[Path, ...]:
         """Writes ``deltarnn_core.v``, ``.json``, ``.h``, ``.vlt`` into ``folder``, made if need be.
 
-        Beside them ``weights.bin``, where weights must be loaded. Returns the files in this order.
-        Raises ValueError where that cannot be done; then none of them is touched.
+        Beside them ``weights.bin``, where weights must be loaded or lie outside. Returns the files
+        in this order. Raises ValueError where that cannot be done; then none of them is touched.
         """
         files = {
             f"{TOP}.v": self.verilog.encode(),
@@ -106,8 +108,9 @@ def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emissi
     top = Core(core, model, target)
     verilog = converted(top, TOP)
     manifest, weights = _manifest(core, model, target, top), None
-    if top.loads:
-        weights = CoreLayout(core).weight_words(model).astype(np.int8).tobytes()
+    if top.loads or target.by_column:
+        layout = ColumnLayout(core) if target.by_column else CoreLayout(core)
+        weights = layout.weight_words(model).astype(np.int8).tobytes()
     return Emission(_banner(manifest) + verilog, manifest, weights)
 
 
@@ -195,11 +198,17 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
                 "theta_h": layer.theta_h,
                 "row_blocks": layer.row_blocks(core.lanes),
                 "macs_per_event": layer.gates * layer.units,
+                "bytes_per_event": of_column,
             }
-            for layer in network.layers
+            for layer, of_column in zip(network.layers, core.column_bytes, strict=True)
         ],
         "memories": {
-            "weights": {"words": layout.words, "width": width * core.lanes, "loaded": top.loads},
+            "weights": {
+                "words": layout.words,
+                "width": width * core.lanes,
+                "loaded": top.loads,
+                "outside": target.by_column,
+            },
             "accumulators": {
                 "words": layout.rows,
                 "width": layout.row_width * core.lanes,

@@ -54,6 +54,8 @@ class WeightMemory(wiring.Component):
         (hw.primitive.loaded_weights.LoadedWeights).
     waits : bool
         It may let those wait who use it.
+    by_column : bool
+        It is not in the core, which asks for whole columns (hw.primitive.columns).
 
     Raises
     ------
@@ -64,6 +66,7 @@ class WeightMemory(wiring.Component):
     latency = 1
     loads = False
     waits = False
+    by_column = False
 
     def __init__(self, words: Sequence[Sequence[int]], members: dict | None = None) -> None:
         require_int("words", len(words), 1)

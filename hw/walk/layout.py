@@ -219,7 +219,7 @@ class CoreLayout:
                 matrix = np.concatenate(pair if self.x_last else pair[::-1], axis=1)
             else:
                 matrix = weights.weight_x
-            rows = self._blocked(matrix.astype(np.int64), layout, layout.gates)
+            rows = self.blocked(matrix.astype(np.int64), layout, layout.gates)
             # [gate, block, lane, column] -> [block, gate, column, lane]
             parts.append(rows.transpose(1, 0, 3, 2).reshape(-1, self.core.lanes))
         return np.concatenate(parts)
@@ -235,7 +235,7 @@ class CoreLayout:
         layouts = self.layers[::streams]
         for layer, layout, weights in zip(network.layers, layouts, model.weights, strict=True):
             bias, shifts = (
-                self._blocked(of_units[:, None], layout, layout.accumulators)[..., 0]
+                self.blocked(of_units[:, None], layout, layout.accumulators)[..., 0]
                 for of_units in (weights.bias.astype(np.int64) * begins, weights.shifts)
             )
             rounding = np.array([self.rounding(layer, s) for s in range(layer.shift_max + 1)])
@@ -244,7 +244,7 @@ class CoreLayout:
             parts += [rows.transpose(1, 0, 2).reshape(-1, self.core.lanes)] * streams
         return np.concatenate(parts)
 
-    def _blocked(self, rows: Integers, layout: LayerLayout, gates: int) -> Integers:
+    def blocked(self, rows: Integers, layout: LayerLayout, gates: int) -> Integers:
         """[gates * units, n] to [gates, blocks, P, n], empty lanes zero."""
         units = len(rows) // gates
         padded = np.zeros((gates, layout.blocks * self.core.lanes, rows.shape[1]), dtype=np.int64)

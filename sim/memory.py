@@ -1,0 +1,143 @@
+"""A memory beside a core whose weights lie outside it, for simulation."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from golden.errors import refusal, require_int
+from golden.files import written_aside
+from hw.emit.verilog import TOP, Emission
+from sim.build import cache_folder
+
+_INSIDE = f"{TOP}_inside"
+_MEMORY = f"{TOP}_columns"
+_PORTS = ("m_columns_tdata", "m_columns_tvalid", "m_columns_tready") + tuple(
+    f"s_columns_{end}" for end in ("tdata", "tvalid", "tready")
+)
+
+# A burst at a time; the next one is asked for while the last word leaves. A word that is offered
+# stays on offer. The noise is a shift register with feedback of the period 2^32 - 1.
+_TEXT = """
+module {memory} (
+  input clk, input rst,
+  input [63:0] request, input request_valid, output request_ready,
+  output [{width}-1:0] word, output word_valid, input word_ready
+);
+  reg [{width}-1:0] memory [0:{words}-1];
+  initial $readmemh("{file}", memory);
+  reg [31:0] address, left, wait_for, noise;
+  reg offers;
+  wire takes = word_valid & word_ready;
+  wire asked = request_valid & request_ready;
+  wire may_take = {stalls} <= noise[7:0], may_offer = {stalls} <= noise[23:16];
+  assign request_ready = may_take & (left == 0 | (left == 1 & takes));
+  assign word_valid = left != 0 & wait_for == 0 & offers;
+  assign word = memory[address];
+  always @(posedge clk) begin
+    noise <= {{noise[30:0], noise[31] ^ noise[21] ^ noise[1] ^ noise[0]}};
+    offers <= may_offer | (offers & ~takes & word_valid);
+    if (takes) begin
+      address <= address + 1;
+      left <= left - 1;
+    end
+    if (wait_for != 0) wait_for <= wait_for - 1;
+    if (asked) begin
+      address <= request[31:0] / {bytes};
+      left <= request[63:32] / {bytes};
+      wait_for <= {latency};
+    end
+    if (rst) begin
+      left <= 0;
+      offers <= 0;
+    end
+  end
+  initial begin
+    left = 0;
+    wait_for = 0;
+    offers = 0;
+    noise = 32'd{seed};
+  end
+endmodule
+"""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How a memory answers.
+
+    Parameters
+    ----------
+    latency
+        Cycles between the request of a burst and its first word.
+    stalls
+        Fraction of cycles, at random, in which it takes no request, and in which it offers no word.
+    seed
+        What these are drawn from.
+    """
+
+    latency: int = 0
+    stalls: float = 0.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        require_int("latency", self.latency, 0)
+        require_int("seed", self.seed, 1, (1 << 32) - 1)
+        if not 0 <= self.stalls < 1:
+            raise refusal("stalls", self.stalls, "a fraction below 1")
+
+    def beside(self, emission: Emission) -> Emission:
+        """``emission``, of a core with its weights outside, and the memory, as one core.
+
+        The core's own text is in it as it is, under another name.
+        """
+        if emission.weights is None:
+            raise refusal("weights", "inside", "a core with weights outside")
+        width = emission.manifest["memories"]["weights"]["width"]
+        data = np.frombuffer(emission.weights, dtype=np.uint8).reshape(-1, width // 8)
+        # Lane 0 is the word's lowest byte, and a number begins with its highest digit.
+        text = "".join(word[::-1].tobytes().hex() + "\n" for word in data)
+        name = hashlib.sha256(text.encode()).hexdigest()[:16]
+        file = cache_folder() / f"columns-{name}.hex"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(file) as part:
+            part.write_text(text)
+        memory = _TEXT.format(
+            memory=_MEMORY,
+            width=width,
+            bytes=width // 8,
+            words=len(data),
+            file=file,
+            latency=self.latency,
+            stalls=round(self.stalls * 256),
+            seed=self.seed,
+        )
+        ports = [p for p in emission.manifest["ports"] if p["name"] not in _PORTS]
+        core = emission.verilog.replace(f"module {TOP}(", f"module {_INSIDE}(", 1)
+        return replace(
+            emission,
+            verilog=core + memory + _wrapper(ports, width),
+            manifest={**emission.manifest, "ports": ports},
+            weights=None,
+        )
+
+
+def _wrapper(ports: list[dict], width: int) -> str:
+    shown = [p for p in ports if p["width"]]
+    declared = ",\n".join(f"  {p['direction']}put [{p['width'] - 1}:0] {p['name']}" for p in shown)
+    pins = ", ".join(f".{name}({name})" for name in [*(p["name"] for p in shown), *_PORTS])
+    return f"""
+module {TOP} (
+{declared}
+);
+  wire [63:0] m_columns_tdata;
+  wire [{width - 1}:0] s_columns_tdata;
+  wire m_columns_tvalid, m_columns_tready, s_columns_tvalid, s_columns_tready;
+  {_INSIDE} core ({pins});
+  {_MEMORY} columns (
+    .clk(clk), .rst(rst), .request(m_columns_tdata), .request_valid(m_columns_tvalid),
+    .request_ready(m_columns_tready), .word(s_columns_tdata), .word_valid(s_columns_tvalid),
+    .word_ready(s_columns_tready)
+  );
+endmodule
+"""
