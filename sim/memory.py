@@ -37,15 +37,16 @@ module {memory} (
   always @(posedge clk) begin
     noise <= {{noise[30:0], noise[31] ^ noise[21] ^ noise[1] ^ noise[0]}};
     offers <= may_offer | (offers & ~takes & word_valid);
+    if (wait_for != 0) wait_for <= wait_for - 1;
     if (takes) begin
       address <= address + 1;
       left <= left - 1;
+      wait_for <= {interval} - 1;
     end
-    if (wait_for != 0) wait_for <= wait_for - 1;
     if (asked) begin
       address <= request[31:0] / {bytes};
       left <= request[63:32] / {bytes};
-      wait_for <= {latency};
+      wait_for <= {latency} + {interval} - 1;
     end
     if (rst) begin
       left <= 0;
@@ -69,19 +70,23 @@ class Memory:
     Parameters
     ----------
     latency
-        Cycles between the request of a burst and its first word.
+        Cycles between the request of a burst and its first word, beyond those of a word.
     stalls
         Fraction of cycles, at random, in which it takes no request, and in which it offers no word.
     seed
         What these are drawn from.
+    interval
+        Cycles that a word takes.
     """
 
     latency: int = 0
     stalls: float = 0.0
     seed: int = 1
+    interval: int = 1
 
     def __post_init__(self) -> None:
         require_int("latency", self.latency, 0)
+        require_int("interval", self.interval, 1)
         require_int("seed", self.seed, 1, (1 << 32) - 1)
         if not 0 <= self.stalls < 1:
             raise refusal("stalls", self.stalls, "a fraction below 1")
@@ -109,6 +114,7 @@ class Memory:
             words=len(data),
             file=file,
             latency=self.latency,
+            interval=self.interval,
             stalls=round(self.stalls * 256),
             seed=self.seed,
         )

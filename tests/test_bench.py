@@ -15,13 +15,24 @@ from rich.progress import Progress
 from boards.family.chip import UP5K
 from boards.flow.place import DoesNotFitError, Hop, Placement
 from boards.flow.synthesis import COMPONENTS, Netlist
-from deltarnn.bench import area, clock, growth, kinds, learning, precision, streams, timeline
+from deltarnn.bench import (
+    area,
+    clock,
+    growth,
+    kinds,
+    learning,
+    memory,
+    precision,
+    streams,
+    timeline,
+)
 from deltarnn.bench.benches import BENCHES, chosen, measure
 from deltarnn.bench.context import Bench, Context
 from deltarnn.bench.speakers import SPEAKERS
 from deltarnn.bench.workshop import SUBJECTS, on_up5k
 from deltarnn.commands.bench import bench as command
 from hw.emit.verilog import emit
+from sim.memory import Memory
 from sim.outside import emit_simulated
 from sim.simulators import SIMULATORS
 from sim.sweep import POINTS, WARM_UP, Shape, sweep
@@ -188,10 +199,24 @@ def test_streams_are_measured_beside_one(tmp_path):
     shown(read, streams.STREAMS, tmp_path, "up5k: small, streams: 2")
 
 
-@pytest.mark.parametrize("name", ["kinds", "streams"])
+def test_weights_outside_are_measured_beside_memories(tmp_path):
+    memories = {"near": Memory(), "far": Memory(latency=20), memory.BYTEWISE: Memory(interval=2)}
+    report = memory.run(context(), [SMALL], memory.POINTS[:2], memories)
+    near, far, bytewise = report["networks"][SMALL.name]["memories"].values()
+    assert (near["lanes"], bytewise["lanes"]) == (2, 1)
+    for a, b, c in zip(near["rows"], far["rows"], bytewise["rows"], strict=True):
+        assert a["bytes"] == b["bytes"] == c["bytes"]  # of 4 units none is an empty lane's
+        assert b["cycles"] > a["cycles"]
+        assert c["cycles"] > c["bytes"] * 2
+        assert 0 < c["utilisation"] < 1
+    read = json.loads(json.dumps(report))
+    shown(read, memory.MEMORY, tmp_path, SMALL.name)
+
+
+@pytest.mark.parametrize("name", ["kinds", "streams", "memory"])
 def test_committed_data_are_shown_again(name, tmp_path):
     report = json.loads((BENCHED / f"{name}.json").read_text())
-    shown(report, BENCHES[name], tmp_path, "-> 128, 8 lanes")
+    shown(report, BENCHES[name], tmp_path, "-> 128")
 
 
 @pytest.mark.parametrize("subjects", [SUBJECTS, precision.SUBJECTS])

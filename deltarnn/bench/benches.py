@@ -14,6 +14,7 @@ from deltarnn.bench.cycles import CYCLES
 from deltarnn.bench.growth import GROWTH
 from deltarnn.bench.kinds import KINDS
 from deltarnn.bench.learning import LEARNING
+from deltarnn.bench.memory import MEMORY
 from deltarnn.bench.peers import PEERS
 from deltarnn.bench.precision import PRECISION
 from deltarnn.bench.speakers import SPEAKERS
@@ -28,6 +29,7 @@ from golden.files import make_folder, written_aside
 BENCHES = {
     "cycles": CYCLES,
     "streams": STREAMS,
+    "memory": MEMORY,
     "timeline": TIMELINE,
     "activity": ACTIVITY,
     "area": AREA,

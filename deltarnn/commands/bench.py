@@ -29,8 +29,9 @@ from deltarnn.console import (
     "--only",
     multiple=True,
     metavar="NAME",
-    help="cycles, streams, timeline, activity, area, clock, growth, kinds, precision, peers, "
-    "training, training-core, learning or speakers; may be given several times. Else all of them.",
+    help="cycles, streams, memory, timeline, activity, area, clock, growth, kinds, precision, "
+    "peers, training, training-core, learning or speakers; may be given several times. "
+    "Else all of them.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
 @SIMULATOR

@@ -14,6 +14,7 @@ from deltarnn.evidence.proofs.bus import (
     SkidIsAQueueOfTwo,
 )
 from deltarnn.evidence.proofs.claim import Claim, variant
+from deltarnn.evidence.proofs.columns import RowsRest, VisitsWait, WordsAsAskedFor
 from deltarnn.evidence.proofs.engine import EveryFrameEnds
 from deltarnn.evidence.proofs.events import (
     EachListIsWhole,
@@ -36,10 +37,12 @@ from hw.events.lists import EventBuffer
 from hw.events.merge import EventMerge
 from hw.events.path import EventPath
 from hw.events.reader import FrameReader
+from hw.lanes.columns import ColumnSweep
 from hw.lanes.fetch import Fetch
 from hw.unit.activation import ActivationUnit
 from hw.unit.gru import GRUCell
 from hw.unit.lstm import LSTMCell
+from hw.walk.columns import ColumnWalk
 from hw.walk.sequencer import Sequencer
 from hw.walk.standstill import Standstill
 
@@ -384,6 +387,50 @@ PROOFS = {
                 SlotsLeaveInOrder, Fetch, "step.eq(may_ask & may_go)", "step.eq(may_go)"
             )
         },
+    ),
+    "visits wait": Proof(
+        "walk/columns.py",
+        "a visit stays while it waits, and so does the walk, which strobes nothing",
+        VisitsWait,
+        {
+            "a list is left again": faulty(
+                VisitsWait,
+                ColumnWalk,
+                "self.leave.eq(leaves & self.o.ready)",
+                "self.leave.eq(leaves)",
+            )
+        },
+    ),
+    "rows rest": Proof(
+        "lanes/columns.py",
+        "a row is opened no sooner than it has been written back, whatever visits come and words "
+        "wait; a visit without an event takes no word",
+        RowsRest,
+        {
+            "a cycle too soon": partial(RowsRest, reopen=RowsRest.REOPEN - 1),
+            "a layer of few rows does not rest": faulty(
+                RowsRest, ColumnSweep, "with m.If(few | ~visit.event):", "with m.If(~visit.event):"
+            ),
+        },
+    ),
+    "words as asked for": Proof(
+        "lanes/columns.py",
+        "no word is wanted that was not asked for, and all that were are taken before rest; a "
+        "request stays while it waits",
+        WordsAsAskedFor,
+        {
+            "the queue is full": partial(
+                WordsAsAskedFor,
+                ("valid & visit.event & queue.w_rdy)", "valid & visit.event)"),
+            ),
+            "the memory does not take the request": partial(
+                WordsAsAskedFor,
+                ("queue.w_rdy & (request.ready | ~visit.event)", "queue.w_rdy"),
+            ),
+        },
+        depth=10,
+        deep=16,
+        fault=20,
     ),
     "accumulators": Proof(
         "lanes/lanes.py",

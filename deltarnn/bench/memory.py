@@ -1,0 +1,123 @@
+"""Cycles and bytes of cores with their weights outside, over occupancy, beside three memories."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from deltarnn.bench.context import Bench, Context, figure
+from golden.model import Model
+from golden.parameters import CoreParameters
+from hw.emit.verilog import Emission, emit
+from hw.target import GENERIC
+from sim.memory import Memory
+from sim.sweep import WARM_UP, Shape, sweep
+
+FRAMES = 10  # a point
+# Two lanes for the two bytes of a 16-bit SDRAM, one for a flash.
+SHAPES = (
+    Shape("40 -> 128", (40, 128), None, 2),
+    Shape("40 -> 256 -> 12", (40, 256), 12, 2),
+    Shape("40 -> 1024", (40, 1024), None, 2),
+    Shape("40 -> 768 -> 768", (40, 768, 768), None, 2),
+)
+# A column at a time, and nothing of the next one's latency hidden: what a plain controller does.
+BYTEWISE = "16 cycles a column, 2 a byte"
+MEMORIES = {
+    "a word a cycle": Memory(),
+    "10 cycles a column": Memory(latency=10),
+    BYTEWISE: Memory(latency=16, interval=2),
+}
+# Fraction of inputs that move, and the threshold of h.
+POINTS = ((1.0, 0), (0.4, 8), (0.1, 12), (0.05, 16), (0.0, 255))
+
+
+def run(
+    context: Context,
+    shapes: Sequence[Shape] = SHAPES,
+    points: Sequence[tuple[float, int]] = POINTS,
+    memories: Mapping[str, Memory] = MEMORIES,
+) -> dict[str, Any]:
+    """Sweeps every shape beside every memory.
+
+    ``bytes``: that were fetched in a frame; ``utilisation``: their share of what the memory can
+    give in the frame's cycles. Dense is what fetches all columns at that rate. Raises RuntimeError
+    where the RTL differs from golden in any bit.
+    """
+    pairs = [(shape, name) for shape in shapes for name in memories]
+    networks: dict[str, Any] = {}
+    for shape, name in context.track("memory", pairs, lambda pair: f"{pair[0].name}, {pair[1]}"):
+        lanes = 1 if name == BYTEWISE else shape.lanes
+        beside = _emitted(memories[name])
+        of = replace(shape, lanes=lanes)
+        rows = sweep(of, context.simulator, context.seed, FRAMES, points, beside)
+        for row in rows:
+            row["bytes"] = row["ideal_cycles"] * lanes
+            for key in ("utilisation", "speedup_over_dense"):  # both as the memory allows
+                row[key] *= memories[name].interval
+        core = of.core(of.model(context.seed))
+        network = networks.setdefault(shape.name, {"weights": core.network.weights, "memories": {}})
+        network["memories"][name] = {"lanes": lanes, "rows": rows}
+    return {"frames_per_point": FRAMES - WARM_UP, "networks": networks}
+
+
+def _emitted(memory: Memory):
+    def emitted(core: CoreParameters, model: Model) -> Emission:
+        return memory.beside(emit(core, model, GENERIC.with_columns()))
+
+    return emitted
+
+
+def draw(report: dict[str, Any], path: Path) -> None:
+    """Cycles over occupancy, a panel for each network; broken: what its bytes take at the least."""
+    networks = report["networks"]
+    with figure(path, 1, len(networks), (4.2 * len(networks), 4.2)) as (panels,):
+        for axes, (name, network) in zip(panels, networks.items(), strict=True):
+            for n, (memory, found) in enumerate(network["memories"].items()):
+                rows = sorted(_firing(found), key=lambda row: row["occupancy"])
+                occupancy = [row["occupancy"] for row in rows]
+                axes.plot(
+                    occupancy, [row["cycles"] for row in rows], "o-", color=f"C{n}", label=memory
+                )
+                least = [row["cycles"] * row["utilisation"] for row in rows]
+                axes.plot(occupancy, least, "--", color=f"C{n}")
+            axes.set(
+                xscale="log",
+                yscale="log",
+                title=f"{name}, {network['weights'] / 1e6:.2g} M weights",
+                xlabel="occupancy",
+            )
+            axes.grid(visible=True, color="0.9")
+        panels[0].set_ylabel("cycles a frame; broken: of its bytes alone")
+        panels[0].legend(frameon=False)
+
+
+def _firing(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in found["rows"] if row["events"]]
+
+
+def tables(report: dict[str, Any]) -> list[Table]:
+    """A row for each network, memory and point."""
+    table = Table(title="weights outside", title_justify="left")
+    keys = ("network", "memory", "occupancy", "bytes", "cycles", "bandwidth", "than dense")
+    for n, key in enumerate(keys):
+        table.add_column(key, justify="right" if n > 1 else "left")
+    for name, network in report["networks"].items():
+        for memory, found in network["memories"].items():
+            for row in found["rows"]:
+                share = f"{row['utilisation']:.3f}" if row["events"] else "-"
+                table.add_row(
+                    name,
+                    memory,
+                    f"{100 * row['occupancy']:.1f} %",
+                    f"{row['bytes']:,.0f}",
+                    f"{row['cycles']:,.0f}",
+                    share,
+                    f"{row['speedup_over_dense']:.3g}",
+                )
+    return [table]
+
+
+MEMORY = Bench(run, draw, tables)
