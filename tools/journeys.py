@@ -1,7 +1,7 @@
-"""docs/journeys.md: its commands, run again. `python tools/journeys.py` writes what they say now.
+"""Pages whose commands are run again. `python tools/journeys.py` writes what they say now.
 
-A block of `python` is run as it stands; in a block of `console` a line that begins with $ is a
-command, and what follows is what it said.
+A block of `python` is run as it stands, or saved if its first line is a comment with a file's name.
+In a block of `console` a line that begins with $ is a command, and what follows is what it said.
 """
 
 import re
@@ -14,11 +14,15 @@ from pathlib import Path
 from golden.files import written_aside
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "journeys.md"
-COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]
+JOURNEYS, TUTORIAL = (ROOT / "docs" / name for name in ("journeys.md", "tutorial.md"))
+COMMANDS = {
+    "deltarnn": [sys.executable, "-c", "from deltarnn.command import main; main()"],
+    "python": [sys.executable],
+}
+# With the machine, and with the evidence that a page of `report` shows.
 VARYING = re.compile(
-    r"^│ (frames/s over the link|onnxruntime's int8|time) .*\n", re.MULTILINE
-)  # with the machine
+    r"^│ (frames/s over the link|onnxruntime's int8|time|bytes|sections) .*\n", re.MULTILINE
+)
 
 
 def replayed(page: str, folder: Path) -> str:
@@ -30,10 +34,14 @@ def replayed(page: str, folder: Path) -> str:
     def block(found: re.Match[str]) -> str:
         kind, text = found.groups()
         if kind == "python":
-            _said([sys.executable, "-c", text], folder)
+            name = re.match(r"# (\w+\.py)\n", text)
+            if name:
+                (folder / name[1]).write_text(text)
+            else:
+                _said(["python", "-c", text], folder)
             return found[0]
         commands = [line for line in text.splitlines() if line.startswith("$ ")]
-        said = [_said([*COMMAND, *shlex.split(c)[2:]], folder) for c in commands]
+        said = [_said(shlex.split(command)[1:], folder) for command in commands]
         return "".join(
             ["```console\n", *(f"{c}\n{s}" for c, s in zip(commands, said, strict=True)), "```\n"]
         )
@@ -41,16 +49,18 @@ def replayed(page: str, folder: Path) -> str:
     return re.sub(r"```(python|console)\n(.*?)```\n", block, page, flags=re.DOTALL)
 
 
-def _said(command: list[str], folder: Path) -> str:
+def _said(words: list[str], folder: Path) -> str:
+    command = [*COMMANDS[words[0]], *words[1:]]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{command[2:]}: {done.stderr}")
+        raise RuntimeError(f"{words}: {done.stderr}")
     lines = (line.rstrip() + "\n" for line in VARYING.sub("", done.stdout).splitlines())
     return "".join(lines)
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as name:
-        text = replayed(PAGE.read_text(), Path(name))
-    with written_aside(PAGE) as part:
-        part.write_text(text)
+    for page in (TUTORIAL, JOURNEYS):
+        with tempfile.TemporaryDirectory() as name:
+            replay = replayed(page.read_text(), Path(name))
+        with written_aside(page) as part:
+            part.write_text(replay)
