@@ -1,5 +1,5 @@
-# One command each: make demo, make test, make check, make verify. Each first sets up what is missing.
-.PHONY: setup demo test check verify lint clean
+# One command each: make demo, make test, make check, make verify, make site. Each first sets up what is missing.
+.PHONY: setup demo test check verify site lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -41,6 +41,10 @@ check: lint
 verify: .venv/ready-test
 	tools/system-packages icestorm
 	$(BIN)/python -m deltarnn.evidence.verify
+
+# The documentation to browse, in build/site/html.
+site: .venv/ready-test
+	$(BIN)/python tools/site.py
 
 lint: .venv/ready-test
 	$(BIN)/ruff check .

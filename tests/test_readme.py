@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tools.stillness import draw
 
 ROOT = Path(__file__).parents[1]
@@ -54,13 +52,3 @@ def test_results_are_those_of_the_pages_they_come_from():
     known |= set(NUMBER.findall(tables(docs[1])))
     results = README.partition("## Results\n")[2].partition("\n## ")[0]
     assert set(NUMBER.findall(tables(results))) <= known
-
-
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
-    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
-        if not link.startswith(("http:", "https:", "#")):
-            assert (page.parent / link.partition("#")[0]).exists(), link
