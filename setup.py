@@ -37,9 +37,8 @@ class Namespaced(build_py):
 
     def run(self) -> None:
         if not self.editable_mode:
-            rmtree(
-                self.build_lib, ignore_errors=True
-            )  # what an earlier build left would go in, too
+            # What an earlier build left there would go into the wheel, too.
+            rmtree(self.build_lib, ignore_errors=True)
         super().run()
 
     def build_module(self, module: str, module_file: str, package: str) -> tuple[str, bool]:
