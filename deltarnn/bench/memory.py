@@ -7,7 +7,10 @@ from typing import Any
 
 from rich.table import Table
 
+from boards.family.chip import RESOURCES
+from boards.family.ecp5 import ECP5
 from deltarnn.bench.context import Bench, Context, figure
+from deltarnn.bench.workshop import on_ecp5
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.emit.verilog import Emission, emit
@@ -30,6 +33,8 @@ MEMORIES = {
     "10 cycles a column": Memory(latency=10),
     BYTEWISE: Memory(latency=16, interval=2),
 }
+PLACED = (SHAPES[0], SHAPES[-1])  # on an ECP5-85F
+WANTED = 110.0  # MHz, of nextpnr
 # Fraction of inputs that move, and the threshold of h.
 POINTS = ((1.0, 0), (0.4, 8), (0.1, 12), (0.05, 16), (0.0, 255))
 
@@ -39,8 +44,9 @@ def run(
     shapes: Sequence[Shape] = SHAPES,
     points: Sequence[tuple[float, int]] = POINTS,
     memories: Mapping[str, Memory] = MEMORIES,
+    placed: Sequence[Shape] = PLACED,
 ) -> dict[str, Any]:
-    """Sweeps every shape beside every memory.
+    """Sweeps every shape beside every memory, and places ``placed``.
 
     ``bytes``: that were fetched in a frame; ``utilisation``: their share of what the memory can
     give in the frame's cycles. Dense is what fetches all columns at that rate. Raises RuntimeError
@@ -60,7 +66,19 @@ def run(
         core = of.core(of.model(context.seed))
         network = networks.setdefault(shape.name, {"weights": core.network.weights, "memories": {}})
         network["memories"][name] = {"lanes": lanes, "rows": rows}
-    return {"frames_per_point": FRAMES - WARM_UP, "networks": networks}
+    cores = {
+        shape.name: _placed(context, shape)
+        for shape in context.track("area", placed, lambda shape: shape.name)
+    }
+    return {"frames_per_point": FRAMES - WARM_UP, "networks": networks, "cores": cores}
+
+
+def _placed(context: Context, shape: Shape) -> dict[str, Any]:
+    """What a core takes of an ECP5-85F, without its memory, and the clock of one placement."""
+    subject = replace(on_ecp5(shape), target=ECP5.with_columns(), clocks=(WANTED,))
+    area = context.workshop.netlist(subject, context.seed).area
+    placement = context.workshop.placement(subject, context.seed, 1)
+    return {**area, "MHz": placement.fmax, "path": [vars(hop) for hop in placement.path]}
 
 
 def _emitted(memory: Memory):
@@ -117,7 +135,13 @@ def tables(report: dict[str, Any]) -> list[Table]:
                     share,
                     f"{row['speedup_over_dense']:.3g}",
                 )
-    return [table]
+    cores = Table(title="on an ECP5-85F", title_justify="left")
+    resources = [key for key in RESOURCES if any(c.get(key) for c in report["cores"].values())]
+    for n, key in enumerate(("network", "MHz", *(RESOURCES[key] for key in resources))):
+        cores.add_column(key, justify="right" if n else "left")
+    for name, core in report["cores"].items():
+        cores.add_row(name, f"{core['MHz']:.1f}", *(f"{core[key]:,}" for key in resources))
+    return [table, cores]
 
 
 MEMORY = Bench(run, draw, tables)
