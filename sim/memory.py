@@ -10,7 +10,7 @@ from golden.files import written_aside
 from hw.emit.verilog import TOP, Emission
 from sim.build import cache_folder
 
-_INSIDE = f"{TOP}_inside"
+INSIDE = f"{TOP}_inside"  # what the core itself is called there
 _MEMORY = f"{TOP}_columns"
 _PORTS = ("m_columns_tdata", "m_columns_tvalid", "m_columns_tready") + tuple(
     f"s_columns_{end}" for end in ("tdata", "tvalid", "tready")
@@ -119,7 +119,7 @@ class Memory:
             seed=self.seed,
         )
         ports = [p for p in emission.manifest["ports"] if p["name"] not in _PORTS]
-        core = emission.verilog.replace(f"module {TOP}(", f"module {_INSIDE}(", 1)
+        core = emission.verilog.replace(f"module {TOP}(", f"module {INSIDE}(", 1)
         return replace(
             emission,
             verilog=core + memory + _wrapper(ports, width),
@@ -139,7 +139,7 @@ module {TOP} (
   wire [63:0] m_columns_tdata;
   wire [{width - 1}:0] s_columns_tdata;
   wire m_columns_tvalid, m_columns_tready, s_columns_tvalid, s_columns_tready;
-  {_INSIDE} core ({pins});
+  {INSIDE} core ({pins});
   {_MEMORY} columns (
     .clk(clk), .rst(rst), .request(m_columns_tdata), .request_valid(m_columns_tvalid),
     .request_ready(m_columns_tready), .word(s_columns_tdata), .word_valid(s_columns_tvalid),

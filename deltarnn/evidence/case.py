@@ -125,12 +125,15 @@ class Case:
 
     def emission(self, core: CoreParameters, model: Model, target: Target) -> Emission:
         """The Verilog to be played, that of the memory included."""
+        emission = emit(core, model, self.target_of(target))
         if self.memory is None:
-            return emit(core, model, target)
+            return emission
         latency, stalls = self.memory
-        return Memory(latency, stalls, 1 + self.seed).beside(
-            emit(core, model, target.with_columns())
-        )
+        return Memory(latency, stalls, 1 + self.seed).beside(emission)
+
+    def target_of(self, target: Target) -> Target:
+        """``target``, with its weights where the case has them."""
+        return target if self.memory is None else target.with_columns()
 
     def played(self, model: Model, weights: bytes | None) -> "Played":
         """The job, and what must come of it. ``weights`` are those to be loaded, if any."""
