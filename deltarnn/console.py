@@ -176,13 +176,18 @@ def require_writable(*paths: Path | None) -> None:
             require_writable_file(path)
 
 
-def fitting_lanes(network: NetworkParameters, lanes: int, activations: int = 1) -> int:
+def fitting_lanes(
+    network: NetworkParameters, lanes: int, activations: int = 1, weights: str = "chip"
+) -> int:
     """``lanes``, or fewer where the network has no use for so many; that is said, then.
 
-    As many are left as its widest layer has units, rounded up to what ``activations`` divides.
+    As many are left as its widest layer has units, rounded up to what ``activations`` divides, and
+    to a power of two where ``weights`` lie outside.
     """
     if not network.most_lanes < lanes <= LANES_MAX or activations < 1:
         return lanes  # CoreParameters refuses what is no number of lanes at all
     fewer = -(-network.widest // activations) * activations
+    if weights == "outside":
+        fewer = 1 << (fewer - 1).bit_length()
     say(f"lanes: {fewer} instead of {lanes}, the widest layer has {network.widest} units")
     return fewer

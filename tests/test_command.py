@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden.model_file import save_model
+from golden.model_file import load_model, save_model
 from golden.network import run_sequences
 from tests import test_golden_arrays, test_golden_model
 from tests.networks import random_frames
@@ -415,6 +415,22 @@ def test_weights_outside(folder):
         for layer, n in zip(manifest["layers"], per_event, strict=True)
     )
     assert len((folder / report["weights"]).read_bytes()) == columns
+
+
+def test_fewer_lanes_with_weights_outside_are_a_power_of_two(folder):
+    words = ["generate", MODEL, "-o", "rtl", "--weights", "outside", "--lanes", "256", "--json"]
+    done = deltarnn(folder, *words)
+    assert done.returncode == 0
+    lanes = json.loads(done.stdout)["lanes"]
+    widest = max(layer.units for layer in load_model(folder / MODEL).parameters.layers)
+    assert widest <= lanes < 2 * widest
+    assert lanes & (lanes - 1) == 0
+
+
+@pytest.mark.parametrize("command", [["generate", MODEL, "-o", "rtl", "--frames", "9"], SIMULATE])
+def test_weights_of_a_core_that_trains_are_not_outside(folder, command):
+    said = "weights of a core that trains: found outside, expected chip"
+    assert_refused(folder, [*command, "--train", "--weights", "outside"], [said])
 
 
 @pytest.mark.parametrize("streams", ["0", "17", "-1"])

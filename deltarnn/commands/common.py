@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -14,6 +15,9 @@ from golden.errors import refusal
 from golden.files import unreadable, written_aside
 from golden.network import Trace
 from golden.parameters import LayerParameters
+
+if TYPE_CHECKING:  # a command that needs none is quicker without
+    from hw.target import Target
 
 NAMES_MAX = 1 << 20  # bytes of a file of names
 BOARD = click.option(
@@ -34,6 +38,17 @@ DATA = click.option(
     type=click.Path(path_type=Path),
     help="Folder of the recordings that no package holds.  [default: $DELTARNN_DATA]",
 )
+
+
+def placed(target: "Target", weights: str, train: bool) -> "Target":
+    """``target``, with the weights where the option says. Raises ValueError where a core that
+    trains would have them outside.
+    """
+    if weights == "chip":
+        return target
+    if train:
+        raise refusal("weights of a core that trains", weights, "chip")
+    return target.with_columns()
 
 
 def layer_row(layer: LayerParameters) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from deltarnn.commands.common import placed
 from deltarnn.commands.lessons import TRAIN, TRAIN_FRAMES, tape_frames
 from deltarnn.console import (
     ACTIVATIONS,
@@ -58,9 +59,7 @@ def generate(
     from boards.family.targets import find_target
     from hw.emit.verilog import emit
 
-    made_of = find_target(target).target
-    if weights == "outside":
-        made_of = made_of.with_columns()
+    made_of = placed(find_target(target).target, weights, train)
     files = (
         "deltarnn_core.v",
         "deltarnn_core.json",
@@ -71,7 +70,7 @@ def generate(
     require_distinct({name: output / name for name in files}, {"MODEL": model})
     require_writable_folder(output, files)
     loaded = load_model(model)
-    lanes = fitting_lanes(loaded.parameters, lanes, activations)
+    lanes = fitting_lanes(loaded.parameters, lanes, activations, weights)
     training, frames = None, tape_frames(train, frames)
     if frames is not None:
         loaded, training = trainable(loaded, frames)
@@ -82,6 +81,7 @@ def generate(
         paths = dict(zip(kinds, emission.write(output), strict=False))
     report = {name: str(path) for name, path in paths.items()}
     report |= {"lanes": lanes, "activations": activations, "streams": streams, "target": target}
+    report |= {"outside": weights == "outside"}
     if as_json:
         print_json(report)
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from deltarnn.commands.common import recording_arrays, trace_arrays, write_npz
+from deltarnn.commands.common import placed, recording_arrays, trace_arrays, write_npz
 from deltarnn.commands.lessons import (
     TRAIN,
     Lessons,
@@ -104,7 +104,8 @@ def simulate(
 
     require_distinct({"-o": output, "--waves": waves}, {"MODEL": model, "FRAMES": frames})
     require_writable(output, waves)
-    made_of = find_target(target)
+    family = find_target(target)
+    made_of = placed(family.target, weights, train)
     chosen = find_simulator(simulator)
     if waves is not None:
         require_waves(chosen, waves)
@@ -117,19 +118,18 @@ def simulate(
     taught = None if settings is None else Lessons.of(loaded, [frames], settings.known)
     sequences = load(frames).frames(loaded) if taught is None else taught.frames
     lengths = [len(sequence) for sequence in sequences]
-    lanes = fitting_lanes(loaded.parameters, lanes, activations)
+    lanes = fitting_lanes(loaded.parameters, lanes, activations, weights)
     training, lessons = None, []
     if settings is not None and taught is not None:
         loaded, training = trainable(loaded, min(taught.longest, FRAMES_MAX))
         pairs = zip(taught.frames, taught.labels, strict=True)
         lessons = [Lesson(each, settings, label) for each, label in pairs]
     core = CoreParameters(loaded.parameters, lanes, activations, streams, training)
-    models = made_of.cells.models()
+    models = family.cells.models()
     with progress.status("generating") as status:
-        if weights == "chip":
-            emission = emit(core, loaded, made_of.target)
-        else:
-            emission = Memory().beside(emit(core, loaded, made_of.target.with_columns()))
+        emission = emit(core, loaded, made_of)
+        if weights == "outside":
+            emission = Memory().beside(emission)
         status.update(f"building and running {sum(lengths)} frames in {simulator}")
         how = {"emission": emission, "models": models, "waves": waves}
         if lessons:

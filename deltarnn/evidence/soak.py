@@ -276,8 +276,8 @@ def _drawn(case: Case) -> bool:
 
 
 def _kind(refused: str) -> str:
-    """What was refused, without its numbers."""
-    name = refused.partition(": found ")[0]
+    """What was refused, without its numbers and the file that it was in."""
+    name = refused.partition(": found ")[0].rpartition(": ")[2]
     return name.partition(" with ")[0]
 
 
