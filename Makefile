@@ -21,7 +21,7 @@ setup: .venv/ready-demo
 	touch $@
 
 .venv/ready-test: .venv/ready-demo
-	$(INSTALL) '.[sim,boards,bench,peers,import,train,dev]'
+	$(INSTALL) '.[sim,boards,sdram,bench,peers,import,train,dev]'
 	@# Where there is none, the tests of a page in a browser are skipped, and say so.
 	-PYTHON=$(PYTHON) tools/system-packages browser
 	touch $@

@@ -75,13 +75,6 @@ TARGET = click.option(
     help="What the core is made of: generic, up5k or ecp5.",
     shell_complete=names_in("boards.family.targets", "TARGETS"),
 )
-WEIGHTS = click.option(
-    "--weights",
-    type=click.Choice(["chip", "outside"]),
-    default="chip",
-    show_default=True,
-    help="Where weights lie: in the core, or outside, where it asks for columns of them.",
-)
 SIMULATOR = click.option(
     "--simulator",
     default="verilator",
@@ -89,6 +82,19 @@ SIMULATOR = click.option(
     help="verilator or icarus.",
     shell_complete=names_in("sim.simulators", "FASTEST"),
 )
+
+
+def weights_option(*places: str) -> Callable[..., Any]:
+    """The option that says where weights lie, one of ``places``."""
+    return click.option(
+        "--weights",
+        type=click.Choice(places),
+        default="chip",
+        show_default=True,
+        help="Where weights lie: in the core, or outside, where it asks for columns of them.",
+    )
+
+
 JSON = click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
 
 
@@ -187,7 +193,7 @@ def fitting_lanes(
     if not network.most_lanes < lanes <= LANES_MAX or activations < 1:
         return lanes  # CoreParameters refuses what is no number of lanes at all
     fewer = -(-network.widest // activations) * activations
-    if weights == "outside":
+    if weights != "chip":
         fewer = 1 << (fewer - 1).bit_length()
     say(f"lanes: {fewer} instead of {lanes}, the widest layer has {network.widest} units")
     return fewer

@@ -1,19 +1,22 @@
 """A memory beside a core whose weights lie outside it, for simulation."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from golden.errors import refusal, require_int
 from golden.files import written_aside
+from hw.emit.enclosed import COLUMNS, enclosed
 from hw.emit.verilog import TOP, Emission
 from sim.build import cache_folder
 
-INSIDE = f"{TOP}_inside"  # what the core itself is called there
 _MEMORY = f"{TOP}_columns"
-_PORTS = ("m_columns_tdata", "m_columns_tvalid", "m_columns_tready") + tuple(
-    f"s_columns_{end}" for end in ("tdata", "tvalid", "tready")
+_PINS = (
+    ".clk(clk), .rst(rst), .request(m_columns_tdata), .request_valid(m_columns_tvalid), "
+    ".request_ready(m_columns_tready), .word(s_columns_tdata), .word_valid(s_columns_tvalid), "
+    ".word_ready(s_columns_tready)"
 )
 
 # A burst at a time; the next one is asked for while the last word leaves. A word that is offered
@@ -92,58 +95,36 @@ class Memory:
             raise refusal("stalls", self.stalls, "a fraction below 1")
 
     def beside(self, emission: Emission) -> Emission:
-        """``emission``, of a core with its weights outside, and the memory, as one core.
-
-        The core's own text is in it as it is, under another name.
-        """
-        if emission.weights is None:
-            raise refusal("weights", "inside", "a core with weights outside")
+        """``emission``, of a core with its weights outside, and the memory, as one core."""
+        file, words = image_file(emission)
         width = emission.manifest["memories"]["weights"]["width"]
-        data = np.frombuffer(emission.weights, dtype=np.uint8).reshape(-1, width // 8)
-        # Lane 0 is the word's lowest byte, and a number begins with its highest digit.
-        text = "".join(word[::-1].tobytes().hex() + "\n" for word in data)
-        name = hashlib.sha256(text.encode()).hexdigest()[:16]
-        file = cache_folder() / f"columns-{name}.hex"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(file) as part:
-            part.write_text(text)
-        memory = _TEXT.format(
+        text = _TEXT.format(
             memory=_MEMORY,
             width=width,
             bytes=width // 8,
-            words=len(data),
+            words=words,
             file=file,
             latency=self.latency,
             interval=self.interval,
             stalls=round(self.stalls * 256),
             seed=self.seed,
         )
-        ports = [p for p in emission.manifest["ports"] if p["name"] not in _PORTS]
-        core = emission.verilog.replace(f"module {TOP}(", f"module {INSIDE}(", 1)
-        return replace(
-            emission,
-            verilog=core + memory + _wrapper(ports, width),
-            manifest={**emission.manifest, "ports": ports},
-            weights=None,
-        )
+        return enclosed(emission, COLUMNS, f"  {_MEMORY} memory ({_PINS});\n", text)
 
 
-def _wrapper(ports: list[dict], width: int) -> str:
-    shown = [p for p in ports if p["width"]]
-    declared = ",\n".join(f"  {p['direction']}put [{p['width'] - 1}:0] {p['name']}" for p in shown)
-    pins = ", ".join(f".{name}({name})" for name in [*(p["name"] for p in shown), *_PORTS])
-    return f"""
-module {TOP} (
-{declared}
-);
-  wire [63:0] m_columns_tdata;
-  wire [{width - 1}:0] s_columns_tdata;
-  wire m_columns_tvalid, m_columns_tready, s_columns_tvalid, s_columns_tready;
-  {INSIDE} core ({pins});
-  {_MEMORY} columns (
-    .clk(clk), .rst(rst), .request(m_columns_tdata), .request_valid(m_columns_tvalid),
-    .request_ready(m_columns_tready), .word(s_columns_tdata), .word_valid(s_columns_tvalid),
-    .word_ready(s_columns_tready)
-  );
-endmodule
-"""
+def image_file(emission: Emission) -> tuple[Path, int]:
+    """A file in the user's cache that $readmemh reads the weights from, word by word; and how many
+    words there are. Raises ValueError where the core's weights are not outside.
+    """
+    weights = emission.manifest["memories"]["weights"]
+    if emission.weights is None or not weights["outside"]:
+        raise refusal("weights", "inside", "a core with weights outside")
+    data = np.frombuffer(emission.weights, dtype=np.uint8).reshape(-1, weights["width"] // 8)
+    # Lane 0 is the word's lowest byte, and a number begins with its highest digit.
+    text = "".join(word[::-1].tobytes().hex() + "\n" for word in data)
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    file = cache_folder() / f"columns-{name}.hex"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(file) as part:
+        part.write_text(text)
+    return file, len(data)

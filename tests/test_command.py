@@ -417,6 +417,14 @@ def test_weights_outside(folder):
     assert len((folder / report["weights"]).read_bytes()) == columns
 
 
+def test_weights_in_an_sdram(folder):
+    words = [*SIMULATE, "--weights", "sdram"]
+    report = json.loads(succeeded(deltarnn(folder, *words, "--lanes", "2", "--json")))
+    assert report["equal"] is True
+    assert report["bytes_per_frame"] > 0
+    assert_refused(folder, words, ["lanes of a core with an SDRAM: found 8, expected 2"])
+
+
 def test_fewer_lanes_with_weights_outside_are_a_power_of_two(folder):
     words = ["generate", MODEL, "-o", "rtl", "--weights", "outside", "--lanes", "256", "--json"]
     done = deltarnn(folder, *words)

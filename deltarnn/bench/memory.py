@@ -11,6 +11,7 @@ from boards.family.chip import RESOURCES
 from boards.family.ecp5 import ECP5
 from deltarnn.bench.context import Bench, Context, figure
 from deltarnn.bench.workshop import on_ecp5
+from deltarnn.memories import Sdram
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.emit.verilog import Emission, emit
@@ -28,10 +29,11 @@ SHAPES = (
 )
 # A column at a time, and nothing of the next one's latency hidden: what a plain controller does.
 BYTEWISE = "16 cycles a column, 2 a byte"
-MEMORIES = {
+MEMORIES: dict[str, Memory | Sdram] = {
     "a word a cycle": Memory(),
     "10 cycles a column": Memory(latency=10),
     BYTEWISE: Memory(latency=16, interval=2),
+    "LiteDRAM": Sdram(),
 }
 PLACED = (SHAPES[0], SHAPES[-1])  # on an ECP5-85F
 WANTED = 110.0  # MHz, of nextpnr
@@ -43,7 +45,7 @@ def run(
     context: Context,
     shapes: Sequence[Shape] = SHAPES,
     points: Sequence[tuple[float, int]] = POINTS,
-    memories: Mapping[str, Memory] = MEMORIES,
+    memories: Mapping[str, Memory | Sdram] = MEMORIES,
     placed: Sequence[Shape] = PLACED,
 ) -> dict[str, Any]:
     """Sweeps every shape beside every memory, and places ``placed``.
@@ -81,7 +83,7 @@ def _placed(context: Context, shape: Shape) -> dict[str, Any]:
     return {**area, "MHz": placement.fmax, "path": [vars(hop) for hop in placement.path]}
 
 
-def _emitted(memory: Memory):
+def _emitted(memory: Memory | Sdram):
     def emitted(core: CoreParameters, model: Model) -> Emission:
         return memory.beside(emit(core, model, GENERIC.with_columns()))
 

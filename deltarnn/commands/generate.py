@@ -13,11 +13,11 @@ from deltarnn.console import (
     MODEL,
     STREAMS,
     TARGET,
-    WEIGHTS,
     OutputPath,
     fitting_lanes,
     print_json,
     progress,
+    weights_option,
 )
 from golden.files import (
     require_distinct,
@@ -35,7 +35,7 @@ from golden.parameters import CoreParameters
 @ACTIVATIONS
 @STREAMS
 @TARGET
-@WEIGHTS
+@weights_option("chip", "outside")
 @TRAIN
 @TRAIN_FRAMES
 @JSON

@@ -23,7 +23,6 @@ from deltarnn.console import (
     SIMULATOR,
     STREAMS,
     TARGET,
-    WEIGHTS,
     OutputPath,
     extra,
     fitting_lanes,
@@ -32,6 +31,7 @@ from deltarnn.console import (
     require_writable,
     say,
     table,
+    weights_option,
 )
 from golden.files import (
     require_distinct,
@@ -50,7 +50,7 @@ from golden.recordings import load
 @ACTIVATIONS
 @STREAMS
 @TARGET
-@WEIGHTS
+@weights_option("chip", "outside", "sdram")
 @SIMULATOR
 @TRAIN
 @learning_options
@@ -86,19 +86,19 @@ def simulate(
     compared but not timed, and where too few are left the first ones are played again. Cycles in
     OUT.npz are then those of rounds, a frame of each stream; with --train there are none in it.
 
-    Weights that lie outside come from a memory that gives a word of them a cycle. OUT.npz has the
-    bytes of each frame then.
+    Weights that lie outside come from a memory that gives a word of them a cycle, or from an SDRAM
+    behind LiteDRAM, for two lanes. OUT.npz has the bytes of each frame then.
 
     With --train the core learns from each recording, whose class FRAMES say, and all masters are
     compared at the end.
     """
     from boards.family.targets import find_target
+    from deltarnn.memories import MEMORIES
     from hw.emit.verilog import emit
 
     with extra("sim"):
         from sim.build import require_waves
         from sim.lessons import Lesson, teach
-        from sim.memory import Memory
         from sim.simulate import simulate as run
         from sim.simulators import find_simulator
 
@@ -128,8 +128,8 @@ def simulate(
     models = family.cells.models()
     with progress.status("generating") as status:
         emission = emit(core, loaded, made_of)
-        if weights == "outside":
-            emission = Memory().beside(emission)
+        if weights != "chip":
+            emission = MEMORIES[weights].beside(emission)
         status.update(f"building and running {sum(lengths)} frames in {simulator}")
         how = {"emission": emission, "models": models, "waves": waves}
         if lessons:
@@ -137,7 +137,7 @@ def simulate(
         else:
             result = run(core, loaded, sequences, chosen, **how)
             arrays = {"cycles": result.cycles}
-            if weights == "outside":
+            if weights != "chip":
                 events = result.found.events_x + result.found.events_h
                 arrays["bytes"] = events @ np.array(core.column_bytes)
     if output is not None:

@@ -14,13 +14,13 @@ from deltarnn.evidence.case import Case
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.core import Core
+from hw.emit.enclosed import INSIDE
 from hw.emit.verilog import TOP
 from hw.target import GENERIC, Target
 from sim.build import build
 from sim.compare import first_mismatch
 from sim.fast.harness import Harness
 from sim.job import Job
-from sim.memory import INSIDE
 from sim.run import play, trace_of
 from sim.simulator import Simulation
 
