@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from boards.memory.litedram import controller
-from boards.memory.simulated import beside_sdram
+from boards.memory.simulated import CHIPS, DEVICE, MHZ, beside_sdram
 from hw.emit.verilog import Emission
 from sim.memory import Memory, image_file
 
@@ -12,15 +12,12 @@ from sim.memory import Memory, image_file
 class Sdram:
     """Two SDR chips of 16 bits together at 100 MHz, as a ULX3S has, behind LiteDRAM."""
 
-    device: str = "LFE5U-85F-6BG381C"
-    module: str = "MT48LC16M16"
-    mhz: float = 100.0
     interval: int = 1  # cycles that a word takes
 
     def beside(self, emission: Emission) -> Emission:
         """As sim.memory.Memory's. Raises ValueError where LiteDRAM is missing too."""
         image, _ = image_file(emission)
-        return beside_sdram(emission, image, controller(self.device, self.module, self.mhz))
+        return beside_sdram(emission, image, controller(DEVICE, CHIPS, MHZ))
 
 
 # By what `--weights` calls them.

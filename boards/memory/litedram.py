@@ -4,14 +4,13 @@ LiteDRAM (BSD-2-Clause) is generated where it is needed, with pinned versions, f
 """
 
 import json
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from golden.errors import refusal
+from golden.files import temporary_folder
+from golden.processes import run
 
 # Runs LiteDRAM's own generator, then says what has to be written into the control port.
 _GENERATE = """
@@ -82,13 +81,12 @@ def controller(device: str, module: str, mhz: float) -> Controller:
 
     Raises ValueError where LiteDRAM is missing or refuses.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         (folder / "config.yml").write_text(
             _CONFIG.format(device=device, module=module, hz=mhz * 1e6)
         )
         command = [sys.executable, "-c", _GENERATE, "config.yml", "out"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        done = run(command, cwd=folder)
         if done.returncode:
             said = done.stderr.strip().splitlines()[-1:] or ["no word"]
             raise refusal("litedram_gen", said[0], "a controller: pip install 'deltarnn[sdram]'")

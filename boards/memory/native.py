@@ -7,14 +7,16 @@ from amaranth.lib.wiring import In, Out
 from golden.errors import require_int
 from hw.primitive.columns import columns_signature
 
+ADDRESS = 24  # bits of a word's: 32 MB
 
-def native_signature(address: int) -> wiring.Signature:
+
+def native_signature() -> wiring.Signature:
     """What is read of a port: ``cmd``, the address of a word of 16 bits; ``rdata``, the words in
     the order of the commands, where ``rvalid``. They have to be taken: the controller never waits.
     """
     return wiring.Signature(
         {
-            "cmd": Out(stream.Signature(unsigned(address))),
+            "cmd": Out(stream.Signature(unsigned(ADDRESS))),
             "rvalid": In(1),
             "rdata": In(16),
         }
@@ -31,10 +33,6 @@ class NativeColumns(wiring.Component):
     ----------
     words, longest : int
         Words of all columns, and of the longest one: two weights each.
-    first : int
-        Address of the first word in the memory.
-    address : int
-        Bits of an address.
     room : int
         Words that may be on their way or wait: as many as the memory has cycles of latency keep it
         busy.
@@ -45,18 +43,22 @@ class NativeColumns(wiring.Component):
         hw.primitive.columns.columns_signature, of two lanes.
     port : Out
         native_signature.
+
+    A command comes a cycle after the request; a word leaves 2 cycles after it has come.
+
+    Raises
+    ------
+    ValueError
+        Where there are more words than the memory has.
     """
 
-    def __init__(
-        self, *, words: int, longest: int, first: int = 0, address: int = 24, room: int = 32
-    ) -> None:
-        require_int("words", words, 1)
-        require_int("first", first, 0, (1 << address) - words)
-        self._first, self._room = first, room
+    def __init__(self, *, words: int, longest: int, room: int = 32) -> None:
+        require_int("words", words, 1, 1 << ADDRESS)
+        self._room = room
         super().__init__(
             {
                 "columns": In(columns_signature(words, longest, 2)),
-                "port": Out(native_signature(address)),
+                "port": Out(native_signature()),
             }
         )
 
@@ -87,7 +89,7 @@ class NativeColumns(wiring.Component):
             m.d.sync += [address.eq(address + 1), left.eq(left - 1)]
         with m.If(request.valid & request.ready):
             m.d.sync += [
-                address.eq(self._first + request.payload.address),
+                address.eq(request.payload.address),
                 left.eq(request.payload.words),
             ]
         return m

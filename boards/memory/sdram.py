@@ -12,11 +12,11 @@ from hw.primitive.columns import columns_signature
 
 
 class SdramColumns(wiring.Component):
-    """Brings the controller up, and reads columns through its native port.
+    """Brings the controller up, and reads columns through its native port, which waits until then.
 
     Parameters
     ----------
-    words, longest, first
+    words, longest
         As those of boards.memory.native.NativeColumns.
     writes
         As those of boards.memory.control.ControlWrites.
@@ -36,14 +36,13 @@ class SdramColumns(wiring.Component):
         words: int,
         longest: int,
         writes: Sequence[tuple[int, int, int]],
-        first: int = 0,
     ) -> None:
-        self._reads = NativeColumns(words=words, longest=longest, first=first)
+        self._reads = NativeColumns(words=words, longest=longest)
         self._writes = ControlWrites(writes)
         super().__init__(
             {
                 "columns": In(columns_signature(words, longest, 2)),
-                "port": Out(native_signature(24)),
+                "port": Out(native_signature()),
                 "control_address": Out(30),
                 "control_value": Out(32),
                 "control_cycle": Out(1),

@@ -9,6 +9,7 @@ from golden.errors import refusal
 from hw.emit.enclosed import COLUMNS, enclosed
 from hw.emit.verilog import Emission, converted
 
+DEVICE, CHIPS, MHZ = "LFE5U-85F-6BG381C", "MT48LC16M16", 100.0  # whose times the chips' model has
 LANES = 2  # two weights are the 16 bits of a word
 STARTS = 50  # cycles: chips that are simulated need no 200 us to wake up
 _NAME = "deltarnn_sdram_columns"

@@ -1,4 +1,4 @@
-"""Cycles and bytes of cores with their weights outside, over occupancy, beside three memories."""
+"""Cycles and bytes of cores with their weights outside, over occupancy, beside four memories."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,10 +27,10 @@ SHAPES = (
     Shape("40 -> 1024", (40, 1024), None, 2),
     Shape("40 -> 768 -> 768", (40, 768, 768), None, 2),
 )
-# A column at a time, and nothing of the next one's latency hidden: what a plain controller does.
 BYTEWISE = "16 cycles a column, 2 a byte"
 MEMORIES: dict[str, Memory | Sdram] = {
     "a word a cycle": Memory(),
+    # A column at a time, whose latency nothing hides but what the core asks ahead.
     "10 cycles a column": Memory(latency=10),
     BYTEWISE: Memory(latency=16, interval=2),
     "LiteDRAM": Sdram(),
@@ -146,4 +146,4 @@ def tables(report: dict[str, Any]) -> list[Table]:
     return [table, cores]
 
 
-MEMORY = Bench(run, draw, tables)
+MEMORY = Bench(run, draw, tables, needs=("litedram",), extra="sdram")
