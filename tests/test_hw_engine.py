@@ -22,12 +22,24 @@ from tests.slow_lane import SlowLane
 
 
 def run_engine(
-    model, lanes, frames, *, activations=1, resets=(), gap=0.0, pause=0.0, seed=1, target=GENERIC
+    model,
+    lanes,
+    frames,
+    *,
+    activations=1,
+    resets=(),
+    gap=0.0,
+    pause=0.0,
+    seed=1,
+    target=GENERIC,
+    beside=lambda dut: (),
+    limit=20_000,
 ):
     """Outputs int [T, O], and the cycle in which each frame's last event went to the lanes.
 
     A state reset is asked for before each frame of ``resets``; ``gap`` and ``pause`` are the
-    fractions of cycles in which the input offers and the output takes nothing.
+    fractions of cycles in which the input offers and the output takes nothing. ``beside`` gives
+    more benches that run in the background; all must be over within ``limit`` cycles.
     """
     rng = np.random.default_rng(seed)
     core = CoreParameters(model.parameters, lanes, activations)
@@ -65,9 +77,9 @@ def run_engine(
                 if last:
                     outputs.append(row[: core.network.outputs])
                     row = []
-            assert cycle < 20_000, f"only {len(outputs)} of {len(frames)} frames came out"
+            assert cycle < limit, f"only {len(outputs)} of {len(frames)} frames came out"
 
-    run_bench(dut, receive, background=(send,))
+    run_bench(dut, receive, background=(send, *beside(dut)))
     return np.array(outputs), np.array(finishes)
 
 

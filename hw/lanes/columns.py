@@ -9,7 +9,7 @@ from golden.formats import WEIGHT
 from golden.kinds import ROWS
 from golden.parameters import CoreParameters
 from hw.events.encoder import event_layout
-from hw.lanes.fetch import any_event_layout, same_event, seen_layout
+from hw.lanes.fetch import any_event_layout, finds_event, same_event, seen_layout
 from hw.lanes.lanes import lane_slot_layout
 from hw.pipeline import delayed, staged
 from hw.primitive.columns import columns_signature
@@ -232,12 +232,7 @@ class ColumnFetch(wiring.Component):
         valids, visits = staged(m, self.i.valid, self.i.payload, more, "visit", step)
         valid, visit, seen = valids[-1], visits[-1], self.seen.payload
         of_h = visit.segment ^ x_last
-        with m.If(of_h):
-            m.d.comb += same_event(seen, self.event_h)
-        with m.Elif(is_of(0, visit.layer, core.streams)):
-            m.d.comb += same_event(seen, self.event_x)
-        with m.Else():
-            m.d.comb += same_event(seen, self.event_above)
+        finds_event(m, self, seen, of_h, is_of(0, visit.layer, core.streams))
         m.d.comb += [
             seen.event.eq(visit.event),
             seen.layer.eq(visit.layer),

@@ -1,6 +1,6 @@
 """Where an event meets its weight word: from slots to what the lanes take."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -124,13 +124,7 @@ class Fetch(wiring.Component):
         valid, slot = valids[-1], slots[-1]
         seen = self.seen.payload
         of_h = slot.segment ^ layout.x_last
-        # By their fields: the column numbers of two lists may differ in width.
-        with m.If(of_h):
-            m.d.comb += same_event(seen, self.event_h)
-        with m.Elif(is_of(0, slot.tag.layer, core.streams)):
-            m.d.comb += same_event(seen, self.event_x)
-        with m.Else():
-            m.d.comb += same_event(seen, self.event_above)
+        finds_event(m, self, seen, of_h, is_of(0, slot.tag.layer, core.streams))
         m.d.comb += [
             seen.event.eq(slot.event),
             seen.layer.eq(slot.tag.layer),
@@ -182,6 +176,20 @@ class Fetch(wiring.Component):
             out.tag.eq(slots[-1].tag),
         ]
         return m
+
+
+def finds_event(m: Module, fetch, seen: data.View, of_h: Value, of_first: Value) -> None:
+    """Shows in ``seen`` what the list says that a slot takes its event from: ``of_h``, that of h,
+    else of x, of the first layer or of one above. ``fetch`` has the lists' ``event_h``, ``event_x``
+    and ``event_above``.
+    """
+    # By their fields: the column numbers of two lists may differ in width.
+    with m.If(of_h):
+        m.d.comb += same_event(seen, fetch.event_h)
+    with m.Elif(of_first):
+        m.d.comb += same_event(seen, fetch.event_x)
+    with m.Else():
+        m.d.comb += same_event(seen, fetch.event_above)
 
 
 def same_event(target: data.View, source: data.View) -> list:

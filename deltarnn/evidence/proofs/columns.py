@@ -1,34 +1,23 @@
-"""Weights by the column: visits wait, rows rest, and words are taken as they were asked for."""
+"""Weights by the column: rows rest, and words are taken as they were asked for."""
 
-from amaranth.hdl import Assert, Assume, Cat, Module, Mux, Signal
+from amaranth.hdl import Assert, Assume, Module, Mux, Signal
+from amaranth.lib import stream
 
 from deltarnn.evidence.proofs.claim import Claim, stays, variant
 from deltarnn.evidence.proofs.networks import network
 from golden.parameters import CoreParameters
 from hw.lanes.columns import ColumnFetch, ColumnSweep
 from hw.target import GENERIC
-from hw.walk.columns import ColumnWalk
 
 # Of one unit and of two, so that a column has fewer words than a row has to rest, or more.
 CORE = CoreParameters(network((2, 1, 2), 2).parameters, 1)
 
 
-class VisitsWait(Claim):
-    """A visit that has to wait stays as it is, and so does the walk, which strobes nothing."""
-
-    def __init__(self, kind: type = ColumnWalk) -> None:
-        dut = kind(CORE)
-        super().__init__(dut, dut.now, *dut.start, dut.o.ready, dut.restart)
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.dut = dut = self.dut
-        waits = dut.o.valid & ~dut.o.ready
-        stays(m, "visit", waits, dut.o.valid, dut.o.payload)
-        stays(m, "walk", ~dut.o.ready, dut.layer, dut.parity, dut.index)
-        strobes = Cat(dut.leave, dut.skip, dut.begin, dut.finish)
-        m.d.comb += Assert(dut.o.ready | ~strobes.any())
-        return m
+def waits(m: Module, i: stream.Interface) -> None:
+    """Assumes of a stream that what it offers stays as it is until it is taken."""
+    waited, was = Signal(), Signal.like(i.payload)
+    m.d.sync += [waited.eq(i.valid & ~i.ready), was.eq(i.payload)]
+    m.d.comb += Assume(~waited | (i.valid & (i.payload == was)))
 
 
 class RowsRest(Claim):
@@ -55,11 +44,7 @@ class RowsRest(Claim):
             Assert(dut.o.valid | (dut.o.payload.delta == 0)),
             Assert(visit.event | ~dut.words.ready),
         ]
-        # What waits stays as it is.
-        waited = Signal()
-        was = Signal.like(visit)
-        m.d.sync += [waited.eq(dut.i.valid & ~dut.i.ready), was.eq(visit)]
-        m.d.comb += Assume(~waited | (dut.i.valid & (visit == was)))
+        waits(m, dut.i)
 
         row = self.chosen(m, len(dut.o.payload.row), "row")
         rests = Signal(range(self.REOPEN + 1))
@@ -101,10 +86,7 @@ class WordsAsAskedFor(Claim):
             owed.eq(owed + Mux(asked, words, 0) - given),
             offered.eq(store.word.valid & ~given),
         ]
-        waits = store.request.valid & ~store.request.ready
-        stays(m, "request", waits, store.request.valid, store.request.payload)
-        waited = Signal()
-        was = Signal.like(visit)
-        m.d.sync += [waited.eq(dut.i.valid & ~dut.i.ready), was.eq(visit)]
-        m.d.comb += Assume(~waited | (dut.i.valid & (visit == was)))
+        held = store.request.valid & ~store.request.ready
+        stays(m, "request", held, store.request.valid, store.request.payload)
+        waits(m, dut.i)
         return m

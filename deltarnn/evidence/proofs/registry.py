@@ -14,7 +14,7 @@ from deltarnn.evidence.proofs.bus import (
     SkidIsAQueueOfTwo,
 )
 from deltarnn.evidence.proofs.claim import Claim, variant
-from deltarnn.evidence.proofs.columns import RowsRest, VisitsWait, WordsAsAskedFor
+from deltarnn.evidence.proofs.columns import RowsRest, WordsAsAskedFor
 from deltarnn.evidence.proofs.engine import EveryFrameEnds
 from deltarnn.evidence.proofs.events import (
     EachListIsWhole,
@@ -391,10 +391,10 @@ PROOFS = {
     "visits wait": Proof(
         "walk/columns.py",
         "a visit stays while it waits, and so does the walk, which strobes nothing",
-        VisitsWait,
+        partial(SlotsWait, ColumnWalk),
         {
             "a list is left again": faulty(
-                VisitsWait,
+                SlotsWait,
                 ColumnWalk,
                 "self.leave.eq(leaves & self.o.ready)",
                 "self.leave.eq(leaves)",

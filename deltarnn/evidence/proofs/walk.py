@@ -13,11 +13,14 @@ TWO_AND_A_READ_OUT = network((3, 3, 2), 2).parameters
 
 
 class SlotsWait(Claim):
-    """A slot that has to wait stays as it is, and so does the walk, which strobes nothing."""
+    """A slot, or a visit, that has to wait stays as it is, and so does the walk, which strobes
+    nothing."""
 
     def __init__(self, kind: type = Sequencer) -> None:
         dut = kind(CoreParameters(TWO_AND_A_READ_OUT, 2))
-        super().__init__(dut, dut.now, dut.next, dut.coming, *dut.start, dut.o.ready, dut.restart)
+        seen = [name for name in ("now", "next", "coming") if name in dut.signature.members]
+        told = (getattr(dut, name) for name in seen)
+        super().__init__(dut, *told, *dut.start, dut.o.ready, dut.restart)
 
     def elaborate(self, platform) -> Module:
         m = Module()
