@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from boards.family.targets import TARGETS
 from boards.memory.control import ControlWrites
 from boards.memory.litedram import Controller, controller
 from boards.memory.native import NativeColumns
@@ -119,6 +120,20 @@ def test_a_core_on_an_sdram_equals_golden(core, simulator):
     result = simulate(parameters, model, frames, simulator, emission=whole)
     assert result.mismatch is None
     assert result.cycles.sum() > 3 * 782  # some refreshes came in between
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["up5k", "ecp5"])
+def test_streams_of_finer_rows_on_an_sdram_equal_golden(name):
+    """Of a family's cells, two units a cycle."""
+    choice = TARGETS[name]
+    model = random_model((3, 7, 5), None, kinds=("lstm", "gru"), theta=(1, 4), shifts=2)
+    parameters = CoreParameters(model.parameters, 2, 2, 3)
+    whole = Sdram().beside(emit(parameters, model, choice.target.with_columns()))
+    frames = [random_frames(model, 40, seed=n, moving=0.5) for n in range(3)]
+    models = choice.cells.models()
+    result = simulate(parameters, model, frames, QUICK, emission=whole, models=models)
+    assert result.mismatch is None
 
 
 FAULTS = {
