@@ -20,6 +20,29 @@ from golden.errors import refusal
 WEIGHTS_IN_FLASH = 0x20000  # behind the bitstream of a UP5K, which has 104,161 bytes
 
 
+@dataclass(frozen=True)
+class Sdram:
+    """SDR chips beside a board's, 16 bits wide together; 32 MB of them are used.
+
+    Attributes
+    ----------
+    device, chips
+        As LiteDRAM calls the board's chip, and the memory's.
+    clocks
+        MHz to try with them, highest first.
+    flash
+        Where in the board's flash the weights go that are copied at power-up.
+    resource
+        The pins' name.
+    """
+
+    device: str
+    chips: str
+    clocks: Sequence[float]
+    flash: int
+    resource: str = "sdram"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Board:
     """A board.
@@ -50,7 +73,9 @@ class Board:
     flash
         Where in its flash the weights go, where they cannot be in the bitstream.
     spi
-        Number of the flash's resource.
+        Name and number of the flash's resource.
+    sdram
+        The memory beside the chip, where there is one for weights.
     loader
         Arguments of openFPGALoader that say which board or cable; None where another tool
         programs it: ``programmer`` then says how, FILE being the bitstream.
@@ -71,7 +96,8 @@ class Board:
     training: tuple[int, int] = (16, 2)
     baud: int = BAUD
     flash: int | None = None
-    spi: int = 0
+    spi: tuple[str, int] = ("spi_flash_1x", 0)
+    sdram: Sdram | None = None
     loader: Sequence[str] | None = None
     programmer: Sequence[str] = ()
 
@@ -92,6 +118,14 @@ def _ecp5(name: str, *arguments: str, **capacity: int) -> Chip:
 _SMALL = {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}
 _UP5K_CLOCKS = (48, 45, 42, 39, 36, 33, 30, 27, 24)
 _ECP5_CLOCKS = (125, 120, 115, 110, 105, 100, 95, 90, 80, 70, 60)
+
+# Their bitstream ends before 0x200000, and so does the bootloader that some of these boards have.
+_ULX3S = Sdram(
+    device="LFE5U-85F-6BG381C",
+    chips="MT48LC16M16",
+    clocks=(100, 95, 90, 80, 70, 60),
+    flash=0x200000,
+)
 
 _ALL = (
     Board(
@@ -119,7 +153,7 @@ _ALL = (
                 1, cs_n="16", clk="15", copi="14", cipo="17", attrs=Attrs(IO_STANDARD="SB_LVCMOS")
             ),
         ],
-        spi=1,
+        spi=("spi_flash_1x", 1),
         chip=UP5K,
         target="up5k",
         clk="clk12",
@@ -155,6 +189,8 @@ _ALL = (
         clocks=_ECP5_CLOCKS,
         lanes=16,
         activations=4,
+        spi=("spi_flash", 0),
+        sdram=_ULX3S,
         loader=("-b", "ulx3s"),
     ),
     Board(
@@ -169,6 +205,8 @@ _ALL = (
         clocks=_ECP5_CLOCKS,
         lanes=32,
         activations=4,
+        spi=("spi_flash", 0),
+        sdram=_ULX3S,
         loader=("-b", "ulx3s"),
     ),
     Board(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal
+from amaranth.hdl import ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -32,6 +32,16 @@ class Shell(wiring.Component):
     flash : int or None
         Where in the SPI flash its weights begin; None where there is none to boot from.
 
+    Attributes
+    ----------
+    divisor, address : int
+        As above.
+    boots, memory : bool
+        It reads a flash at power-up; the core has a memory beside the chip.
+    pads : dict
+        What is joined to ports of the core that are pins: a value, or an io.PortLike's wires, by
+        name. Where the core is simulated there are none.
+
     Members
     -------
     rx : In; tx : Out
@@ -48,9 +58,12 @@ class Shell(wiring.Component):
         baud: int,
         flash: int | None = None,
     ) -> None:
-        self._manifest, self._link, self._mhz, self._address = manifest, link, mhz, flash
+        self._manifest, self._link, self._mhz, self.address = manifest, link, mhz, flash or 0
         self.divisor = round(mhz * 1e6 / baud)
         self.boots = self._link.loads and flash is not None
+        self.memory = any(port["name"] == "memory_ready" for port in manifest["ports"])
+        self._ready, self._failed = Signal(), Signal()  # of that memory
+        self.pads: dict[str, Any] = {}
         members = {"rx": In(1, init=1), "tx": Out(1, init=1)}
         if self.boots:
             members |= {f"flash_{pin}": flow for pin, flow in FLASH.items()}
@@ -71,19 +84,20 @@ class Shell(wiring.Component):
             weights.valid.eq(link.core.weights.valid),
             link.core.weights.ready.eq(weights.ready),
         ]
+        copies: Value = Const(0)
         if self.boots:
             words = self._manifest["memories"]["weights"]
             length = words["words"] * words["width"] // 8
-            m.submodules.boot = boot = Boot(self._link.tag, length, self._address, self._mhz)
+            m.submodules.boot = boot = Boot(self._link.tag, length, self.address, self._mhz)
             m.d.comb += [
                 self.flash_cs_n.eq(boot.cs_n),
                 self.flash_sck.eq(boot.sck),
                 self.flash_copi.eq(boot.copi),
                 boot.cipo.eq(self.flash_cipo),
-                link.booting.eq(boot.busy),
                 link.boot_failed.eq(boot.failed),
                 boot.weights.ready.eq(weights.ready),
             ]
+            copies = boot.busy
             with m.If(boot.busy):
                 m.d.comb += [
                     weights.payload.eq(boot.weights.payload),
@@ -92,6 +106,10 @@ class Shell(wiring.Component):
                 ]
         if self._manifest["output"]["per_beat"] == 1:  # then there is no tkeep
             m.d.comb += link.core.results.payload.keep.eq(~0)
+        if self.memory:  # a memory beside the chip, which nothing can be loaded into before
+            m.d.comb += link.memory_failed.eq(self._failed)
+            copies = (copies | ~self._ready) & ~self._failed
+        m.d.comb += link.booting.eq(copies)
         m.submodules.core = Instance(TOP, **self._connections(link, weights))
         return m
 
@@ -108,6 +126,9 @@ class Shell(wiring.Component):
             "o_m_axis_tkeep": results.payload.keep,
             "o_m_axis_tvalid": results.valid,
             "i_m_axis_tready": results.ready,
+            "o_memory_ready": self._ready,
+            "o_memory_failed": self._failed,
+            **self.pads,
         }
         for name, bus in (("s_axis", core.frames), ("s_weights", weights)):
             buses |= {
@@ -118,5 +139,8 @@ class Shell(wiring.Component):
         for name, member in core.registers.signature.members.items():
             direction = "i" if member.flow == Out else "o"
             buses[f"{direction}_s_axil_{name}"] = getattr(core.registers, name)
-        ports = {f"{port['direction'][0]}_{port['name']}" for port in self._manifest["ports"]}
+        directions = {"in": "i", "out": "o", "io": "io"}
+        ports = {
+            f"{directions[port['direction']]}_{port['name']}" for port in self._manifest["ports"]
+        }
         return {name: value for name, value in buses.items() if name in ports}

@@ -85,13 +85,14 @@ SIMULATOR = click.option(
 
 
 def weights_option(*places: str) -> Callable[..., Any]:
-    """The option that says where weights lie, one of ``places``."""
+    """The option that says where weights lie, one of ``places``, the first where none is given."""
+    auto = "; auto: the nearest that has room" if "auto" in places else ""
     return click.option(
         "--weights",
         type=click.Choice(places),
-        default="chip",
+        default=places[0],
         show_default=True,
-        help="Where weights lie: in the core, or outside, where it asks for columns of them.",
+        help=f"Where weights lie: in the core, or outside, in columns{auto}.",
     )
 
 

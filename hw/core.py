@@ -73,6 +73,9 @@ class Core(wiring.Component):
         Where the weights lie outside (``by_column`` of the target's): which bytes of
         hw.emit.verilog.Emission.weights are wanted next, 32 bits of the first one's number and 32
         of how many; and those bytes, P a beat, in the order in which they were asked for.
+    m_weights_* : AXI4-Stream out
+        Where they lie outside and are loaded: what has come by ``s_weights``, P bytes a beat, to be
+        written from the first byte on; ``tlast`` ends a load, a broken one too.
     s_axil_* : AXI4-Lite in
         Registers (hw.bus.registers). With all its inputs at 0 the core runs as the model says.
     monitor_* : Out
@@ -112,6 +115,13 @@ class Core(wiring.Component):
                 "s_columns_tvalid": In(1),
                 "s_columns_tready": Out(1),
             }
+            if self.loads:
+                members |= {
+                    "m_weights_tdata": Out(8 * core.lanes),
+                    "m_weights_tvalid": Out(1),
+                    "m_weights_tready": In(1),
+                    "m_weights_tlast": Out(1),
+                }
         if self._engine.loads:
             members |= {
                 "s_weights_tdata": In(8),
@@ -237,6 +247,13 @@ class Core(wiring.Component):
                 come.i.payload.as_value().eq(self.s_columns_tdata),
                 self.s_columns_tready.eq(come.i.ready),
             ]
+            if engine.loads:
+                m.d.comb += [
+                    self.m_weights_tvalid.eq(engine.fill.valid),
+                    self.m_weights_tdata.eq(engine.fill.payload.word.as_value()),
+                    self.m_weights_tlast.eq(engine.fill.payload.last),
+                    engine.fill.ready.eq(self.m_weights_tready),
+                ]
         if core.trains:
             m.submodules.training = training = TrainingRegisters(core)
             connect(m, training.host, engine.host)

@@ -15,11 +15,11 @@ from hw.lanes.fetch import Fetch, same_event
 from hw.lanes.lanes import Lanes
 from hw.learn.port import learning_port
 from hw.monitor import Monitor, monitor_signature
-from hw.primitive.columns import columns_signature
+from hw.primitive.columns import ColumnLoad, columns_signature
+from hw.primitive.loaded_weights import LoadedWeights
 from hw.target import GENERIC, Target
 from hw.unit.activation import ActivationUnit
 from hw.unit.readout import Readout
-from hw.walk.column_layout import ColumnLayout
 from hw.walk.columns import ColumnWalk
 from hw.walk.layout import CoreLayout
 from hw.walk.quiesce import Quiesce
@@ -85,6 +85,8 @@ class Engine(wiring.Component):
         hw.monitor.monitor_signature.
     columns : Out
         Where the weights lie outside: hw.primitive.columns.columns_signature.
+    fill : Out, stream
+        Where they lie outside and are loaded: the words (hw.primitive.columns.ColumnLoad).
     learning : Out
         Where the core trains: hw.learn.port.learning_port. Its weights then come from there.
 
@@ -101,19 +103,25 @@ class Engine(wiring.Component):
         network = core.network
         width = network.formats.activation.width
         self._stores, self.loads, more = [], target.loads, {}
+        self._filled: LoadedWeights | ColumnLoad | None = None  # what takes a load
         if core.trains:
             target.require_training()
             more = {"learning": Out(learning_port(core))}
         elif target.by_column:
-            layout = ColumnLayout(core)
+            layout = target.column_layout(core)
             columns = columns_signature(layout.words, layout.longest, core.lanes)
             more = {"columns": Out(columns)}
+            if self.loads:
+                self._filled = ColumnLoad(layout.words, core.lanes)
+                more["fill"] = Out(self._filled.o.signature)
         else:
             words, stages = CoreLayout(core).weight_words(model), target.stages(core)
             self._stores = [target.weights(words[:, stage].tolist()) for stage in stages]
-        if self.loads:
-            more = {
-                "load": In(self._stores[0].load.signature.flip()),
+            if self.loads:
+                (self._filled,) = self._stores
+        if self._filled is not None:
+            more |= {
+                "load": In(self._filled.load.signature.flip()),
                 "loaded": Out(1),
                 "load_broken": Out(1),
             }
@@ -346,8 +354,11 @@ class Engine(wiring.Component):
         ]
 
         # Reset and load, when no frame is under way, neither here nor further down.
-        if self.loads:
-            store = self._stores[0]
+        if self._filled is not None:
+            store = self._filled
+            if by_column:
+                m.submodules.filled = store
+                connect(m, store.o, flipped(self.fill))
             connect(m, flipped(self.load), store.load)
             m.d.comb += [
                 store.free.eq(quiesce.free),

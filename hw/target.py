@@ -10,6 +10,8 @@ from hw.primitive.masters import MasterStore
 from hw.primitive.multiply_add import MultiplyAdd
 from hw.primitive.serializer import Serializer, ShiftSerializer
 from hw.primitive.weights import WeightMemory
+from hw.walk.column_layout import ColumnLayout
+from hw.walk.layout import CoreLayout
 
 # With a slower memory a row of a linear layer, which comes again after one other row or two cycles
 # of skipping, would be opened again before it has been written back.
@@ -92,9 +94,17 @@ class Target:
         """Weights lie outside the core (hw.primitive.columns.ColumnWeights)."""
         return self.weights.by_column
 
-    def with_columns(self) -> "Target":
+    def with_columns(self, weights: type[ColumnWeights] = ColumnWeights) -> "Target":
         """The same with the weights outside the core."""
-        return replace(self, weights=ColumnWeights, stage_lanes=None)
+        return replace(self, weights=weights, stage_lanes=None)
+
+    def layout(self, core: CoreParameters) -> CoreLayout | ColumnLayout:
+        """Where the weights of a core lie."""
+        return self.column_layout(core) if self.by_column else CoreLayout(core)
+
+    def column_layout(self, core: CoreParameters) -> ColumnLayout:
+        """Where they lie outside it."""
+        return ColumnLayout(core, self.weights.checked)
 
     def require_training(self) -> None:
         """Refuses a core that trains where weights are loaded, may wait, or outrun masters."""

@@ -1,15 +1,16 @@
 """A memory beside a core whose weights lie outside it, for simulation."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from golden.errors import refusal, require_int
 from golden.files import written_aside
-from hw.emit.enclosed import COLUMNS, enclosed
+from hw.emit.enclosed import MEMORY, enclosed
 from hw.emit.verilog import TOP, Emission
+from hw.primitive.columns import ColumnWeights
 from sim.build import cache_folder
 
 _MEMORY = f"{TOP}_columns"
@@ -18,6 +19,11 @@ _PINS = (
     ".request_ready(m_columns_tready), .word(s_columns_tdata), .word_valid(s_columns_tvalid), "
     ".word_ready(s_columns_tready)"
 )
+_FILL_PINS = (
+    ", .fill(m_weights_tdata), .fill_valid(m_weights_tvalid), .fill_ready(m_weights_tready), "
+    ".fill_last(m_weights_tlast)"
+)
+_NO_FILL = ", .fill(0), .fill_valid(1'b0), .fill_ready(), .fill_last(1'b0)"
 
 # A burst at a time; the next one is asked for while the last word leaves. A word that is offered
 # stays on offer. The noise is a shift register with feedback of the period 2^32 - 1.
@@ -25,16 +31,18 @@ _TEXT = """
 module {memory} (
   input clk, input rst,
   input [63:0] request, input request_valid, output request_ready,
-  output [{width}-1:0] word, output word_valid, input word_ready
+  output [{width}-1:0] word, output word_valid, input word_ready,
+  input [{width}-1:0] fill, input fill_valid, output fill_ready, input fill_last
 );
   reg [{width}-1:0] memory [0:{words}-1];
-  initial $readmemh("{file}", memory);
-  reg [31:0] address, left, wait_for, noise;
+  initial if ("{file}" != "") $readmemh("{file}", memory);
+  reg [31:0] address, left, wait_for, noise, place;
   reg offers;
   wire takes = word_valid & word_ready;
   wire asked = request_valid & request_ready;
   wire may_take = {stalls} <= noise[7:0], may_offer = {stalls} <= noise[23:16];
   assign request_ready = may_take & (left == 0 | (left == 1 & takes));
+  assign fill_ready = may_take;
   assign word_valid = left != 0 & wait_for == 0 & offers;
   assign word = memory[address];
   always @(posedge clk) begin
@@ -47,16 +55,22 @@ module {memory} (
       wait_for <= {interval} - 1;
     end
     if (asked) begin
-      address <= request[31:0] / {bytes};
+      address <= request[31:0] / {bytes} + {checksum};
       left <= request[63:32] / {bytes};
       wait_for <= {latency} + {interval} - 1;
+    end
+    if (fill_valid & fill_ready) begin
+      memory[place] <= fill;
+      place <= fill_last ? 0 : place + 1;
     end
     if (rst) begin
       left <= 0;
       offers <= 0;
+      place <= 0;
     end
   end
   initial begin
+    place = 0;
     left = 0;
     wait_for = 0;
     offers = 0;
@@ -80,12 +94,15 @@ class Memory:
         What these are drawn from.
     interval
         Cycles that a word takes.
+    store
+        What the core's target needs beside it.
     """
 
     latency: int = 0
     stalls: float = 0.0
     seed: int = 1
     interval: int = 1
+    store: type[ColumnWeights] = ColumnWeights
 
     def __post_init__(self) -> None:
         require_int("latency", self.latency, 0)
@@ -95,7 +112,10 @@ class Memory:
             raise refusal("stalls", self.stalls, "a fraction below 1")
 
     def beside(self, emission: Emission) -> Emission:
-        """``emission``, of a core with its weights outside, and the memory, as one core."""
+        """``emission``, of a core with its weights outside, and the memory, as one core. Weights
+        that are loaded are in it only then.
+        """
+        loaded = emission.manifest["memories"]["weights"]["loaded"]
         file, words = image_file(emission)
         width = emission.manifest["memories"]["weights"]["width"]
         text = _TEXT.format(
@@ -103,13 +123,16 @@ class Memory:
             width=width,
             bytes=width // 8,
             words=words,
-            file=file,
+            file="" if loaded else file,
+            checksum=int(emission.manifest["memories"]["weights"]["checksums"]),
             latency=self.latency,
             interval=self.interval,
             stalls=round(self.stalls * 256),
             seed=self.seed,
         )
-        return enclosed(emission, COLUMNS, f"  {_MEMORY} memory ({_PINS});\n", text)
+        pins = _PINS + (_FILL_PINS if loaded else _NO_FILL)
+        beside = enclosed(emission, MEMORY, f"  {_MEMORY} memory ({pins});\n", text)
+        return beside if loaded else replace(beside, weights=None)
 
 
 def image_file(emission: Emission) -> tuple[Path, int]:

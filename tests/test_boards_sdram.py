@@ -1,22 +1,36 @@
 """Weights in an SDRAM: columns through LiteDRAM's own Verilog, and what it has to be told first."""
 
+import binascii
 import re
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
+from boards.board import find_board
 from boards.family.targets import TARGETS
+from boards.flow.design import TOP, design
+from boards.flow.stores import stores
+from boards.host.session import Host, LinkError
+from boards.host.stream import prepare, run
+from boards.link.protocol import Flag
 from boards.memory.control import ControlWrites
+from boards.memory.fill import Fill
 from boards.memory.litedram import Controller, controller
+from boards.memory.march import MarchTest
 from boards.memory.native import NativeColumns
-from boards.memory.simulated import beside_sdram
+from boards.memory.system import with_sdram
 from deltarnn.memories import Sdram
+from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
 from hw.emit.verilog import emit
+from hw.primitive.columns import CheckedColumns
 from hw.target import GENERIC
+from hw.walk.column_layout import ColumnLayout
+from sim.fast.board import build_board, running
 from sim.fast.harness import Harness
-from sim.memory import image_file
 from sim.simulate import simulate
 from sim.simulators import SIMULATORS
 from tests.bench import run_bench
@@ -25,57 +39,227 @@ from tests.networks import random_frames, random_model
 QUICK = Harness(optimised=False)
 
 
-@pytest.mark.parametrize("latency", [1, 9])
-@pytest.mark.parametrize("wait", [0.0, 0.6])
-def test_words_come_as_they_were_asked_for(latency, wait):
-    """A controller that answers late and does not wait; nothing is lost, and no cycle either."""
-    dut = NativeColumns(words=5000, longest=40, room=16)
-    rng = np.random.default_rng(1)
-    columns = [(int(rng.integers(4900)), int(rng.integers(1, 41))) for _ in range(30)]
-    expected = [first + n for first, words in columns for n in range(words)]
-    found, coming, cycles = [], [], []
+def checksum(address, words):
+    """By the standard library: of bytes, the higher one of a word first."""
+    whole = [(address ^ address >> 16) & 0xFFFF, *words]
+    return binascii.crc_hqx(b"".join(int(word).to_bytes(2, "big") for word in whole), 0xFFFF)
 
-    async def ask(ctx):
-        request = dut.columns.request
-        for address, words in columns:
-            while rng.random() < wait:
-                await ctx.tick()
-            ctx.set(request.payload, {"address": address, "words": words})
-            ctx.set(request.valid, 1)
-            await ctx.tick().until(request.ready)
-            ctx.set(request.valid, 0)
 
-    async def remember(ctx):
-        port, cycle = dut.port, 0
-        while True:
-            due = bool(coming) and coming[0][0] <= cycle
-            ctx.set(port.cmd.ready, int(rng.random() >= wait))
-            ctx.set(port.rvalid, due)
-            if due:
-                ctx.set(port.rdata, coming.pop(0)[1])
-            _, _, valid, ready, address = await ctx.tick().sample(
-                port.cmd.valid, port.cmd.ready, port.cmd.payload
+def columns_in_memory(rng, lengths):
+    """The words of a memory, and of each column: its address and its words."""
+    content, columns = [], []
+    for length in lengths:
+        address, words = len(content), rng.integers(1 << 16, size=length).tolist()
+        content += [checksum(address, words), *words]
+        columns.append((address, words))
+    return content, columns
+
+
+async def _asks(ctx, dut, columns, waits):
+    request = dut.columns.request
+    for address, words in columns:
+        while waits():
+            await ctx.tick()
+        ctx.set(request.payload, {"address": address, "words": len(words)})
+        ctx.set(request.valid, 1)
+        await ctx.tick().until(request.ready)
+        ctx.set(request.valid, 0)
+
+
+async def _remembers(ctx, port, content, latency, waits):
+    """A controller that answers late and does not wait; reads and writes, and what it was told."""
+    coming, cycle, due_write = [], 0, None
+    while True:
+        due = bool(coming) and coming[0][0] <= cycle
+        ctx.set(port.cmd.ready, int(not waits()))
+        ctx.set(port.rvalid, due)
+        ctx.set(port.wready, due_write is not None and due_write[0] <= cycle)
+        if due:
+            ctx.set(port.rdata, content[coming.pop(0)[1]])
+        valid, ready, command, given, wready = (
+            await ctx.tick().sample(
+                port.cmd.valid, port.cmd.ready, port.cmd.payload, port.wdata, port.wready
             )
-            cycle += 1
-            if valid and ready:
-                coming.append((cycle + latency - 1, address))
+        )[2:]
+        cycle += 1
+        if wready:
+            content[due_write[1]] = given
+            due_write = None
+        if valid and ready and command.write:
+            assert due_write is None
+            due_write = (cycle + latency - 1, command.address)
+        elif valid and ready:
+            coming.append((cycle + latency - 1, command.address))
+
+
+def words_read(content, columns, *, latency, wait, room=16, most=20_000):
+    """Words that NativeColumns gives, in how many cycles, and whether it has failed."""
+    dut = NativeColumns(words=len(content), longest=40, room=room)
+    rng = np.random.default_rng(1)
+    wanted = sum(len(words) for _, words in columns)
+    found, cycles, failed = [], [0], [0]
+
+    def waits():
+        return rng.random() < wait
 
     async def take(ctx):
         word = dut.columns.word
-        while len(found) < len(expected):
-            ctx.set(word.ready, int(rng.random() >= wait))
+        while len(found) < wanted and cycles[0] < most:
+            ctx.set(word.ready, int(not waits()))
             _, _, valid, ready, value = await ctx.tick().sample(
                 word.valid, word.ready, word.payload.as_value()
             )
-            cycles.append(None)
+            cycles[0] += 1
             if valid and ready:
                 found.append(value)
-            assert len(cycles) < 20_000
+        failed[0] = ctx.get(dut.failed)
 
-    run_bench(dut, take, background=(ask, remember))
-    assert found == expected
+    run_bench(
+        dut,
+        take,
+        background=(
+            partial(_asks, dut=dut, columns=columns, waits=waits),
+            partial(_remembers, port=dut.port, content=content, latency=latency, waits=waits),
+        ),
+    )
+    return found, cycles[0], failed[0]
+
+
+@pytest.mark.parametrize("latency", [1, 9])
+@pytest.mark.parametrize("wait", [0.0, 0.6])
+def test_words_come_as_they_were_asked_for(latency, wait):
+    """Nothing is lost, and no cycle either, but those of the checksums."""
+    rng = np.random.default_rng(1)
+    content, columns = columns_in_memory(rng, rng.integers(1, 41, size=60))
+    asked = [columns[n] for n in rng.integers(len(columns), size=40)]
+    found, cycles, failed = words_read(content, asked, latency=latency, wait=wait)
+    assert found == [word for _, words in asked for word in words]
+    assert not failed
     if not wait:
-        assert len(cycles) < len(expected) + 20
+        assert cycles < len(found) + len(asked) + 20
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_of_a_column_with_a_wrong_bit_the_last_word_never_comes(place):
+    """Wherever it is: in its checksum, or in a word."""
+    rng = np.random.default_rng(place)
+    content, columns = columns_in_memory(rng, [5, 5, 5])
+    content[columns[1][0] + place] ^= 1 << int(rng.integers(16))
+    found, _, failed = words_read(content, columns, latency=4, wait=0.2, most=300)
+    assert failed
+    assert len(found) == 5 + 4  # the first column, and this one's but for its end
+
+
+@pytest.mark.parametrize("places", [1, 2, 4, 8, 16, 32, 64, 128])
+def test_a_column_that_lies_elsewhere_is_wrong(places):
+    """As it does where a wire of the address is broken."""
+    content, _ = columns_in_memory(np.random.default_rng(1), [7] * 64)
+    moved = content[places:]
+    *_, failed = words_read(moved, [(0, [0] * 7)], latency=4, wait=0.0, most=100)
+    assert failed
+
+
+def test_the_layout_has_the_checksums():
+    """A model's columns, with each bit as a memory gives it."""
+    model = random_model((4, 9, 6), 3, kinds=("gru", "lstm"), theta=(1, 3))
+    core = CoreParameters(model.parameters, 2)
+    plain, checked = ColumnLayout(core), ColumnLayout(core, checked=True)
+    rows = checked.weight_words(model).astype("i1").view("<u2")[:, 0].tolist()
+    bare = plain.weight_words(model).astype("i1").view("<u2")[:, 0].tolist()
+    assert len(rows) == checked.words
+    found = []
+    for layer in checked.layers:
+        for base, count in ((layer.base_x, layer.columns_x), (layer.base_h, layer.columns_h)):
+            for address in range(base, base + count * layer.stride, layer.stride):
+                words = rows[address + 1 : address + layer.stride]
+                assert rows[address] == checksum(address, words)
+                found += words
+    assert found == bare
+
+
+class Faulty:
+    """A memory of ``size`` words with a fault."""
+
+    def __init__(self, size, reads=lambda self, place: self.words[place], stores=None):
+        self.words = [0] * size
+        self._reads, self._stores = reads, stores
+
+    def __getitem__(self, place):
+        return self._reads(self, place)
+
+    def __setitem__(self, place, value):
+        old, self.words[place] = self.words[place], value
+        if self._stores is not None:
+            self._stores(self, place, old)
+
+
+def _never_rises(memory, place, old):
+    if place == 3:
+        memory.words[3] &= ~4 | old
+
+
+def _takes_the_neighbour(memory, place, old):
+    if place == 2 and memory.words[2] & 8 and not old & 8:  # the aggressor rises
+        memory.words[7] ^= 1
+
+
+def _is_taken(memory, place, old):
+    if place == 7 and not memory.words[7] & 8 and old & 8:
+        memory.words[2] |= 2
+
+
+BROKEN = {
+    "a bit that is always 1": Faulty(9, lambda self, n: self.words[n] | 32 * (n == 5)),
+    "a bit that is always 0": Faulty(9, lambda self, n: self.words[n] & ~(64 * (n == 8))),
+    "a wire of the data": Faulty(9, lambda self, n: self.words[n] & 0x7FFF),
+    "a wire of the address": Faulty(9, lambda self, n: self.words[n & ~2]),
+    "a bit that does not rise": Faulty(9, stores=_never_rises),
+    "a bit that flips with another": Faulty(9, stores=_takes_the_neighbour),
+    "a bit that is set by another": Faulty(9, stores=_is_taken),
+}
+
+
+@pytest.mark.parametrize("fault", [None, *BROKEN])
+@pytest.mark.parametrize("wait", [0.0, 0.5])
+def test_a_march_finds_faults(fault, wait):
+    memory = Faulty(9) if fault is None else BROKEN[fault]
+    dut, rng = MarchTest(9), np.random.default_rng(1)
+
+    async def bench(ctx):
+        for _ in range(5):
+            await ctx.tick()
+        assert not ctx.get(dut.port.cmd.valid)
+        ctx.set(dut.start, 1)
+        for _ in range(4000):
+            await ctx.tick()
+            if ctx.get(dut.done) or ctx.get(dut.failed):
+                break
+        assert ctx.get(dut.done) == (fault is None)
+        assert ctx.get(dut.failed) == (fault is not None)
+
+    chips = {"content": memory, "latency": 3, "waits": lambda: rng.random() < wait}
+    run_bench(dut, bench, background=(partial(_remembers, port=dut.port, **chips),))
+
+
+def test_a_load_is_written_from_the_first_word_on():
+    """The second one takes the place of the first, which was cut."""
+    dut, rng, content = Fill(40), np.random.default_rng(1), [0] * 40
+    loads = [rng.integers(1 << 16, size=n).tolist() for n in (13, 40)]
+
+    async def bench(ctx):
+        for words in loads:
+            for n, word in enumerate(words):
+                while rng.random() < 0.3:
+                    await ctx.tick()
+                ctx.set(dut.i.payload, {"word": word, "last": n == len(words) - 1})
+                ctx.set(dut.i.valid, 1)
+                await ctx.tick().until(dut.i.ready)
+                ctx.set(dut.i.valid, 0)
+            await ctx.tick()
+            assert content[: len(words)] == words
+
+    chips = {"content": content, "latency": 2, "waits": lambda: rng.random() < 0.4}
+    run_bench(dut, bench, background=(partial(_remembers, port=dut.port, **chips),))
 
 
 def test_all_is_written_once_in_order():
@@ -107,7 +291,7 @@ def core():
     """Two layers and a read-out, for two lanes."""
     model = random_model((4, 9, 6), 3, kinds=("gru", "lstm"), theta=[(1, 3), (2, 5), (3, 0)])
     parameters = CoreParameters(model.parameters, 2)
-    return model, parameters, emit(parameters, model, GENERIC.with_columns())
+    return model, parameters, emit(parameters, model, GENERIC.with_columns(CheckedColumns))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +313,7 @@ def test_streams_of_finer_rows_on_an_sdram_equal_golden(name):
     choice = TARGETS[name]
     model = random_model((3, 7, 5), None, kinds=("lstm", "gru"), theta=(1, 4), shifts=2)
     parameters = CoreParameters(model.parameters, 2, 2, 3)
-    whole = Sdram().beside(emit(parameters, model, choice.target.with_columns()))
+    whole = Sdram().beside(emit(parameters, model, choice.target.with_columns(CheckedColumns)))
     frames = [random_frames(model, 40, seed=n, moving=0.5) for n in range(3)]
     models = choice.cells.models()
     result = simulate(parameters, model, frames, QUICK, emission=whole, models=models)
@@ -164,8 +348,8 @@ def test_chips_that_want_more_time_say_so(core, what):
 def test_other_lanes_are_refused(core):
     model, *_ = core
     emission = emit(CoreParameters(model.parameters, 4), model, GENERIC.with_columns())
-    with pytest.raises(ValueError, match="lanes of a core with an SDRAM: found 4, expected 2"):
-        beside_sdram(emission, image_file(emission)[0], Controller("", ((0, 0, 0),)))
+    with pytest.raises(ValueError, match="lanes of a core with an SDRAM: found 4, no checksums"):
+        with_sdram(emission, Controller("", ((0, 0, 0),)))
 
 
 def test_what_litedram_refuses_is_said_in_a_line():
@@ -181,3 +365,87 @@ def test_the_controller_is_told_what_its_own_software_would():
     assert 0x20 in values
     assert found.writes[-2][1] == found.writes[-1][1] == 1
     assert max(wait for *_, wait in found.writes) >= 20_000  # 200 us at 100 MHz
+
+
+BOARD = find_board("ulx3s-85f")
+# A read of the chips, which a fault of theirs changes.
+READ = "memory[address] & ~STUCK"
+
+
+@pytest.fixture(scope="module")
+def board():
+    """A small network at a ULX3S: its design, and a function that builds it with a fault."""
+    model = random_model((3, 5), 2, kinds=("gru",), theta=(1, 2))
+    (store,) = stores(BOARD, "sdram")
+    parameters = CoreParameters(model.parameters, 2)
+    emission = store.simulated(parameters, model)
+    made = design(parameters, model, emission, 100.0, 25_000_000, store.flash)
+
+    @contextmanager
+    def at(read=READ, flash=None):
+        texts = made.verilog() | {"models.v": TARGETS[BOARD.target].cells.models()}
+        assert texts["core.v"].count(READ) == 1
+        texts["core.v"] = texts["core.v"].replace(READ, read)
+        program, content = build_board(texts, TOP), made.flash if flash is None else flash
+        with (
+            running(program, made.shell.divisor, content, made.shell.address) as terminal,
+            Host(terminal, made.link, patience=60.0) as host,
+        ):
+            yield host
+
+    return model, store, made, at
+
+
+def frames_equal(host, model, store):
+    prepare(host, model, target=store.target)
+    frames = random_frames(model, 30, moving=0.5)
+    pieces = run(host, model, [frames[:20], frames[20:]], True)
+    return all(not piece.wrong for piece in pieces)
+
+
+def test_a_board_boots_its_weights_into_the_sdram(board):
+    model, store, _, at = board
+    with at() as host:
+        assert host.booted() == 1 << Flag.LOADS
+        assert frames_equal(host, model, store)
+
+
+def test_without_a_flash_the_host_loads_them(board):
+    model, store, _, at = board
+    with at(flash=b"") as host:
+        assert host.booted() == 1 << Flag.LOADS | 1 << Flag.BOOT_FAILED
+        assert frames_equal(host, model, store)
+
+
+def test_a_memory_that_fails_its_test_is_flagged_and_used_for_nothing(board):
+    model, *_, at = board
+    with at(read="memory[address] & ~16'h0400") as host:
+        with pytest.raises(LinkError, match="the memory beside its chip has failed"):
+            host.booted()
+        with pytest.raises(LinkError, match="has no weights"):
+            host.frames(random_frames(model, 1))
+        with pytest.raises(LinkError, match="stands still"):
+            host.load(bytes(8))
+
+
+@pytest.mark.parametrize("place", [0, 1, 5])
+def test_of_a_bit_that_flips_later_no_result_comes(board, place):
+    """A checksum's, and two weights'. Nothing of the frame goes out, nor of any other."""
+    model, store, made, at = board
+    address = made.emission.manifest["memories"]["weights"]["words"] // 2 + place
+    flipped = f"(now > 400000 && address >= {address} ? ~memory[address] : memory[address])"
+    with at(read=f"{flipped} & ~STUCK") as host:
+        prepare(host, model, target=store.target)
+        frames = random_frames(model, 4, moving=1.0)
+        golden, found = DeltaNetwork(model), []
+
+        def until_it_has_flipped():
+            for _ in range(400):
+                found.append((host.frames(frames).outputs == golden.run(frames).outputs).all())
+
+        with pytest.raises(LinkError, match="stands still"):
+            until_it_has_flipped()
+        assert all(found)
+        host.flags = host.hello()
+        with pytest.raises(LinkError, match="the memory beside its chip has failed"):
+            host.booted()

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from amaranth.hdl import (
     ClockDomain,
@@ -39,6 +40,8 @@ class Pll(Elaboratable):
         The clock's, of the platform.
     source, wanted : float
         MHz: what there is, and what must not be exceeded.
+    late : bool
+        Drives domain ``late``, too, a quarter of a cycle behind (ECP5).
 
     Attributes
     ----------
@@ -51,8 +54,8 @@ class Pll(Elaboratable):
         Where the PLL can give nothing within a fifth of what is wanted.
     """
 
-    def __init__(self, resource: str, source: float, wanted: float) -> None:
-        self._resource = resource
+    def __init__(self, resource: str, source: float, wanted: float, late: bool = False) -> None:
+        self._resource, self._late = resource, late
         slow_enough = [s for s in self._settings(source) if s.mhz <= wanted + 1e-6]
         best = max(slow_enough, key=lambda s: s.mhz, default=None)
         if best is None or best.mhz < 0.8 * wanted:
@@ -146,6 +149,18 @@ class Ecp5Pll(Pll):
     def _instance(self, m: Module, port: io.PortLike, out: Value, lock: Value) -> Instance:
         m.submodules.clk = buffer = io.Buffer("i", port)
         dividers = self._dividers
+        behind: dict[str, Any] = {}
+        if self._late:
+            m.domains.late = ClockDomain(reset_less=True)
+            # In eighths of the oscillator's cycle.
+            whole, rest = divmod(dividers["CLKOP"] * 8 // 4, 8)
+            behind = {
+                "p_CLKOS_ENABLE": "ENABLED",
+                "p_CLKOS_DIV": dividers["CLKOP"],
+                "p_CLKOS_CPHASE": dividers["CLKOP"] // 2 + whole,
+                "p_CLKOS_FPHASE": rest,
+                "o_CLKOS": ClockSignal("late"),
+            }
         off = ("RST", "STDBY", "PHASESEL0", "PHASESEL1", "PLLWAKESYNC", "ENCLKOP")
         on = ("PHASEDIR", "PHASESTEP", "PHASELOADREG")
         return Instance(
@@ -170,6 +185,7 @@ class Ecp5Pll(Pll):
             i_CLKFB=out,
             o_CLKOP=out,
             o_LOCK=lock,
+            **behind,
             **{f"i_{pin}": Const(0) for pin in off},
             **{f"i_{pin}": Const(1) for pin in on},
         )

@@ -3,32 +3,28 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from boards.board import Board
-from boards.family.chip import size
 from boards.family.pll import Pll
-from boards.family.targets import find_target
 from boards.flow.design import Design, design
 from boards.flow.memories import apart
 from boards.flow.place import DoesNotFitError, overfull
+from boards.flow.stores import AUTO, InChip, Store, stores
 from boards.flow.synthesis import MAP_CORE, count
 from boards.flow.top import NAME, pinned
 from boards.flow.unsaid import say
 from boards.flow.wrapper import stub
-from boards.link.protocol import Link
 from boards.tool import YOSYS, Tool, ToolError
 from golden.errors import refusal
 from golden.files import make_folder, require_writable_folder, temporary_folder, write_files
-from golden.formats import WEIGHT
 from golden.learn.masters import trainable
 from golden.model import Model
 from golden.parameters import CoreParameters
-from hw.emit.verilog import TOP, Emission, emit
-from hw.walk.layout import CoreLayout
+from hw.emit.verilog import TOP, Emission
 
 LIMIT = 3600  # seconds of one tool
 CLOCK_MAX = 1000  # MHz: more than any of the boards' parts can
@@ -63,6 +59,9 @@ class Built:
         Names.
     lanes, activations
         Those of the core, and the units that it takes in a cycle.
+    store
+        Where its weights are (boards.flow.stores); ``further`` says why they are in none that is
+        nearer.
     fewer, slower
         Why its lanes, and why its units a cycle, are fewer than the board's: what each greater
         number needs too much of. Empty where they are not, or were asked for.
@@ -91,6 +90,8 @@ class Built:
     weights: int
     dense_cycles: int
     seconds: float
+    store: str = "chip"
+    further: str = ""
     fewer: str = ""
     slower: str = ""
     files: tuple[str, ...] = ()
@@ -98,17 +99,17 @@ class Built:
 
 def cores(
     model: Model,
-    board: Board,
+    store: Store,
     lanes: int | None = None,
     activations: int | None = None,
     frames: int | None = None,
 ) -> Iterator[CoreParameters]:
-    """What to try, the greatest first: as given, or else the board's and its halves.
+    """What to try, the greatest first: as given, or else the store's and its halves.
 
     With ``frames`` they train, with sequences of so many at most. Raises ValueError where there is
     no such core.
     """
-    most, units = board.most(frames is not None)
+    most, units = store.most(frames is not None)
     for some in _halves(most) if lanes is None else [lanes]:
         for few in _halves(units) if activations is None else [activations]:
             if activations is not None or some % few == 0:
@@ -122,17 +123,22 @@ def _core(model: Model, lanes: int, activations: int, frames: int | None) -> Cor
     return CoreParameters(wider.parameters, lanes, activations, training=training)
 
 
-def built_core(model: Model, board: Board, folder: Path) -> CoreParameters | None:
-    """The core of the build of ``model`` in ``folder``; None where there is no such build."""
+def built_core(
+    model: Model, board: Board, folder: Path, weights: str = AUTO
+) -> tuple[Store, CoreParameters] | None:
+    """The core of the build of ``model`` in ``folder``, and where its weights are; None where there
+    is no such build, or none with them where ``weights`` says (boards.flow.stores.stores).
+    """
     try:
         manifest = json.loads((folder / f"{board.name}.json").read_text())
         ours = manifest["core"]["model"]["sha256"] == model.sha256
         learning = manifest["core"].get("training")
         frames = None if learning is None else learning["frames"]
         core = _core(model, manifest["lanes"], manifest["activations"], frames)
+        found = [each for each in stores(board, weights) if each.name == manifest["store"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return core if ours else None
+    return (found[0], core) if ours and found else None
 
 
 def misfit(board: Board, core: CoreParameters, over: dict[str, tuple[int, int]]) -> DoesNotFitError:
@@ -154,13 +160,15 @@ def build(
     report: Callable[[str], None] = lambda _: None,
     activations: int | None = None,
     frames: int | None = None,
+    weights: str = AUTO,
 ) -> Built:
     """Builds ``model`` for ``board`` into ``folder``: bitstream, manifest, logs.
 
-    Without ``lanes`` as many as the board's, or a half, a quarter, where those do not fit; without
-    ``activations`` likewise, before lanes are given up; without ``clock`` (MHz) the board's highest
-    that closes. With ``frames`` the core trains, with sequences of so many at most. ``report`` is
-    told what is being done.
+    ``weights`` says where they go (boards.flow.stores.stores): as near as there is room. Without
+    ``lanes`` as many as the store's, or a half, a quarter, where those do not fit; without
+    ``activations`` likewise, before lanes are given up; without ``clock`` (MHz) the highest of the
+    store's that closes. With ``frames`` the core trains, with sequences of so many at most.
+    ``report`` is told what is being done.
 
     Raises
     ------
@@ -172,25 +180,36 @@ def build(
         Where one fails.
     """
     begin = time.monotonic()
-    to_try = list(cores(model, board, lanes, activations, frames))
+    places = stores(board, weights, lanes, frames is not None)
     if clock is not None:
         if not (math.isfinite(clock) and 1 <= clock <= CLOCK_MAX):
             raise refusal("clock", f"{clock:g} MHz", f"1 to {CLOCK_MAX} MHz")
         board.pll(board.clk, board.source, clock)  # refuses what it cannot make
-    require_room(model, board)
-    if frames is not None:
-        find_target(board.target).target.require_training()
-    require_writable_folder(folder, _names(board))
+    to_try: list[tuple[Store, CoreParameters]] = []
+    further = ""
+    for store in places:
+        try:
+            store.require_room(model)
+            to_try += [(store, core) for core in cores(model, store, lanes, activations, frames)]
+        except DoesNotFitError as error:
+            if store is places[-1] and not to_try:
+                raise
+            further = error.excess
+    require_writable_folder(folder, _names(board, places))
     make_folder(folder)
     lacked: dict[CoreParameters, str] = {}
-    for core in to_try:
+    for store, core in to_try:
+        if store is not to_try[0][0] and lacked:
+            further, lacked = "; ".join(lacked.values()), {}
         try:
             with temporary_folder() as place:
                 own = replace(model, parameters=core.network)
-                work = _Work(own, board, core, place, folder, report, *_given_up(core, lacked))
-                return work.run([clock] if clock is not None else list(board.clocks), begin)
+                why = (further, *_given_up(core, lacked))
+                work = _Work(own, board, store, core, place, folder, report, *why)
+                built = work.run([clock] if clock is not None else list(store.clocks))
+                return replace(built, seconds=time.monotonic() - begin)
         except DoesNotFitError as error:
-            if core is to_try[-1]:
+            if core is to_try[-1][1]:
                 raise
             report(str(error))
             lacked[core] = error.excess
@@ -208,25 +227,10 @@ def _given_up(core: CoreParameters, lacked: Mapping[CoreParameters, str]) -> tup
     return "; ".join(lanes.values()), "; ".join(units)
 
 
-def _names(board: Board) -> list[str]:
+def _names(board: Board, places: Sequence[Store]) -> list[str]:
     """What a build leaves in its folder: bitstream, weights if they lie in the flash, manifest."""
-    suffixes = [board.chip.bitstream, *(["weights"] if board.flash is not None else []), "json"]
-    return [f"{board.name}.{suffix}" for suffix in suffixes]
-
-
-def require_room(model: Model, board: Board) -> None:
-    """Refuses a model that no packet or no memory holds, before anything else is tried."""
-    core, loads = CoreParameters(model.parameters, 1), find_target(board.target).target.loads
-    Link.of(core, model, loads)
-    chip, layout = board.chip, CoreLayout(core)
-    needed = -(-layout.words * WEIGHT.width // chip.bram_bits)
-    if not loads and needed > chip.capacity["bram"]:
-        there = chip.capacity["bram"]
-        what = f"{size(layout.words)} of weights on {board.name}"
-        advice = (
-            f" ({size(there * chip.bram_bits // 8)}): fewer units or a board with a larger chip"
-        )
-        raise DoesNotFitError(what, {"bram": (needed, there)}, advice)
+    flash = ["weights"] if any(store.flash is not None for store in places) else []
+    return [f"{board.name}.{suffix}" for suffix in (board.chip.bitstream, *flash, "json")]
 
 
 @dataclass(frozen=True)
@@ -283,7 +287,7 @@ def netlist(model: Model, board: Board, lanes: int, activations: int = 1) -> Net
     """What ``build`` places and routes, for the board's highest clock. Raises as it does."""
     with temporary_folder() as place:
         core = CoreParameters(model.parameters, lanes, activations)
-        work = _Work(model, board, core, place, place, lambda _: None)
+        work = _Work(model, board, InChip(board), core, place, place, lambda _: None)
         return work.netlist(work.pll(board.clocks[0]))
 
 
@@ -291,7 +295,7 @@ def routed(model: Model, board: Board, lanes: int, clock: float, activations: in
     """What ``build`` makes for ``clock`` (MHz), reached or not. Raises as it does."""
     with temporary_folder() as place:
         core = CoreParameters(model.parameters, lanes, activations)
-        work = _Work(model, board, core, place, place, lambda _: None)
+        work = _Work(model, board, InChip(board), core, place, place, lambda _: None)
         return work.routed(work.pll(clock))
 
 
@@ -301,17 +305,20 @@ class _Work:
 
     model: Model
     board: Board
+    store: Store
     parameters: CoreParameters
     place: Path
     folder: Path
     report: Callable[[str], None]
+    further: str = ""
     fewer: str = ""
     slower: str = ""
 
-    def run(self, clocks: list[float], begin: float) -> Built:
-        emission = self.core()
+    def run(self, clocks: list[float]) -> Built:
+        emission = None
         while True:
             pll = self.pll(clocks[0])
+            emission = self.core(pll.mhz, emission)
             made, resources = self.board_design(emission, pll)
             fmax = self._closed(pll.mhz)
             if fmax >= pll.mhz:
@@ -329,6 +336,8 @@ class _Work:
             model=self.model.name,
             lanes=self.parameters.lanes,
             activations=self.parameters.activations,
+            store=self.store.name,
+            further=self.further,
             fewer=self.fewer,
             slower=self.slower,
             clock=pll.mhz,
@@ -339,10 +348,10 @@ class _Work:
             dense_cycles=self.parameters.dense_cycles,
             seconds=0.0,
         )
-        return replace(built, files=self._finished(made, built), seconds=time.monotonic() - begin)
+        return replace(built, files=self._finished(made, built))
 
     def netlist(self, pll: Pll) -> Netlist:
-        made, resources = self.board_design(self.core(), pll)
+        made, resources = self.board_design(self.core(pll.mhz), pll)
         return Netlist(made, self._verilog(NAME), resources)
 
     def routed(self, pll: Pll) -> Routed:
@@ -379,13 +388,15 @@ class _Work:
             raise
 
     def pll(self, mhz: float) -> Pll:
-        return self.board.pll(self.board.clk, self.board.source, mhz)
+        return self.board.pll(self.board.clk, self.board.source, mhz, self.store.late)
 
-    def core(self) -> Emission:
-        """Leaves the core in the chip's cells."""
+    def core(self, mhz: float, before: Emission | None = None) -> Emission:
+        """Leaves the core in the chip's cells, where ``before`` did not."""
         lanes = f"{self.parameters.lanes} lanes"
         self.report(f"generating {lanes}")
-        emission = emit(self.parameters, self.model, find_target(self.board.target).target)
+        emission = self.store.emission(self.parameters, self.model, mhz)
+        if before is not None and emission.verilog == before.verilog:
+            return before
         self.report(f"synthesis of the core, {lanes}")
         verilog, memories = apart(emission.verilog)
         stubbed = stub(TOP, emission.manifest["ports"])
@@ -398,7 +409,7 @@ class _Work:
         self, emission: Emission, pll: Pll
     ) -> tuple[Design, dict[str, tuple[int, int]]]:
         """The design, used and available of each resource; leaves the netlist."""
-        baud, flash = self.board.baud, self.board.flash
+        baud, flash = self.board.baud, self.store.flash
         made = design(self.parameters, self.model, emission, pll.mhz, baud, flash)
         chip = self.board.chip
         self.report(f"synthesis of the board at {pll.mhz:g} MHz")
@@ -445,7 +456,7 @@ class _Work:
         assert chip.router is not None
         self.report(f"place and route for {mhz:g} MHz")
         suffix, option = chip.placed
-        arguments = [*chip.arguments, "--json", f"{NAME}.json"]
+        arguments = [*chip.arguments, *self.store.routing, "--json", f"{NAME}.json"]
         arguments += [f"--{chip.constraints}", f"{NAME}.{chip.constraints}"]
         arguments += [option, f"{NAME}.{suffix}", "--report", "report.json"]
         arguments += ["--seed", str(seed), "--freq", f"{mhz:.3f}", "--timing-allow-fail", *more]
@@ -467,7 +478,7 @@ class _Work:
     def _finished(self, design: Design, built: Built) -> tuple[str, ...]:
         """Packs the bitstream and puts everything into the folder."""
         self.report("packing the bitstream")
-        bitstream, *others, last = _names(self.board)
+        bitstream, *others, last = _names(self.board, [self.store])
         self._pack(bitstream)
         manifest = {**asdict(built), "core": design.emission.manifest}
         del manifest["seconds"], manifest["files"]  # what is not the same in every run

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from boards.board import Board
+from boards.flow.stores import stores
 from golden.errors import refusal
 from golden.model import Model
 from golden.processes import run
@@ -21,7 +22,7 @@ def steps(model: Model, board: Board, folder: Path) -> Iterator[list[str]]:
     expected = f"what this makes: deltarnn build MODEL --board {board.name} -o {folder}"
     try:
         manifest = json.loads(path.read_text())
-        built = manifest["core"]["model"]["sha256"]
+        built, store = manifest["core"]["model"]["sha256"], stores(board, manifest["store"])[0]
     except OSError as error:
         raise refusal(str(path), error.strerror, expected) from None
     except (ValueError, KeyError, TypeError):
@@ -30,8 +31,8 @@ def steps(model: Model, board: Board, folder: Path) -> Iterator[list[str]]:
         raise refusal(str(path), f"model {str(built)[:12]}...", f"{str(model.sha256)[:12]}...")
     bitstream = folder / f"{board.name}.{board.chip.bitstream}"
     files = [(bitstream, 0)]
-    if board.flash is not None:
-        files.append((folder / f"{board.name}.weights", board.flash))
+    if store.flash is not None:
+        files.append((folder / f"{board.name}.weights", store.flash))
     for file, _ in files:
         if not file.exists():
             raise refusal(str(file), "no file", expected)

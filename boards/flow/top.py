@@ -1,10 +1,11 @@
 """The design on its board: shell, clock and pins."""
 
-from amaranth.hdl import ClockDomain, Elaboratable, Module
+from amaranth.hdl import ClockDomain, Const, Elaboratable, Instance, Module
 from amaranth.lib import io
 
 from boards.board import Board
 from boards.family.pll import Pll
+from boards.memory.pads import SdramPads
 from boards.shell import Shell
 
 NAME = "top"
@@ -26,7 +27,7 @@ class BoardTop(Elaboratable):
         m.submodules.tx = tx = io.Buffer("o", uart.tx)
         m.d.comb += [shell.rx.eq(rx.i), tx.o.eq(shell.tx)]
         if shell.boots:
-            flash = platform.request("spi_flash_1x", self._board.spi, dir="-")
+            flash = platform.request(*self._board.spi, dir="-")
             m.submodules.cipo = cipo = io.Buffer("i", flash.cipo)
             m.d.comb += shell.flash_cipo.eq(cipo.i)
             # Write protection and hold, where they are wired, are off.
@@ -35,6 +36,14 @@ class BoardTop(Elaboratable):
                 if hasattr(flash, name):
                     m.submodules[name] = pin = io.Buffer("o", getattr(flash, name))
                     m.d.comb += pin.o.eq(value)
+            if not hasattr(flash, "clk"):  # an ECP5's own pin, of its configuration
+                m.submodules.clk = Instance(
+                    "USRMCLK", i_USRMCLKI=shell.flash_sck, i_USRMCLKTS=Const(0)
+                )
+        if shell.memory and self._board.sdram is not None:
+            port = platform.request(self._board.sdram.resource, dir="-")
+            m.submodules.sdram = pads = SdramPads(port)
+            shell.pads |= pads.wires
         return m
 
 

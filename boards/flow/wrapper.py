@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+from hw.emit.enclosed import declaration
+
 INSTANCE = "core"
 
 
 def stub(name: str, ports: Sequence[dict[str, Any]]) -> str:
     """The core as a black box in Verilog. ``ports`` are those of its manifest."""
-    declared = ", ".join(
-        f"{port['direction']}put [{port['width'] - 1}:0] {port['name']}" for port in used(ports)
-    )
+    declared = ", ".join(declaration(port) for port in used(ports))
     return f"(* blackbox *)\nmodule {name} ({declared});\nendmodule\n"
 
 

@@ -3,7 +3,7 @@
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -32,6 +32,7 @@ from hw.bus.registers import STATUS, STATUS_LOAD_BROKEN, STATUS_UNLOADED, WORD
 
 TRIES = 5
 PATIENCE = 0.5  # seconds of an attempt, beside those on the line and in the core
+BOOTING, BOOTING_BYTE = 5.0, 4e-6  # seconds until weights are there, and for each byte of them
 SLOWEST = 12e6  # Hz: no core on a board is slower
 LEAST_BAUD, MOST_BAUD = 300, 12_000_000  # those that serial ports have
 _MEANINGS: dict[int, str] = {
@@ -191,26 +192,36 @@ class Host:
             some = values[low : low + most]
             self._request(Command.WRITE, struct.pack(f"<H{len(some)}I", address, *some), 0)
 
-    def load(self, weights: bytes) -> None:
-        """Loads weights; they take the place of what was there, or of a load that was cut."""
+    def load(self, weights: bytes, report: Callable[[str], None] = lambda _: None) -> None:
+        """Loads weights; they take the place of what was there, or of a load that was cut.
+
+        ``report`` is told how many.
+        """
         # A last byte ends a load that is open, and is one that is broken where none is.
         self._request(Command.LOAD, bytes([LAST, 0]), 0)
         self.write(STATUS, 1 << STATUS_LOAD_BROKEN)
         size = self.link.request - 1
         for low in range(0, len(weights), size):
+            report(f"{low:,} of {len(weights):,} bytes of weights loaded")
             kind = LAST if low + size >= len(weights) else FIRST
             self._request(Command.LOAD, bytes([kind]) + weights[low : low + size], 0)
         if self.read(STATUS) >> STATUS_UNLOADED & 1:
             raise LinkError(f"{self._name}: its core takes no load of {len(weights)} bytes")
 
-    def booted(self, patience: float = 5.0) -> int:
-        """Waits until weights are no longer copied from flash; returns the flags."""
+    def booted(self) -> int:
+        """Waits until weights are no longer copied from flash; returns the flags.
+
+        Raises LinkError where that takes too long, or the memory for them has failed its test.
+        """
+        patience = (BOOTING + self.link.weights * BOOTING_BYTE) * self._patience / PATIENCE
         end = time.monotonic() + patience
         while self.flags >> Flag.BOOTING & 1:
             if time.monotonic() > end:
                 raise LinkError(f"{self._name}: still copying weights after {patience:g} s")
             time.sleep(0.01)
             self.flags = self.hello()
+        if self.flags >> Flag.MEMORY_FAILED & 1:
+            raise LinkError(f"{self._name}: the memory beside its chip has failed: reset the board")
         return self.flags
 
     def frames(self, frames: Integers) -> Answer:

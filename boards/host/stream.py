@@ -1,6 +1,6 @@
 """Frames through a board: what `deltarnn run` does."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,8 @@ from hw.bus.registers import (
     WORD,
     register_map,
 )
-from hw.walk.layout import CoreLayout
+from hw.emit.verilog import weight_bytes
+from hw.target import GENERIC, Target
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,27 @@ class Piece:
     wrong: str = ""
 
 
-def prepare(host: Host, model: Model, training: Training | None = None) -> None:
+def prepare(
+    host: Host,
+    model: Model,
+    training: Training | None = None,
+    target: Target = GENERIC,
+    report: Callable[[str], None] = lambda _: None,
+) -> None:
     """The state of a fresh start: weights, the model's thresholds, h = 0, counters 0.
+
+    ``target`` is that of the core; ``report`` is told what takes long.
 
     Weights are loaded where the board has none, in the order that its lanes want. Where the core
     trains all masters are written, whatever it has learned since, and nothing is recorded.
     """
+    report("waiting for weights to be copied from flash")
     host.booted()
     if training is not None:
         settle(host)
     if host.read(STATUS) >> STATUS_UNLOADED & 1:
         core = CoreParameters(model.parameters, host.read(LANES))
-        host.load(CoreLayout(core).weight_words(model).astype(np.int8).tobytes())
+        host.load(weight_bytes(core, model, target), report)
     for register in register_map(model.parameters):
         kind, _, layer = register.name.rpartition("_")
         if kind in ("THETA_X", "THETA_H"):

@@ -22,13 +22,16 @@ class Hello(wiring.Component):
     (those of boards.link.command)
     booting, boot_failed : In
         The weights are being copied from flash; they could not be.
+    memory_failed : In
+        A memory beside the chip has failed.
     dropped : In
         Strobe: something has come that was no packet.
     """
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        members = {"booting": In(1), "boot_failed": In(1), "dropped": In(1)}
+        members = {"booting": In(1), "boot_failed": In(1), "memory_failed": In(1)}
+        members |= {"dropped": In(1)}
         super().__init__(command_members() | members)
 
     def elaborate(self, platform) -> Module:
@@ -44,6 +47,7 @@ class Hello(wiring.Component):
             Flag.BOOT_FAILED: self.boot_failed,
             Flag.DROPPED: dropped,
             Flag.TRAINS: Const(self._link.trains, 1),
+            Flag.MEMORY_FAILED: self.memory_failed,
         }
         m.d.comb += self.size.eq(len(said))
         m.d.sync += [

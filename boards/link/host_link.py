@@ -64,6 +64,8 @@ class HostLink(wiring.Component):
         The core's buses (core_signature).
     booting, boot_failed : In
         The weights are being copied from flash; they could not be.
+    memory_failed : In
+        A memory beside the chip has failed its test, or given what was not in it.
     """
 
     def __init__(self, link: Link) -> None:
@@ -75,6 +77,7 @@ class HostLink(wiring.Component):
                 "core": Out(core_signature(link)),
                 "booting": In(1),
                 "boot_failed": In(1),
+                "memory_failed": In(1),
             }
         )
 
@@ -113,6 +116,7 @@ class HostLink(wiring.Component):
             sender.anew.eq(writer.anew),
             hello.booting.eq(self.booting),
             hello.boot_failed.eq(self.boot_failed),
+            hello.memory_failed.eq(self.memory_failed),
             hello.dropped.eq(receiver.dropped),
             access.writes.eq(reader.begins[list(begins).index(Command.WRITE)]),
         ]

@@ -57,6 +57,7 @@ class Flag(IntEnum):
     BOOT_FAILED = 2  # what is in flash is not this model's weights, or is damaged
     DROPPED = 3  # something that was no packet has come since the last HELLO
     TRAINS = 4  # the core does
+    MEMORY_FAILED = 5  # the memory beside the chip has: nothing is computed until a reset
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,8 @@ class Link:
         The first bytes of the model's sha256: what tells whose weights these are.
     loads
         Weights are loaded.
+    weights
+        Bytes of them then, without what else an image has.
     trains
         The core does.
     request, answer
@@ -180,6 +183,7 @@ class Link:
     counters: tuple[tuple[str, int], ...]
     tag: bytes
     loads: bool
+    weights: int
     trains: bool
     request: int
     answer: int
@@ -222,6 +226,7 @@ class Link:
             counters=counters,
             tag=bytes.fromhex(model.sha256 or "00" * TAG)[:TAG],
             loads=loads,
+            weights=CoreLayout(single).words if loads else 0,
             trains=core.trains,
             request=request,
             answer=answer,

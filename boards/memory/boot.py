@@ -17,6 +17,9 @@ from golden.errors import require_int
 MAGIC = b"DRNW"
 WAKE, READ = 0xAB, 0x03  # what every JEDEC flash understands: release from power-down, read
 WAKING = 40  # us: more than the 30 that a flash may take
+# MHz of its clock, at most. A bit has to come back within a period: 8 ns in the flash, and up to 9
+# out of a chip and 8 into it.
+CLOCK_MAX = 33
 
 
 def header(tag: bytes, length: int) -> bytes:
@@ -34,7 +37,7 @@ class Boot(wiring.Component):
     """Reads a weight image and loads it; one that is not right is never loaded whole.
 
     The last two bytes wait for the checksum: if it is wrong the load ends one byte short, which
-    the weight memory refuses. A bit takes 2 cycles.
+    the weight memory refuses. A bit takes 2 cycles, or more with a clock beyond 2 CLOCK_MAX.
 
     Parameters
     ----------
@@ -62,6 +65,7 @@ class Boot(wiring.Component):
         self._length = require_int("bytes of weights", length, 2)
         self._address = require_int("address in flash", address, 0, (1 << 24) - 1)
         self._waking = math.ceil(WAKING * mhz)
+        self._half = math.ceil(mhz / (2 * CLOCK_MAX))  # cycles of half a bit
         super().__init__(
             {
                 "cs_n": Out(1, init=1),
@@ -79,6 +83,7 @@ class Boot(wiring.Component):
         m.submodules.checksum = checksum = Checksum()
         timer = Signal(range(self._waking + 1))
         out, back, bits = Signal(8), Signal(8), Signal(range(9))
+        half = Signal(range(self._half))
         request = Array(Const(byte, 8) for byte in (READ, *self._address.to_bytes(3, "big")))
         expected = Array(Const(byte, 8) for byte in self._header)
         checked = len(self._header) + self._length
@@ -102,7 +107,17 @@ class Boot(wiring.Component):
         ]
 
         def clock(done: str) -> None:
-            """A bit: the flash has changed it after the clock fell last, and we do so now."""
+            """Half a bit."""
+            if self._half == 1:
+                edge(done)
+                return
+            m.d.sync += half.eq(half + 1)
+            with m.If(half == self._half - 1):
+                m.d.sync += half.eq(0)
+                edge(done)
+
+        def edge(done: str) -> None:
+            """The flash has changed a bit after the clock fell last, and we do so now."""
             m.d.sync += self.sck.eq(~self.sck)
             with m.If(self.sck):
                 m.d.sync += [out.eq(out << 1), back.eq(Cat(self.cipo, back)), bits.eq(bits - 1)]

@@ -21,6 +21,8 @@ class ControlWrites(wiring.Component):
     -------
     address, value, cycle, ack
         Of a Wishbone port: the address of a word of 32 bits; ``cycle`` is its cyc, stb and we.
+    done : Out
+        All are written.
     """
 
     def __init__(self, writes: Sequence[tuple[int, int, int]]) -> None:
@@ -32,6 +34,7 @@ class ControlWrites(wiring.Component):
                 "value": Out(32),
                 "cycle": Out(1),
                 "ack": In(1),
+                "done": Out(1),
             }
         )
 
@@ -60,5 +63,5 @@ class ControlWrites(wiring.Component):
                     with m.If(n == len(self._writes) - 1):
                         m.next = "done"
             with m.State("done"):
-                pass
+                m.d.comb += self.done.eq(1)
         return m

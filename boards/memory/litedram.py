@@ -4,6 +4,7 @@ LiteDRAM (BSD-2-Clause) is generated where it is needed, with pinned versions, f
 """
 
 import json
+import re
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -92,4 +93,7 @@ def controller(device: str, module: str, mhz: float) -> Controller:
             raise refusal("litedram_gen", said[0], "a controller: pip install 'deltarnn[sdram]'")
         writes = json.loads((folder / "out/writes.json").read_text())
         verilog = (folder / "out/gateware/litedram_core.v").read_text()
+    # What is the same in every run; pins that are driven from both ends.
+    verilog = re.sub(r"^// (Date|LiteX sha1) .*\n", "", verilog, flags=re.MULTILINE)
+    verilog = re.sub(r"input( +wire +\[15:0\] sdram_dq)", r"inout\1", verilog)
     return Controller(verilog, tuple(map(tuple, writes)))

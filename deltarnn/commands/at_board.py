@@ -18,6 +18,7 @@ from golden.parameters import CoreParameters
 if TYPE_CHECKING:
     from boards.board import Board
     from boards.flow.design import Design
+    from boards.flow.stores import Store
     from boards.host.session import Host
     from boards.link.protocol import Link
 
@@ -44,6 +45,8 @@ class AtBoard:
     ----------
     model
         With the accumulators of the core.
+    store
+        Where its weights are (boards.flow.stores).
     core, link
         As they were built, or would be with the board's lanes and units a cycle.
     port
@@ -54,6 +57,7 @@ class AtBoard:
 
     model: Model
     board: "Board"
+    store: "Store"
     core: CoreParameters
     link: "Link"
     port: str | None
@@ -69,8 +73,11 @@ class AtBoard:
         port: str | None,
         baud: int | None = None,
         frames: int | None = None,
+        weights: str = "auto",
     ) -> "AtBoard":
         """``model`` of ``file`` at the board ``name``; with ``frames``, on a core that trains.
+
+        ``weights`` is as boards.flow.stores.stores takes it.
 
         A simulated one's sequences have at most so many frames where it was not built.
 
@@ -78,32 +85,31 @@ class AtBoard:
         port does not train though it is to.
         """
         from boards.board import find_board
-        from boards.family.targets import find_target
-        from boards.flow.build import built_core, cores, require_room
+        from boards.flow.build import built_core, cores
         from boards.flow.design import design
+        from boards.flow.stores import first_with_room
         from boards.link.protocol import Link
-        from hw.emit.verilog import emit
 
         board = find_board(name)
-        require_room(model, board)
         folder = default_folder(file, name)
-        core = built_core(model, board, folder)
-        if frames is not None and (core is None or not core.trains):
+        built = built_core(model, board, folder, weights)
+        if frames is not None and (built is None or not built[1].trains):
             if port is not None:
                 expected = f"one of deltarnn build {file} --board {name} --train"
                 raise refusal(str(folder), "no core that trains", expected)
-            core = next(cores(model, board, frames=frames))
-        core = core or next(cores(model, board))
+            built = None
+        if built is None:
+            store = first_with_room(model, board, weights, trains=frames is not None)
+            built = store, next(cores(model, store, frames=frames))
+        store, core = built
         model = replace(model, parameters=core.network)
-        target = find_target(board.target).target
-        link = Link.of(core, model, target.loads)
+        link = Link.of(core, model, store.target.loads)
         made = None
         if port is None:
             with progress.status("generating"):
-                emission = emit(core, model, target)
-                mhz = board.clocks[0]
-                made = design(core, model, emission, mhz, round(mhz * 1e6 / DIVISOR), board.flash)
-        return cls(model, board, core, link, port, baud or board.baud, made)
+                mhz, emission = store.clocks[0], store.simulated(core, model)
+                made = design(core, model, emission, mhz, round(mhz * 1e6 / DIVISOR), store.flash)
+        return cls(model, board, store, core, link, port, baud or board.baud, made)
 
     @property
     def computed(self) -> Model:
@@ -129,7 +135,8 @@ class AtBoard:
         ) as terminal:
             assert terminal is not None
             with Host(terminal, self.link, self.baud, patience) as host:
-                prepare(host, self.model, self.core.training)
+                with progress.status("preparing") as status:
+                    prepare(host, self.model, self.core.training, self.store.target, status.update)
                 yield host
 
 
@@ -145,5 +152,5 @@ def simulated(made: "Design", board: "Board") -> Iterator[str]:
         models = find_target(board.target).cells.models()
         texts = made.verilog() | ({"models.v": models} if models else {})
         program = build_board(texts, TOP)
-    with running(program, made.shell.divisor, made.flash, board.flash or 0) as terminal:
+    with running(program, made.shell.divisor, made.flash, made.shell.address) as terminal:
         yield terminal

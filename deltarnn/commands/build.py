@@ -14,9 +14,11 @@ from deltarnn.console import (
     print_json,
     progress,
     table,
+    weights_option,
 )
 from golden.model_file import load_model
 
+_STORES = {"chip": "the chip", "sdram": "the SDRAM"}
 OCCUPANCY = (1.0, 0.1)  # at which frames a second are reported
 
 
@@ -27,6 +29,7 @@ OCCUPANCY = (1.0, 0.1)  # at which frames a second are reported
 @click.option("--lanes", type=int, help="Lanes P. Default: the board's, or fewer if they must be.")
 @click.option("--activations", type=int, help="Units a cycle A. Default: likewise.")
 @click.option("--clock", type=float, help="MHz. Default: the board's highest that closes.")
+@weights_option("auto", "chip", "sdram")
 @TRAIN
 @TRAIN_FRAMES
 @JSON
@@ -37,6 +40,7 @@ def build(
     lanes: int | None,
     activations: int | None,
     clock: float | None,
+    weights: str,
     train: bool,
     frames: int | None,
     as_json: bool,
@@ -46,6 +50,7 @@ def build(
         from boards.board import find_board
         from boards.family.chip import RESOURCES
         from boards.flow.build import build as run
+        from boards.flow.stores import stores
 
     frames = tape_frames(train, frames)
     chosen = find_board(board)
@@ -53,7 +58,8 @@ def build(
     place = folder or default_folder(model, board)
     lanes = lanes and fitting_lanes(loaded.parameters, lanes, activations or 1)
     with progress.status("beginning") as status:
-        built = run(loaded, chosen, place, lanes, clock, status.update, activations, frames)
+        how = (status.update, activations, frames, weights)
+        built = run(loaded, chosen, place, lanes, clock, *how)
     speed = {
         occupancy: built.clock * 1e6 / max(built.dense_cycles * occupancy, 1)
         for occupancy in OCCUPANCY
@@ -61,12 +67,14 @@ def build(
     if as_json:
         print_json({**vars(built), "frames_per_second": speed})
         return
-    most, units = chosen.most(frames is not None)
+    (store,) = stores(chosen, built.store)
+    most, units = store.most(frames is not None)
     rows = {
         "lanes": _of(built.lanes, most, built.fewer),
         "units a cycle": _of(built.activations, units, built.slower),
         "clock": f"{built.clock:g} MHz ({built.fmax:.1f} would be possible)",
-        "weights": f"{built.weights:,} bytes",
+        "weights": f"{built.weights:,} bytes in {_STORES[built.store]}"
+        + (f": the chip lacks {built.further}" if built.further else ""),
         **{
             RESOURCES[name]: f"{used:,} of {there:,}"
             for name, (used, there) in built.resources.items()

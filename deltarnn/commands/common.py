@@ -48,7 +48,9 @@ def placed(target: "Target", weights: str, train: bool) -> "Target":
         return target
     if train:
         raise refusal("weights of a core that trains", weights, "chip")
-    return target.with_columns()
+    from deltarnn.memories import MEMORIES
+
+    return target.with_columns(MEMORIES[weights].store)
 
 
 def layer_row(layer: LayerParameters) -> str:

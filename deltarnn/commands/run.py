@@ -27,6 +27,7 @@ from deltarnn.console import (
     print_json,
     progress,
     require_writable,
+    weights_option,
 )
 from golden.errors import refusal
 from golden.features import Features
@@ -68,6 +69,7 @@ def _until_nobody_reads() -> Iterator[None]:
     help="Which one.",
     shell_complete=names_in("boards.board", "BOARDS"),
 )
+@weights_option("auto", "chip", "sdram")
 @BAUD
 @click.option("--floats", is_flag=True, help="Lines are features, and results come in their unit.")
 @click.option("--check", is_flag=True, help="Hold every answer against the golden model.")
@@ -80,6 +82,7 @@ def run(
     port: str | None,
     simulated_board: bool,
     board: str,
+    weights: str,
     baud: int | None,
     floats: bool,
     check: bool,
@@ -108,7 +111,7 @@ def run(
         raise refusal("standard input", "it closed", "lines of numbers")
     require_writable(output)
     loaded = load_model(model)
-    place = AtBoard.of(model, loaded, board, port, baud)
+    place = AtBoard.of(model, loaded, board, port, baud, weights=weights)
     loaded = place.computed
     recordings = [] if live else load(frames).frames(loaded)
     lengths = [len(each) for each in recordings]

@@ -15,6 +15,7 @@ from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters, LayerParameters
 from hw.bus.registers import register_map
 from hw.emit.verilog import Emission, emit
+from hw.primitive.columns import ColumnWeights, LoadedColumns
 from hw.target import Target
 from sim.job import Job
 from sim.memory import Memory
@@ -132,8 +133,12 @@ class Case:
         return Memory(latency, stalls, 1 + self.seed).beside(emission)
 
     def target_of(self, target: Target) -> Target:
-        """``target``, with its weights where the case has them."""
-        return target if self.memory is None else target.with_columns()
+        """``target``, with its weights where the case has them. Where a word has 16 bits they are
+        checked, and loaded through the core.
+        """
+        if self.memory is None:
+            return target
+        return target.with_columns(LoadedColumns if self.lanes == 2 else ColumnWeights)
 
     def played(self, model: Model, weights: bytes | None) -> "Played":
         """The job, and what must come of it. ``weights`` are those to be loaded, if any."""

@@ -190,7 +190,7 @@ def _flash_images(count: int) -> Counter[Outcome]:
             running(program, made.shell.divisor, image, 0) as terminal,
             Host(terminal, made.link, patience=PATIENCE) as host,
         ):
-            failed = host.booted(PATIENCE) >> Flag.BOOT_FAILED & 1
+            failed = host.booted() >> Flag.BOOT_FAILED & 1
         outcome = "refused" if failed else "accepted"
         found[outcome if failed == (image != good) else f"{outcome} an image wrongly"] += 1
     return found

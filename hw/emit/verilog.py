@@ -27,7 +27,6 @@ from hw.emit.c_header import c_header
 from hw.emit.whole import whole
 from hw.learn.layout import LearningLayout
 from hw.target import GENERIC, Target
-from hw.walk.column_layout import ColumnLayout
 from hw.walk.layout import CoreLayout
 
 TOP = "deltarnn_core"
@@ -109,9 +108,13 @@ def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emissi
     verilog = converted(top, TOP)
     manifest, weights = _manifest(core, model, target, top), None
     if top.loads or target.by_column:
-        layout = ColumnLayout(core) if target.by_column else CoreLayout(core)
-        weights = layout.weight_words(model).astype(np.int8).tobytes()
+        weights = weight_bytes(core, model, target)
     return Emission(_banner(manifest) + verilog, manifest, weights)
+
+
+def weight_bytes(core: CoreParameters, model: Model, target: Target) -> bytes:
+    """A model's weights in the order in which they are loaded into a core, or lie outside it."""
+    return target.layout(core).weight_words(model).astype(np.int8).tobytes()
 
 
 def converted(component: wiring.Component, name: str) -> str:
@@ -204,10 +207,11 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
         ],
         "memories": {
             "weights": {
-                "words": layout.words,
+                "words": target.layout(core).words,
                 "width": width * core.lanes,
                 "loaded": top.loads,
                 "outside": target.by_column,
+                **({"checksums": target.weights.checked} if target.by_column else {}),
             },
             "accumulators": {
                 "words": layout.rows,

@@ -15,7 +15,6 @@ from hw.pipeline import delayed, staged
 from hw.primitive.columns import columns_signature
 from hw.primitive.weights import word_layout
 from hw.target import GENERIC, Target
-from hw.walk.column_layout import ColumnLayout
 from hw.walk.columns import visit_layout
 from hw.walk.layout import CoreLayout
 from hw.walk.row_block import by_layer
@@ -195,7 +194,7 @@ class ColumnFetch(wiring.Component):
 
     def __init__(self, core: CoreParameters, target: Target = GENERIC) -> None:
         self._core, self._target = core, target
-        self._layout = layout = ColumnLayout(core)
+        self._layout = layout = target.column_layout(core)
         self._sweep = ColumnSweep(core, target.reopen)
         self.latency = self._sweep.latency
         network = core.network
@@ -250,14 +249,14 @@ class ColumnFetch(wiring.Component):
         layers = [layer for layer in layout.layers for _ in range(core.streams)]
         product = Signal(range(layout.words), reset_less=True)
         address = Signal.like(product)
-        words = by_layer([layer.words for layer in layers], visits[1].layer)
+        stride = by_layer([layer.stride for layer in layers], visits[1].layer)
         base_x, base_h = (
             by_layer([getattr(layer, name) for layer in layers], visits[2].layer)
             for name in ("base_x", "base_h")
         )
         with m.If(step):
             m.d.sync += [
-                product.eq(events[1].column * words),
+                product.eq(events[1].column * stride),
                 address.eq(product + Mux(visits[2].segment ^ x_last, base_h, base_x)),
             ]
 

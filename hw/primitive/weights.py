@@ -56,6 +56,9 @@ class WeightMemory(wiring.Component):
         It may let those wait who use it.
     by_column : bool
         It is not in the core, which asks for whole columns (hw.primitive.columns).
+    checked : bool
+        Each column has a checksum before it then, at which the memory's side looks
+        (hw.walk.column_layout).
 
     Raises
     ------
@@ -67,6 +70,7 @@ class WeightMemory(wiring.Component):
     loads = False
     waits = False
     by_column = False
+    checked = False
 
     def __init__(self, words: Sequence[Sequence[int]], members: dict | None = None) -> None:
         require_int("words", len(words), 1)

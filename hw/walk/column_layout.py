@@ -4,18 +4,36 @@ Words   [layer][x, then h][column][block][gate], P weights each (lane 0 first)
 
 A column is one burst, in the order in which the lanes take its rows. A linear layer has no columns
 of h. Accumulator rows lie as in any core (hw.walk.layout).
+
+Where columns are checked a word stands before each one, its checksum: the CRC-16 of ITU-T X.25's
+polynomial, highest bit first, begun with ones, of a word that folds the column's address and of
+the column's words. So a column that lies elsewhere is as wrong as one with another bit.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from amaranth.lib import crc
 
+from golden.errors import refusal
 from golden.fixed import Integers
+from golden.formats import WEIGHT
 from golden.model import Model
 from golden.parameters import CoreParameters
 from golden.recurrent import RecurrentWeights
 from hw.walk.layout import CoreLayout
+
+FOLD = 16  # bits of a word, and of an address that is folded into one
+_CRC = {
+    "crc_width": 16,
+    "polynomial": 0x1021,
+    "reflect_input": False,
+    "reflect_output": False,
+    "xor_output": 0,
+}
+CHECKSUM = crc.Algorithm(initial_crc=0xFFFF, **_CRC)(FOLD)
 
 
 @dataclass(frozen=True)
@@ -28,6 +46,8 @@ class LayerColumns:
         Address of the first word of column 0.
     words
         Words of a column.
+    stride
+        Words from a column to the next one.
     columns_x, columns_h
         How many there are.
     """
@@ -35,6 +55,7 @@ class LayerColumns:
     base_x: int
     base_h: int
     words: int
+    stride: int
     columns_x: int
     columns_h: int
 
@@ -47,9 +68,16 @@ class ColumnLayout:
     ----------
     core
         The core's parameters.
+    checked
+        Each column has its checksum. Raises ValueError where a word has not its 16 bits.
     """
 
     core: CoreParameters
+    checked: bool = False
+
+    def __post_init__(self) -> None:
+        if self.checked and self.core.lanes * WEIGHT.width != CHECKSUM.algorithm.crc_width:
+            raise refusal("lanes of a core whose columns are checked", self.core.lanes, 2)
 
     @cached_property
     def layers(self) -> tuple[LayerColumns, ...]:
@@ -58,29 +86,61 @@ class ColumnLayout:
         for layer in self.core.network.layers:
             of_x, of_h = self.core.columns(layer)
             words = layer.row_blocks(self.core.lanes)
-            columns.append(LayerColumns(base, base + of_x * words, words, of_x, of_h))
-            base += (of_x + of_h) * words
+            stride = words + self.checked
+            columns.append(LayerColumns(base, base + of_x * stride, words, stride, of_x, of_h))
+            base += (of_x + of_h) * stride
         return tuple(columns)
 
     @property
     def words(self) -> int:
         """Words in all."""
-        return CoreLayout(self.core).words
+        last = self.layers[-1]
+        return last.base_h + last.columns_h * last.stride
 
     @property
     def longest(self) -> int:
-        """Words of the longest column."""
+        """Words of the longest column, without its checksum."""
         return max(layer.words for layer in self.layers)
 
     def weight_words(self, model: Model) -> Integers:
         """int64 [words, P]: what lies outside."""
         layout, parts = CoreLayout(self.core), []
-        layers = layout.layers[:: self.core.streams]
+        layers, base = layout.layers[:: self.core.streams], 0
         for here, weights in zip(layers, model.weights, strict=True):
             recurrent = isinstance(weights, RecurrentWeights)
             vectors = [weights.weight_x, *([weights.weight_h] if recurrent else [])]
             for matrix in vectors:
                 rows = layout.blocked(matrix.astype(np.int64), here, here.gates)
                 # [gate, block, lane, column] -> [column, block, gate, lane]
-                parts.append(rows.transpose(3, 1, 0, 2).reshape(-1, self.core.lanes))
+                columns = rows.transpose(3, 1, 0, 2).reshape(rows.shape[3], -1, self.core.lanes)
+                if self.checked:
+                    columns = _with_checksums(columns, base)
+                parts.append(columns.reshape(-1, self.core.lanes))
+                base += len(parts[-1])
         return np.concatenate(parts)
+
+
+def _with_checksums(columns: Integers, base: int) -> Integers:
+    """int64 [columns, words, 2] with a word more before each, the first one of all at ``base``."""
+    count, length, _ = columns.shape
+    addresses = base + np.arange(count) * (length + 1)
+    bytes_ = columns.astype(np.int8).view(np.uint8).astype(np.int64)
+    checksum = np.full(count, CHECKSUM.algorithm.initial_crc)
+    for word in [_bytes(folded(addresses)), *bytes_.swapaxes(0, 1)]:
+        for byte in (word[:, 1], word[:, 0]):
+            checksum = (checksum << 8 & 0xFFFF) ^ _TABLE[checksum >> 8 ^ byte]
+    return np.concatenate([_bytes(checksum)[:, None], bytes_], axis=1)
+
+
+def folded(address: Any) -> Any:
+    """The word of an address that a checksum begins with, of a number or of a signal."""
+    return (address ^ (address >> FOLD)) & ((1 << FOLD) - 1)
+
+
+def _bytes(words: Integers) -> Integers:
+    """int64 [n, 2]: a word's bytes, the lower one first."""
+    return np.stack([words & 0xFF, words >> 8], axis=1)
+
+
+_OF_BYTES = crc.Algorithm(initial_crc=0, **_CRC)(8)
+_TABLE = np.array([_OF_BYTES.compute([byte]) for byte in range(256)])

@@ -1,0 +1,179 @@
+"""Where a board keeps a model's weights: in its chip, or in an SDRAM beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from boards.board import Board, Sdram
+from boards.family.chip import size
+from boards.family.targets import find_target
+from boards.flow.place import DoesNotFitError
+from boards.memory.litedram import controller
+from boards.memory.native import ADDRESS
+from boards.memory.simulated import awake, with_chips
+from boards.memory.system import LANES, with_sdram
+from golden.errors import refusal
+from golden.formats import WEIGHT
+from golden.model import Model
+from golden.parameters import CoreParameters
+from hw.emit.verilog import Emission, emit
+from hw.primitive.columns import LoadedColumns
+from hw.target import Target
+from hw.walk.layout import CoreLayout
+
+
+@dataclass(frozen=True)
+class InChip:
+    """In the bitstream, or in memory on the chip that is loaded.
+
+    Attributes
+    ----------
+    board
+        Whose chip.
+    """
+
+    board: Board
+    name = "chip"
+    late = False  # a clock that is a quarter of a cycle behind is wanted
+    routing = ()  # arguments of nextpnr
+
+    @property
+    def target(self) -> Target:
+        """What cores are made of."""
+        return find_target(self.board.target).target
+
+    @property
+    def clocks(self) -> Sequence[float]:
+        """MHz to try, highest first."""
+        return self.board.clocks
+
+    @property
+    def flash(self) -> int | None:
+        """Where in the board's flash the weights go, if they do."""
+        return self.board.flash
+
+    def most(self, trains: bool) -> tuple[int, int]:
+        """Lanes and units a cycle to try first."""
+        return self.board.most(trains)
+
+    def require(self, lanes: int | None, trains: bool) -> None:
+        """Refuses what no core with its weights there can be."""
+        if trains:
+            self.target.require_training()
+
+    def require_room(self, model: Model) -> None:
+        """Refuses a model that no memory holds, before anything else is tried."""
+        chip, layout = self.board.chip, CoreLayout(CoreParameters(model.parameters, 1))
+        needed, there = -(-layout.words * WEIGHT.width // chip.bram_bits), chip.capacity["bram"]
+        if not self.target.loads and needed > there:
+            what = f"{size(layout.words)} of weights on {self.board.name}"
+            most = size(there * chip.bram_bits // 8)
+            advice = f" ({most}): fewer units or a board with a larger chip"
+            raise DoesNotFitError(what, {"bram": (needed, there)}, advice)
+
+    def emission(self, core: CoreParameters, model: Model, mhz: float) -> Emission:
+        """The core for a clock of ``mhz``."""
+        return emit(core, model, self.target)
+
+    def simulated(self, core: CoreParameters, model: Model) -> Emission:
+        """The core, and what a simulated board has beside it."""
+        return emit(core, model, self.target)
+
+
+@dataclass(frozen=True)
+class InSdram:
+    """In an SDRAM, which is filled after power-up. The members are those of InChip.
+
+    Attributes
+    ----------
+    board
+        Beside whose chip.
+    sdram
+        Its memory.
+    """
+
+    board: Board
+    sdram: Sdram
+    name = "sdram"
+    late = True
+    # LiteDRAM's choice among banks is the slowest path, and its own: of six placements by default
+    # one reached 100 MHz, the others 90 to 95.
+    routing = ("--placer", "static", "--tmg-ripup")
+
+    @property
+    def target(self) -> Target:
+        return find_target(self.board.target).target.with_columns(LoadedColumns)
+
+    @property
+    def clocks(self) -> Sequence[float]:
+        return self.sdram.clocks
+
+    @property
+    def flash(self) -> int | None:
+        return self.sdram.flash
+
+    def most(self, trains: bool) -> tuple[int, int]:
+        # A unit takes no less of the memory's time than a cycle of a cell's.
+        return LANES, 1
+
+    def require(self, lanes: int | None, trains: bool) -> None:
+        if trains:
+            raise refusal("weights of a core that trains", self.name, "chip")
+        if lanes not in (None, LANES):
+            raise refusal("lanes of a core with an SDRAM", lanes, LANES)
+
+    def require_room(self, model: Model) -> None:
+        layout = self.target.layout(CoreParameters(model.parameters, LANES))
+        words, there = layout.words, 1 << ADDRESS
+        if words > there:
+            what = f"weights of {model.name} in the SDRAM of {self.board.name}"
+            raise refusal(what, size(2 * words), f"at most {size(2 * there)}")
+
+    def emission(self, core: CoreParameters, model: Model, mhz: float) -> Emission:
+        sdram = self.sdram
+        return with_sdram(
+            emit(core, model, self.target), controller(sdram.device, sdram.chips, mhz)
+        )
+
+    def simulated(self, core: CoreParameters, model: Model) -> Emission:
+        sdram = self.sdram
+        beside = awake(controller(sdram.device, sdram.chips, sdram.clocks[0]))
+        return with_chips(with_sdram(emit(core, model, self.target), beside))
+
+
+Store = InChip | InSdram
+AUTO = "auto"  # the nearest that has room
+
+
+def stores(
+    board: Board, name: str = AUTO, lanes: int | None = None, trains: bool = False
+) -> list[Store]:
+    """Where a board may keep the weights of such a core, the nearest first; or only in ``name``.
+
+    Raises ValueError where there is none.
+    """
+    there: list[Store] = [InChip(board)]
+    if board.sdram is not None:
+        there.append(InSdram(board, board.sdram))
+    if name == AUTO:
+        nearest, *others = there
+        nearest.require(lanes, trains)
+        return [nearest, *(store for store in others if lanes is None and not trains)]
+    for store in there:
+        if store.name == name:
+            store.require(lanes, trains)
+            return [store]
+    raise refusal(f"weights of {board.name}", name, " or ".join(store.name for store in there))
+
+
+def first_with_room(model: Model, board: Board, name: str = AUTO, *, trains: bool = False) -> Store:
+    """The nearest of ``stores`` that may hold the model. Raises ValueError where none does."""
+    places = stores(board, name, trains=trains)
+    for store in places:
+        try:
+            store.require_room(model)
+        except DoesNotFitError:
+            if store is places[-1]:
+                raise
+        else:
+            return store
+    raise AssertionError
