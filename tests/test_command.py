@@ -474,6 +474,8 @@ def test_info_says_it_in_json_too(folder):
     assert [layer["kind"] for layer in report["layers"]] == ["gru", "gru", "linear"]
     # Blocks of two units: 3 * 2 for 7 columns, 3 * 3 for 9, 1 for 5.
     assert report["dense_cycles"] == 6 * 7 + 9 * 9 + 1 * 5
+    dense = report["dense_cycles"] * report["lanes"]
+    assert report["fetched_bytes"] == {"1": dense, "0.1": round(dense / 10)}
 
 
 @pytest.mark.parametrize("name", ["[/b]", "a [red] :smile: name", "two\nlines"])

@@ -18,6 +18,8 @@ from deltarnn.console import (
 from golden.model_file import load_model
 from golden.parameters import CoreParameters
 
+OCCUPANCY = (1.0, 0.1)  # at which bytes fetched a frame are reported
+
 
 @click.command()
 @MODEL
@@ -47,6 +49,7 @@ def info(model: Path, lanes: int, as_json: bool) -> None:
         "weight_bits": layout.words * 8 * lanes,
         "accumulator_bits": layout.rows * layout.row_width * lanes,
         "dense_cycles": core.dense_cycles,
+        "fetched_bytes": {f"{o:g}": round(core.dense_cycles * lanes * o) for o in OCCUPANCY},
         "state_reset_cycles": layout.reset_cycles,
         "extra": loaded.extra,
     }
@@ -67,6 +70,10 @@ def info(model: Path, lanes: int, as_json: bool) -> None:
         f"{core.dense_cycles:,} cycles a dense frame",
         "its memory": f"{report['weight_bits']:,} bits of weights, "
         f"{report['accumulator_bits']:,} bits of accumulators",
+        "fetched from it": ", ".join(
+            f"{n:,} bytes a frame where {float(o):.0%} of the columns fire"
+            for o, n in report["fetched_bytes"].items()
+        ),
     }
     rows |= {f"extra: {key}": brief(value) for key, value in loaded.extra.items()}
     table(rows, str(model))
