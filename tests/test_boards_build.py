@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,9 @@ import boards.flow.build
 from boards.board import BOARDS, find_board
 from boards.family.pll import Ecp5Pll, Ice40Pll
 from boards.flow.build import Built, build, built_core, misfit, netlist
+from boards.flow.flash import steps
 from boards.flow.place import DoesNotFitError
+from boards.flow.stores import InChip, first_with_room, stores
 from deltarnn.command import cli
 from deltarnn.demo import held_out
 from golden.model_file import load_model, save_model
@@ -113,10 +116,11 @@ def builds_what_fits(monkeypatch, most):
     """
     tried = []
 
-    def run(work, clocks, begin):
+    def run(work, clocks):
         core = work.parameters
         tried.append((core.lanes, core.activations))
-        if tried[-1] > most or core.activations > most[1]:
+        in_chip = work.store.name == "chip"
+        if in_chip and (tried[-1] > most or core.activations > most[1]):
             raise misfit(work.board, core, {"bram": (25 + core.lanes * core.activations, 30)})
         built = Built(
             work.board.name,
@@ -130,10 +134,13 @@ def builds_what_fits(monkeypatch, most):
             weights=1,
             dense_cycles=1,
             seconds=0.0,
+            store=work.store.name,
+            further=work.further,
             fewer=work.fewer,
             slower=work.slower,
         )
         manifest = {
+            "store": built.store,
             "lanes": built.lanes,
             "activations": built.activations,
             "core": {"model": {"sha256": SMALL.sha256}},
@@ -154,7 +161,7 @@ def test_fewer_lanes_than_the_boards_are_said_and_kept(monkeypatch, tmp_path):
     built = build(SMALL, board, tmp_path)
     assert (built.lanes, built.fewer, built.slower) == (4, "8 need 33 block RAM of 30", "")
     assert tried == [(8, 1), (4, 1)]
-    assert built_core(SMALL, board, tmp_path) == small(4)
+    assert built_core(SMALL, board, tmp_path) == (InChip(board), small(4))
     assert built_core(replace(SMALL, sha256="other"), board, tmp_path) is None
     assert build(SMALL, board, tmp_path, lanes=2).fewer == ""
 
@@ -164,7 +171,7 @@ def test_a_core_that_trains_has_lanes_and_units_of_its_own(monkeypatch, tmp_path
     board = BOARDS["ulx3s-85f"]
     built = build(SMALL, board, tmp_path, frames=9)
     assert tried == [(16, 2), (16, 1), (8, 2)]
-    core = built_core(SMALL, board, tmp_path)
+    _, core = built_core(SMALL, board, tmp_path)
     assert (core.lanes, core.activations) == (built.lanes, built.activations) == (8, 2)
     assert core.training.tape.frames == 9
     with pytest.raises(ValueError, match="frames of the tape: found 257"):
@@ -179,13 +186,65 @@ def test_units_a_cycle_are_given_up_before_lanes(monkeypatch, tmp_path):
     assert built.fewer == "16 need 41 block RAM of 30"
     assert built.slower == "4 need 57 block RAM of 30"
     assert tried == [(16, 4), (16, 2), (16, 1), (8, 4), (8, 2)]
-    assert built_core(SMALL, board, tmp_path) == small(8, 2)
+    assert built_core(SMALL, board, tmp_path) == (InChip(board), small(8, 2))
     with pytest.raises(DoesNotFitError, match="8 lanes and 4 units a cycle on ulx3s-25f"):
         build(SMALL, board, tmp_path, lanes=8, activations=4)
     built = build(SMALL, board, tmp_path, lanes=3)  # which only one divides
     assert (built.lanes, built.activations, built.slower) == (3, 1, "")
     with pytest.raises(ValueError, match="a power of two that divides 3 lanes"):
         build(SMALL, board, tmp_path, lanes=3, activations=2)
+
+
+def test_what_a_chip_does_not_hold_goes_into_its_sdram(monkeypatch, tmp_path):
+    tried, board = builds_what_fits(monkeypatch, (0, 0)), BOARDS["ulx3s-25f"]
+    (sdram,) = stores(board, "sdram")
+    built = build(SMALL, board, tmp_path)
+    assert (built.store, built.lanes, built.activations) == ("sdram", 2, 1)
+    assert built.further.endswith("26 block RAM of 30")
+    assert built.fewer == built.slower == ""
+    assert tried[-2:] == [(1, 1), (2, 1)]
+    assert built_core(SMALL, board, tmp_path) == (sdram, small(2))
+    assert built_core(SMALL, board, tmp_path, "chip") is None
+    with pytest.raises(DoesNotFitError):  # asked for as it is, it stays where it is
+        build(SMALL, board, tmp_path, lanes=2)
+    with pytest.raises(DoesNotFitError):
+        build(SMALL, board, tmp_path, weights="chip")
+    # What is too large is known at once.
+    tried.clear()
+    large = random_model((40, 300), 10)
+    built = build(large, board, tmp_path)
+    assert tried == [(2, 1)]
+    assert built.further == "151 block RAM of 56"
+    with pytest.raises(DoesNotFitError, match="weights on ulx3s-25f"):
+        first_with_room(large, board, "chip")
+    assert first_with_room(large, board) == sdram
+
+
+@pytest.mark.parametrize(
+    ("board", "how", "said"),
+    [
+        ("icebreaker", {}, "weights of icebreaker: found sdram, expected chip"),
+        ("ulx3s-85f", {"lanes": 4}, "lanes of a core with an SDRAM: found 4, expected 2"),
+        ("ulx3s-85f", {"frames": 9}, "weights of a core that trains: found sdram, expected chip"),
+        ("ulx3s-85f", {"activations": 4}, "a power of two that divides 2 lanes"),
+    ],
+)
+def test_what_no_sdram_has_is_refused(board, how, said, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        build(SMALL, BOARDS[board], tmp_path / "out", weights="sdram", **how)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_bitstream_with_its_weights_in_an_sdram(tmp_path):
+    built = build(SMALL, BOARDS["ulx3s-85f"], tmp_path, weights="sdram", clock=80)
+    assert built.fmax >= built.clock == 80
+    assert built.resources["lut"][0] < 6000
+    bitstream, weights, _ = map(Path, built.files)
+    assert bitstream.stat().st_size > 100_000
+    assert weights.read_bytes()[:4] == b"DRNW"
+    _, command = steps(SMALL, BOARDS["ulx3s-85f"], tmp_path)
+    assert command[-4:] == [str(0x200000), "--file-type", "raw", str(weights)]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +270,7 @@ def test_a_clock_that_is_nearly_reached_is_placed_again(
         seeds.append(seed)
         return reached[len(seeds) - 1]
 
-    monkeypatch.setattr(boards.flow.build._Work, "core", lambda work: emission)
+    monkeypatch.setattr(boards.flow.build._Work, "core", lambda work, *_: emission)
     monkeypatch.setattr(boards.flow.build._Work, "board_design", lambda work, *_: (design, {}))
     monkeypatch.setattr(boards.flow.build._Work, "_route", route)
     monkeypatch.setattr(boards.flow.build._Work, "_finished", lambda *_: ())

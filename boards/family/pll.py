@@ -41,12 +41,14 @@ class Pll(Elaboratable):
     source, wanted : float
         MHz: what there is, and what must not be exceeded.
     late : bool
-        Drives domain ``late``, too, a quarter of a cycle behind (ECP5).
+        Drives domain ``late``, too, a quarter of a cycle behind (ECP5); it is its parent's.
 
     Attributes
     ----------
     mhz
         What ``sync`` runs at.
+    late
+        As above.
 
     Raises
     ------
@@ -55,7 +57,7 @@ class Pll(Elaboratable):
     """
 
     def __init__(self, resource: str, source: float, wanted: float, late: bool = False) -> None:
-        self._resource, self._late = resource, late
+        self._resource, self.late = resource, late
         slow_enough = [s for s in self._settings(source) if s.mhz <= wanted + 1e-6]
         best = max(slow_enough, key=lambda s: s.mhz, default=None)
         if best is None or best.mhz < 0.8 * wanted:
@@ -150,8 +152,7 @@ class Ecp5Pll(Pll):
         m.submodules.clk = buffer = io.Buffer("i", port)
         dividers = self._dividers
         behind: dict[str, Any] = {}
-        if self._late:
-            m.domains.late = ClockDomain(reset_less=True)
+        if self.late:
             # In eighths of the oscillator's cycle.
             whole, rest = divmod(dividers["CLKOP"] * 8 // 4, 8)
             behind = {

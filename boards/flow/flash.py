@@ -22,7 +22,8 @@ def steps(model: Model, board: Board, folder: Path) -> Iterator[list[str]]:
     expected = f"what this makes: deltarnn build MODEL --board {board.name} -o {folder}"
     try:
         manifest = json.loads(path.read_text())
-        built, store = manifest["core"]["model"]["sha256"], stores(board, manifest["store"])[0]
+        built = manifest["core"]["model"]["sha256"]
+        store, *_ = stores(board, manifest.get("store", "chip"))
     except OSError as error:
         raise refusal(str(path), error.strerror, expected) from None
     except (ValueError, KeyError, TypeError):

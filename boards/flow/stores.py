@@ -51,9 +51,13 @@ class InChip:
         """Where in the board's flash the weights go, if they do."""
         return self.board.flash
 
-    def most(self, trains: bool) -> tuple[int, int]:
-        """Lanes and units a cycle to try first."""
-        return self.board.most(trains)
+    def lanes(self, trains: bool) -> list[int]:
+        """How many to try, the most first."""
+        return _halves(self.board.most(trains)[0])
+
+    def activations(self, trains: bool) -> list[int]:
+        """How many units a cycle to try, likewise."""
+        return _halves(self.board.most(trains)[1])
 
     def require(self, lanes: int | None, trains: bool) -> None:
         """Refuses what no core with its weights there can be."""
@@ -111,9 +115,11 @@ class InSdram:
     def flash(self) -> int | None:
         return self.sdram.flash
 
-    def most(self, trains: bool) -> tuple[int, int]:
-        # A unit takes no less of the memory's time than a cycle of a cell's.
-        return LANES, 1
+    def lanes(self, trains: bool) -> list[int]:
+        return [LANES]
+
+    def activations(self, trains: bool) -> list[int]:
+        return [1]  # more of them do not make two lanes' blocks any shorter
 
     def require(self, lanes: int | None, trains: bool) -> None:
         if trains:
@@ -140,16 +146,25 @@ class InSdram:
         return with_chips(with_sdram(emit(core, model, self.target), beside))
 
 
+def _halves(most: int) -> list[int]:
+    return [most >> n for n in range(most.bit_length())]
+
+
 Store = InChip | InSdram
 AUTO = "auto"  # the nearest that has room
 
 
 def stores(
-    board: Board, name: str = AUTO, lanes: int | None = None, trains: bool = False
+    board: Board,
+    name: str = AUTO,
+    lanes: int | None = None,
+    activations: int | None = None,
+    trains: bool = False,
 ) -> list[Store]:
     """Where a board may keep the weights of such a core, the nearest first; or only in ``name``.
 
-    Raises ValueError where there is none.
+    What is asked for by numbers, or trains, is not moved elsewhere. Raises ValueError where there
+    is no such place.
     """
     there: list[Store] = [InChip(board)]
     if board.sdram is not None:
@@ -157,7 +172,7 @@ def stores(
     if name == AUTO:
         nearest, *others = there
         nearest.require(lanes, trains)
-        return [nearest, *(store for store in others if lanes is None and not trains)]
+        return [nearest] if lanes or activations or trains else [nearest, *others]
     for store in there:
         if store.name == name:
             store.require(lanes, trains)

@@ -20,6 +20,8 @@ class BoardTop(Elaboratable):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.domains.sync = ClockDomain()
+        if self._pll.late:
+            m.domains.late = ClockDomain(reset_less=True)
         m.submodules.pll = self._pll
         m.submodules.shell = shell = self._shell
         uart = platform.request("uart", 0, dir="-")

@@ -68,7 +68,7 @@ def build(
         print_json({**vars(built), "frames_per_second": speed})
         return
     (store,) = stores(chosen, built.store)
-    most, units = store.most(frames is not None)
+    most, units = (tries(frames is not None)[0] for tries in (store.lanes, store.activations))
     rows = {
         "lanes": _of(built.lanes, most, built.fewer),
         "units a cycle": _of(built.activations, units, built.slower),
