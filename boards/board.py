@@ -12,7 +12,7 @@ from amaranth_boards.resources import SPIFlashResources, UARTResource
 from amaranth_boards.ulx3s import ULX3S_25F_Platform, ULX3S_85F_Platform
 from amaranth_boards.upduino_v3 import UpduinoV3Platform
 
-from boards.family.chip import ECP5, HX8K, UP5K, Chip
+from boards.family.chip import ECP5, HX8K, PLACING, UP5K, Chip
 from boards.family.pll import Ecp5Pll, Ice40PadPll, Ice40Pll, Pll
 from boards.link.protocol import BAUD
 from golden.errors import refusal
@@ -110,14 +110,14 @@ def _ecp5(name: str, *arguments: str, **capacity: int) -> Chip:
     return replace(
         ECP5,
         name=name,
-        arguments=(*arguments, "--lpf-allow-unconstrained"),
+        arguments=(*arguments, *PLACING),
         capacity={**ECP5.capacity, **capacity},
     )
 
 
 _SMALL = {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}
 _UP5K_CLOCKS = (48, 45, 42, 39, 36, 33, 30, 27, 24)
-_ECP5_CLOCKS = (125, 120, 115, 110, 105, 100, 95, 90, 80, 70, 60)
+_ECP5_CLOCKS = (150, 140, 130, 125, 120, 115, 110, 105, 100, 95, 90, 80, 70, 60)
 
 # Their bitstream ends before 0x200000, and so does the bootloader that some of these boards have.
 _ULX3S = Sdram(

@@ -455,7 +455,7 @@ class _Work:
         assert chip.router is not None
         self.report(f"place and route for {mhz:g} MHz")
         suffix, option = chip.placed
-        arguments = [*chip.arguments, *self.store.routing, "--json", f"{NAME}.json"]
+        arguments = [*chip.arguments, "--json", f"{NAME}.json"]
         arguments += [f"--{chip.constraints}", f"{NAME}.{chip.constraints}"]
         arguments += [option, f"{NAME}.{suffix}", "--report", "report.json"]
         arguments += ["--seed", str(seed), "--freq", f"{mhz:.3f}", "--timing-allow-fail", *more]

@@ -34,7 +34,6 @@ class InChip:
     board: Board
     name = "chip"
     late = False  # a clock that is a quarter of a cycle behind is wanted
-    routing = ()  # arguments of nextpnr
 
     @property
     def target(self) -> Target:
@@ -99,9 +98,6 @@ class InSdram:
     sdram: Sdram
     name = "sdram"
     late = True
-    # LiteDRAM's choice among banks is the slowest path, and its own: of six placements by default
-    # one reached 100 MHz, the others 90 to 95.
-    routing = ("--placer", "static", "--tmg-ripup")
 
     @property
     def target(self) -> Target:

@@ -38,7 +38,7 @@ def _measured(proof: Proof, depth: int | None) -> dict:
     answer = _asked(proof.claim, depth)
     twins = {fault: _asked(claim, proof.fault) for fault, claim in proof.twins.items()}
     return {
-        "part": f"hw/{proof.part}",
+        "part": proof.part,
         "states": proof.states,
         "cycles": depth,
         "holds": answer.holds,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from boards.memory.native import NativeColumns
 from deltarnn.evidence.proofs.bus import (
     CounterTellsTheCount,
     EachAccessOnce,
@@ -14,7 +15,7 @@ from deltarnn.evidence.proofs.bus import (
     SkidIsAQueueOfTwo,
 )
 from deltarnn.evidence.proofs.claim import Claim, variant
-from deltarnn.evidence.proofs.columns import RowsRest, WordsAsAskedFor
+from deltarnn.evidence.proofs.columns import LoadsAreWhole, RowsRest, WordsAsAskedFor, WordsHaveRoom
 from deltarnn.evidence.proofs.engine import EveryFrameEnds
 from deltarnn.evidence.proofs.events import (
     EachListIsWhole,
@@ -39,6 +40,7 @@ from hw.events.path import EventPath
 from hw.events.reader import FrameReader
 from hw.lanes.columns import ColumnSweep
 from hw.lanes.fetch import Fetch
+from hw.primitive.columns import ColumnLoad
 from hw.unit.activation import ActivationUnit
 from hw.unit.gru import GRUCell
 from hw.unit.lstm import LSTMCell
@@ -56,7 +58,7 @@ class Proof:
     Attributes
     ----------
     part
-        The file of hw/ that it is about.
+        The file that it is about.
     states
         What holds.
     claim
@@ -114,7 +116,7 @@ _FAR = {"within": 100, "units": 8, "quiet": 80}  # the layers are at rest, and a
 
 PROOFS = {
     "skid": Proof(
-        "bus/skid.py",
+        "hw/bus/skid.py",
         "is a queue of two: loses, doubles and reorders nothing; its output stays while it waits",
         SkidIsAQueueOfTwo,
         {
@@ -124,7 +126,7 @@ PROOFS = {
         },
     ),
     "gate": Proof(
-        "bus/gate.py",
+        "hw/bus/gate.py",
         "passes frames as they are; closes as soon as no frame is under way, and no sooner",
         GateClosesBetweenRounds,
         {
@@ -134,7 +136,7 @@ PROOFS = {
         },
     ),
     "gate of three streams": Proof(
-        "bus/gate.py",
+        "hw/bus/gate.py",
         "the same with rounds of three frames; knows whose turn it is",
         partial(GateClosesBetweenRounds, streams=3),
         {
@@ -144,14 +146,14 @@ PROOFS = {
         },
     ),
     "results": Proof(
-        "bus/output.py",
+        "hw/bus/output.py",
         "loses, doubles and reorders no result; a skipped frame's are those of two frames before; "
         "its output stays while it waits",
         ResultsLeaveInOrder,
         {"room for three": faulty(ResultsLeaveInOrder, OutputBuffer, "owed != 2", "owed != 3")},
     ),
     "results of a slow memory": Proof(
-        "bus/output.py",
+        "hw/bus/output.py",
         "the same with two cycles of reading",
         partial(ResultsLeaveInOrder, read_latency=2),
         {
@@ -165,7 +167,7 @@ PROOFS = {
         },
     ),
     "results of two streams": Proof(
-        "bus/output.py",
+        "hw/bus/output.py",
         "the same of each of two streams, in whatever order their frames are done; they leave in "
         "turn",
         partial(ResultsLeaveInOrder, streams=2),
@@ -183,7 +185,7 @@ PROOFS = {
         },
     ),
     "room": Proof(
-        "bus/output.py",
+        "hw/bus/output.py",
         "never promises room that it has not, and has room again as soon as a frame is sent",
         RoomIsKept,
         {
@@ -192,7 +194,7 @@ PROOFS = {
         },
     ),
     "AXI4-Lite": Proof(
-        "bus/axi_lite.py",
+        "hw/bus/axi_lite.py",
         "each write and each read is carried out and answered once, in order; answers stay while "
         "they wait; no access waits for ever",
         EachAccessOnce,
@@ -206,7 +208,7 @@ PROOFS = {
         },
     ),
     "counter": Proof(
-        "bus/counter.py",
+        "hw/bus/counter.py",
         "shows the count of two cycles ago, and nothing that the count has not been (6 bits)",
         CounterTellsTheCount,
         {
@@ -216,7 +218,7 @@ PROOFS = {
         },
     ),
     "latched counter": Proof(
-        "bus/counter.py",
+        "hw/bus/counter.py",
         "the two words that are read are one count (4 and 3 bits)",
         LatchedWordsBelongTogether,
         {
@@ -230,7 +232,7 @@ PROOFS = {
         fault=24,
     ),
     "reader": Proof(
-        "events/reader.py",
+        "hw/events/reader.py",
         "one frame for each last that is taken, column by column, into the list of its turn; no "
         "element follows itself within the encoder's latency",
         FramesStayInStep,
@@ -241,7 +243,7 @@ PROOFS = {
         },
     ),
     "frames of two streams": Proof(
-        "events/reader.py",
+        "hw/events/reader.py",
         "the same where the frames of two streams come in turn; it is held between rounds alone",
         partial(FramesStayInStep, streams=2),
         {
@@ -251,7 +253,7 @@ PROOFS = {
         },
     ),
     "encoder": Proof(
-        "events/encoder.py",
+        "hw/events/encoder.py",
         "v^ changes if and only if the element fires, which is if and only if |v - v^| > theta; "
         "what is sent is v - v^ (3 bits, 2 ways)",
         partial(FiresIfAndOnlyIfItMoved, width=3),
@@ -268,7 +270,7 @@ PROOFS = {
         },
     ),
     "encoder of a slow memory": Proof(
-        "events/encoder.py",
+        "hw/events/encoder.py",
         "the same with two cycles of reading",
         partial(FiresIfAndOnlyIfItMoved, read_latency=2),
         {
@@ -282,7 +284,7 @@ PROOFS = {
         },
     ),
     "merge": Proof(
-        "events/merge.py",
+        "hw/events/merge.py",
         "loses, doubles and reorders no event of a vector; its last one ends the list (2 "
         "vectors of 2 groups of 2)",
         MergedInOrder,
@@ -297,7 +299,7 @@ PROOFS = {
         depth=10,
     ),
     "merge ends": Proof(
-        "events/merge.py",
+        "hw/events/merge.py",
         "a vector is through within 6 cycles of its end (2 groups of 2)",
         NothingWaitsForEver,
         {
@@ -307,7 +309,7 @@ PROOFS = {
         },
     ),
     "lists": Proof(
-        "events/lists.py",
+        "hw/events/lists.py",
         "a list holds what was appended to it, in order, until it is left; an event stays until "
         "another one is asked for (2 lists of 2)",
         ListsKeepWhatComes,
@@ -318,7 +320,7 @@ PROOFS = {
         },
     ),
     "lists of a slow memory": Proof(
-        "events/lists.py",
+        "hw/events/lists.py",
         "the same with two cycles of reading",
         partial(ListsKeepWhatComes, read_latency=2),
         {
@@ -332,7 +334,7 @@ PROOFS = {
         },
     ),
     "event path": Proof(
-        "events/path.py",
+        "hw/events/path.py",
         "a complete list has exactly the events that fired, whatever other vectors do meanwhile (2 "
         "vectors, 2 ways)",
         EachListIsWhole,
@@ -348,7 +350,7 @@ PROOFS = {
         depth=10,
     ),
     "slots wait": Proof(
-        "walk/sequencer.py",
+        "hw/walk/sequencer.py",
         "a slot stays while it waits, and so does the walk, which strobes nothing",
         SlotsWait,
         {
@@ -358,13 +360,13 @@ PROOFS = {
         },
     ),
     "quiesce": Proof(
-        "walk/quiesce.py",
+        "hw/walk/quiesce.py",
         "while it is idle no slot is younger than it takes to drain, and nothing else goes on",
         NothingIsUnderWay,
         {"a cycle too soon": partial(NothingIsUnderWay, drain=NothingIsUnderWay.DRAIN - 1)},
     ),
     "standstill": Proof(
-        "walk/standstill.py",
+        "hw/walk/standstill.py",
         "a layer that counts as still has not moved since thresholds last changed, and a "
         "read-out's result is out",
         StillIsUnmoved,
@@ -378,7 +380,7 @@ PROOFS = {
         },
     ),
     "fetch": Proof(
-        "lanes/fetch.py",
+        "hw/lanes/fetch.py",
         "slots leave in the order in which they came, each once, whatever the store lets wait; a "
         "request stays while it waits",
         SlotsLeaveInOrder,
@@ -389,7 +391,7 @@ PROOFS = {
         },
     ),
     "visits wait": Proof(
-        "walk/columns.py",
+        "hw/walk/columns.py",
         "a visit stays while it waits, and so does the walk, which strobes nothing",
         partial(SlotsWait, ColumnWalk),
         {
@@ -402,7 +404,7 @@ PROOFS = {
         },
     ),
     "rows rest": Proof(
-        "lanes/columns.py",
+        "hw/lanes/columns.py",
         "a row is opened no sooner than it has been written back, whatever visits come and words "
         "wait; a visit without an event takes no word",
         RowsRest,
@@ -414,7 +416,7 @@ PROOFS = {
         },
     ),
     "words as asked for": Proof(
-        "lanes/columns.py",
+        "hw/lanes/columns.py",
         "no word is wanted that was not asked for, and all that were are taken before rest; a "
         "request stays while it waits",
         WordsAsAskedFor,
@@ -432,8 +434,42 @@ PROOFS = {
         deep=16,
         fault=20,
     ),
+    "loads": Proof(
+        "hw/primitive/columns.py",
+        "what is written outside is what has come, from the first byte of a load on; loaded, "
+        "exactly if a whole load was written and none has begun since; a word stays while it waits",
+        LoadsAreWhole,
+        {
+            "a byte comes beside a word that waits": faulty(
+                LoadsAreWhole, ColumnLoad, "ready & ~o.valid", "ready"
+            ),
+            "loaded before it is written": faulty(
+                LoadsAreWhole,
+                ColumnLoad,
+                "self.loaded.eq(0),",
+                "self.loaded.eq(load.payload.last & ends),",
+            ),
+        },
+    ),
+    "room for words": Proof(
+        "boards/memory/native.py",
+        "each word of a right column goes on, in order, however late a memory that never waits "
+        "gives it; it stays while it waits",
+        WordsHaveRoom,
+        {
+            "it asks for more than there is room for": faulty(
+                WordsHaveRoom, NativeColumns, "full.eq(owed == self._room)", "full.eq(0)"
+            ),
+            "a checksum goes on, too": faulty(
+                WordsHaveRoom, NativeColumns, "port.rvalid & ~first)", "port.rvalid)"
+            ),
+        },
+        depth=10,
+        deep=16,
+        fault=18,
+    ),
     "accumulators": Proof(
-        "lanes/lanes.py",
+        "hw/lanes/lanes.py",
         "M is bias + sum of w v^ after every event, in the width that is derived from w and bias "
         "(all values of 3 bits; 2 columns, activations of 2 bits)",
         partial(AccumulatorsFit, bits=5, weight=3),
@@ -445,7 +481,7 @@ PROOFS = {
         fault=6,
     ),
     "still GRU": Proof(
-        "unit/gru.py",
+        "hw/unit/gru.py",
         "an update that moves nothing, done again, moves nothing and fires nothing; so it may be "
         "skipped (states of 3 bits)",
         partial(StillStays, "gru"),
@@ -462,7 +498,7 @@ PROOFS = {
         fault=30,
     ),
     "still LSTM": Proof(
-        "unit/lstm.py",
+        "hw/unit/lstm.py",
         "the same; o moves h while c stands still (states of 3 bits)",
         partial(StillStays, "lstm"),
         {
@@ -475,7 +511,7 @@ PROOFS = {
         fault=30,
     ),
     "every frame ends": Proof(
-        "engine.py",
+        "hw/engine.py",
         "a frame is out 56 cycles after it has wholly come, or after the one before it: two layers "
         "of 2 and 1 units, 2 a cycle; sums and cells are anything",
         partial(EveryFrameEnds, 56),
@@ -485,7 +521,7 @@ PROOFS = {
         fault=130,
     ),
     "every frame ends, after a rest": Proof(
-        "engine.py",
+        "hw/engine.py",
         "the same within 100 cycles, once the layers, of 8 and 1 units, have come to rest",
         partial(EveryFrameEnds, **_FAR),
         {
