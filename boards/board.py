@@ -31,7 +31,7 @@ class Sdram:
     clocks
         MHz to try with them, highest first.
     flash
-        Where in the board's flash the weights go that are copied at power-up.
+        Where in the board's flash the weights go that are copied at power-up, if they fit.
     resource
         The pins' name.
     """
@@ -119,12 +119,12 @@ _SMALL = {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}
 _UP5K_CLOCKS = (48, 45, 42, 39, 36, 33, 30, 27, 24)
 _ECP5_CLOCKS = (150, 140, 130, 125, 120, 115, 110, 105, 100, 95, 90, 80, 70, 60)
 
-# Their bitstream ends before 0x200000, and so does the bootloader that some of these boards have.
+# Behind the largest bitstream, and the bootloader that some of these boards have.
 _ULX3S = Sdram(
     device="LFE5U-85F-6BG381C",
     chips="MT48LC16M16",
     clocks=(100, 95, 90, 80, 70, 60),
-    flash=0x200000,
+    flash=0x300000,
 )
 
 _ALL = (

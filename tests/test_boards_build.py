@@ -18,10 +18,13 @@ from boards.flow.build import Built, build, built_core, misfit, netlist
 from boards.flow.flash import steps
 from boards.flow.place import DoesNotFitError
 from boards.flow.stores import InChip, first_with_room, stores
+from boards.link.protocol import TAG
+from boards.memory.boot import image
 from deltarnn.command import cli
 from deltarnn.demo import held_out
 from golden.model_file import load_model, save_model
 from golden.parameters import CoreParameters
+from hw.emit.verilog import Emission
 from tests.networks import random_model
 
 COMMAND = [sys.executable, "-c", "from deltarnn.command import main; main()"]
@@ -220,13 +223,31 @@ def test_what_a_chip_does_not_hold_goes_into_its_sdram(monkeypatch, tmp_path):
     assert first_with_room(large, board) == sdram
 
 
+def test_units_a_cycle_are_kept_and_lanes_are_not_fewer(monkeypatch, tmp_path):
+    tried, board = builds_what_fits(monkeypatch, (8, 4)), BOARDS["ulx3s-85f"]
+    built = build(SMALL, board, tmp_path, activations=4)
+    assert (built.lanes, built.activations) == (8, 4)
+    assert tried == [(32, 4), (16, 4), (8, 4)]
+    with pytest.raises(ValueError, match="activations: found 16, expected at most 8"):
+        build(SMALL, BOARDS["icebreaker"], tmp_path, activations=16)
+
+
+def test_weights_that_no_flash_addresses_come_from_the_host():
+    """And no bitstream reaches to where the others begin: an ULX3S-85F's has 2.4 MB at most."""
+    (sdram,) = stores(BOARDS["ulx3s-85f"], "sdram")
+    assert sdram.sdram.flash > 2_500_000
+    most = (1 << 24) - sdram.sdram.flash - len(image(bytes(TAG), b""))
+    for length, place in ((most, sdram.sdram.flash), (most + 1, None)):
+        assert sdram.flash(Emission("", {}, bytes(length))) == place
+
+
 @pytest.mark.parametrize(
     ("board", "how", "said"),
     [
         ("icebreaker", {}, "weights of icebreaker: found sdram, expected chip"),
         ("ulx3s-85f", {"lanes": 4}, "lanes of a core with an SDRAM: found 4, expected 2"),
         ("ulx3s-85f", {"frames": 9}, "weights of a core that trains: found sdram, expected chip"),
-        ("ulx3s-85f", {"activations": 4}, "a power of two that divides 2 lanes"),
+        ("ulx3s-85f", {"activations": 4}, "activations: found 4, expected at most 2"),
     ],
 )
 def test_what_no_sdram_has_is_refused(board, how, said, tmp_path):
@@ -244,7 +265,7 @@ def test_a_bitstream_with_its_weights_in_an_sdram(tmp_path):
     assert bitstream.stat().st_size > 100_000
     assert weights.read_bytes()[:4] == b"DRNW"
     _, command = steps(SMALL, BOARDS["ulx3s-85f"], tmp_path)
-    assert command[-4:] == [str(0x200000), "--file-type", "raw", str(weights)]
+    assert command[-4:] == [str(0x300000), "--file-type", "raw", str(weights)]
 
 
 @pytest.mark.parametrize(

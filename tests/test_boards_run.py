@@ -1,5 +1,6 @@
 """deltarnn run, flash and the host, against a simulated board behind a pseudo-terminal."""
 
+import hashlib
 import json
 import os
 import random
@@ -547,10 +548,15 @@ def test_flash_wants_a_build_of_the_same_model(tmp_path):
 def test_flash_prints_what_it_would_do(name, tmp_path):
     model, _ = shipped(tmp_path, 3)
     board = BOARDS[name]
-    sha = held_out()[0].sha256
-    (tmp_path / f"{name}.json").write_text(json.dumps({"core": {"model": {"sha256": sha}}}))
-    for suffix in (board.chip.bitstream, "weights"):
-        (tmp_path / f"{name}.{suffix}").write_bytes(b"")
+    places = {f"{name}.{board.chip.bitstream}": 0}
+    if board.flash:
+        places[f"{name}.weights"] = board.flash
+    manifest = {"core": {"model": {"sha256": held_out()[0].sha256}}, "flash": {}}
+    for file, address in places.items():
+        (tmp_path / file).write_text(file)
+        sha256 = hashlib.sha256(file.encode()).hexdigest()
+        manifest["flash"][file] = {"address": address, "sha256": sha256}
+    (tmp_path / f"{name}.json").write_text(json.dumps(manifest))
     done = deltarnn("flash", model, "--board", name, "-o", tmp_path, "--dry-run")
     lines = done.stdout.splitlines()
     assert str(tmp_path / f"{name}.{board.chip.bitstream}") in lines[0]
@@ -561,3 +567,16 @@ def test_flash_prints_what_it_would_do(name, tmp_path):
     if board.loader is not None:
         done = deltarnn("flash", model, "--board", name, "-o", tmp_path, status=2)
         assert len(done.stderr.strip().splitlines()) == 1
+    # What is not what was built is not written.
+    for file in places:
+        (tmp_path / file).write_text(file[1:])
+        done = deltarnn("flash", model, "--board", name, "-o", tmp_path, "--dry-run", status=2)
+        assert f"{file}: found something else than was built" in done.stderr
+        (tmp_path / file).unlink()
+        done = deltarnn("flash", model, "--board", name, "-o", tmp_path, "--dry-run", status=2)
+        assert f"{file}: found No such file" in done.stderr
+        (tmp_path / file).write_text(file)
+    del manifest["flash"]
+    (tmp_path / f"{name}.json").write_text(json.dumps(manifest))
+    done = deltarnn("flash", model, "--board", name, "-o", tmp_path, "--dry-run", status=2)
+    assert "found a build of another version" in done.stderr

@@ -353,8 +353,10 @@ def test_other_lanes_are_refused(core):
 
 
 def test_what_litedram_refuses_is_said_in_a_line():
-    with pytest.raises(ValueError, match=r"litedram_gen: found .*, expected a controller"):
-        controller("LFE5U-85F-6BG381C", "no such chips", 100.0)
+    for chips, mhz in (("no such chips", 100.0), ("MT48LC16M16", 10.0)):
+        said = rf"LiteDRAM for {chips} at {mhz:g} MHz: found .*, expected chips that it knows"
+        with pytest.raises(ValueError, match=said):
+            controller("LFE5U-85F-6BG381C", chips, mhz)
 
 
 def test_the_controller_is_told_what_its_own_software_would():
@@ -379,7 +381,7 @@ def board():
     (store,) = stores(BOARD, "sdram")
     parameters = CoreParameters(model.parameters, 2)
     emission = store.simulated(parameters, model)
-    made = design(parameters, model, emission, 100.0, 25_000_000, store.flash)
+    made = design(parameters, model, emission, 100.0, 25_000_000, store.flash(emission))
 
     @contextmanager
     def at(read=READ, flash=None):

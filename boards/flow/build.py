@@ -1,9 +1,10 @@
 """From a model to a board's bitstream."""
 
+import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from boards.family.pll import Pll
 from boards.flow.design import Design, design
 from boards.flow.memories import apart
 from boards.flow.place import DoesNotFitError, overfull
-from boards.flow.stores import AUTO, InChip, Store, stores
+from boards.flow.stores import AUTO, InChip, Store, stores, way_out
 from boards.flow.synthesis import MAP_CORE, count
 from boards.flow.top import NAME, pinned
 from boards.flow.unsaid import say
@@ -113,7 +114,8 @@ def cores(
     trains = frames is not None
     for some in store.lanes(trains) if lanes is None else [lanes]:
         for few in store.activations(trains) if activations is None else [activations]:
-            if activations is not None or some % few == 0:
+            # Both asked for, they have to go together.
+            if some % few == 0 or None not in (lanes, activations):
                 yield _core(model, some, few, frames)
 
 
@@ -148,9 +150,7 @@ def misfit(board: Board, core: CoreParameters, over: dict[str, tuple[int, int]])
     what = f"{core.lanes} lane{'s' * (core.lanes > 1)}"
     what += f" and {core.activations} units a cycle" * (core.activations > 1)
     fewer = "fewer lanes, fewer units" if core.lanes > 1 else "fewer units"
-    return DoesNotFitError(
-        f"{what} on {board.name}", over, f": {fewer} or a board with a larger chip"
-    )
+    return DoesNotFitError(f"{what} on {board.name}", over, f": {fewer}{way_out(board)}")
 
 
 def build(
@@ -194,11 +194,14 @@ def build(
         try:
             store.require_room(model)
             to_try += [(store, core) for core in cores(model, store, lanes, activations, frames)]
+            if not to_try:
+                most = store.lanes(frames is not None)[0]
+                raise refusal("activations", activations, f"at most {most}, the most lanes")
         except DoesNotFitError as error:
             if store is places[-1] and not to_try:
                 raise
             further = error.excess
-    require_writable_folder(folder, _names(board, places))
+    require_writable_folder(folder, _names(board))
     make_folder(folder)
     lacked: dict[CoreParameters, str] = {}
     for store, core in to_try:
@@ -226,10 +229,9 @@ def _given_up(core: CoreParameters, lacked: Mapping[CoreParameters, str]) -> tup
     return "; ".join(lanes.values()), "; ".join(units)
 
 
-def _names(board: Board, places: Sequence[Store]) -> list[str]:
-    """What a build leaves in its folder: bitstream, weights if they lie in the flash, manifest."""
-    flash = ["weights"] if any(store.flash is not None for store in places) else []
-    return [f"{board.name}.{suffix}" for suffix in (board.chip.bitstream, *flash, "json")]
+def _names(board: Board) -> list[str]:
+    """What a build may leave in its folder: bitstream, weights for the flash, manifest."""
+    return [f"{board.name}.{suffix}" for suffix in (board.chip.bitstream, "weights", "json")]
 
 
 @dataclass(frozen=True)
@@ -408,7 +410,7 @@ class _Work:
         self, emission: Emission, pll: Pll
     ) -> tuple[Design, dict[str, tuple[int, int]]]:
         """The design, used and available of each resource; leaves the netlist."""
-        baud, flash = self.board.baud, self.store.flash
+        baud, flash = self.board.baud, self.store.flash(emission)
         made = design(self.parameters, self.model, emission, pll.mhz, baud, flash)
         chip = self.board.chip
         self.report(f"synthesis of the board at {pll.mhz:g} MHz")
@@ -477,16 +479,22 @@ class _Work:
     def _finished(self, design: Design, built: Built) -> tuple[str, ...]:
         """Packs the bitstream and puts everything into the folder."""
         self.report("packing the bitstream")
-        bitstream, *others, last = _names(self.board, [self.store])
+        bitstream, weights, last = _names(self.board)
         self._pack(bitstream)
+        files: dict[str, bytes] = {bitstream: (self.place / bitstream).read_bytes()}
+        places = {bitstream: 0}  # in the flash
+        if design.flash is not None:
+            files[weights], places[weights] = design.flash, design.shell.address
+            if len(files[bitstream]) > places[weights]:
+                found = f"{len(files[bitstream]):,} bytes"
+                raise refusal(bitstream, found, f"at most {places[weights]:,} before the weights")
         manifest = {**asdict(built), "core": design.emission.manifest}
         del manifest["seconds"], manifest["files"]  # what is not the same in every run
-        contents = [design.flash] if design.flash is not None else []
-        files = {
-            bitstream: self.place / bitstream,
-            **dict(zip(others, contents, strict=True)),
-            last: (json.dumps(manifest, indent=2) + "\n").encode(),
+        manifest["flash"] = {
+            name: {"address": places[name], "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in files.items()
         }
+        files[last] = (json.dumps(manifest, indent=2) + "\n").encode()
         write_files(self.folder, files)
         return tuple(str(self.folder / name) for name in files)
 

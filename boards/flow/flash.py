@@ -1,13 +1,14 @@
 """Writing a board's flash or configuration: commands of other programs."""
 
+import hashlib
 import importlib.util
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from boards.board import Board
-from boards.flow.stores import stores
 from golden.errors import refusal
 from golden.model import Model
 from golden.processes import run
@@ -16,34 +17,41 @@ from golden.processes import run
 def steps(model: Model, board: Board, folder: Path) -> Iterator[list[str]]:
     """The commands that put what ``deltarnn build`` left in ``folder`` onto the board.
 
-    Raises ValueError where that is not there, or is of another model.
+    Raises ValueError where that is not there, is of another model, or is not what was built.
     """
     path = folder / f"{board.name}.json"
     expected = f"what this makes: deltarnn build MODEL --board {board.name} -o {folder}"
     try:
         manifest = json.loads(path.read_text())
         built = manifest["core"]["model"]["sha256"]
-        store, *_ = stores(board, manifest.get("store", "chip"))
     except OSError as error:
         raise refusal(str(path), error.strerror, expected) from None
     except (ValueError, KeyError, TypeError):
         raise refusal(str(path), "no manifest of a build", expected) from None
     if built != model.sha256:
         raise refusal(str(path), f"model {str(built)[:12]}...", f"{str(model.sha256)[:12]}...")
-    bitstream = folder / f"{board.name}.{board.chip.bitstream}"
-    files = [(bitstream, 0)]
-    if store.flash is not None:
-        files.append((folder / f"{board.name}.weights", store.flash))
-    for file, _ in files:
-        if not file.exists():
-            raise refusal(str(file), "no file", expected)
+    try:
+        files = [(folder / name, *_of(file)) for name, file in manifest["flash"].items()]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise refusal(str(path), "a build of another version", expected) from None
+    for file, _, sha256 in files:
+        try:
+            found = hashlib.sha256(file.read_bytes()).hexdigest()
+        except OSError as error:
+            raise refusal(str(file), error.strerror, expected) from None
+        if found != sha256:
+            raise refusal(str(file), "something else than was built", expected)
     if board.loader is None:
-        for file, _ in files:
+        for file, *_ in files:
             yield [str(file) if word == "FILE" else word for word in board.programmer]
         return
-    for file, offset in files:
-        kind = [] if file == bitstream else ["--file-type", "raw"]
+    for file, offset, _ in files:
+        kind = [] if file.suffix == f".{board.chip.bitstream}" else ["--file-type", "raw"]
         yield ["openFPGALoader", *board.loader, "-f", "-o", str(offset), *kind, str(file)]
+
+
+def _of(file: dict[str, Any]) -> tuple[int, str]:
+    return int(file["address"]), str(file["sha256"])
 
 
 def perform(command: list[str]) -> None:

@@ -7,6 +7,8 @@ from boards.board import Board, Sdram
 from boards.family.chip import size
 from boards.family.targets import find_target
 from boards.flow.place import DoesNotFitError
+from boards.link.protocol import TAG
+from boards.memory.boot import FLASH_ADDRESS, image
 from boards.memory.litedram import controller
 from boards.memory.native import ADDRESS
 from boards.memory.simulated import awake, with_chips
@@ -19,6 +21,13 @@ from hw.emit.verilog import Emission, emit
 from hw.primitive.columns import LoadedColumns
 from hw.target import Target
 from hw.walk.layout import CoreLayout
+
+
+def way_out(board: Board) -> str:
+    """Where else than in its chip there is room."""
+    if board.sdram is not None:
+        return ", a board with a larger chip, or --weights sdram"
+    return " or a board with a larger chip or an SDRAM"
 
 
 @dataclass(frozen=True)
@@ -45,8 +54,7 @@ class InChip:
         """MHz to try, highest first."""
         return self.board.clocks
 
-    @property
-    def flash(self) -> int | None:
+    def flash(self, emission: Emission) -> int | None:
         """Where in the board's flash the weights go, if they do."""
         return self.board.flash
 
@@ -70,7 +78,7 @@ class InChip:
         if not self.target.loads and needed > there:
             what = f"{size(layout.words)} of weights on {self.board.name}"
             most = size(there * chip.bram_bits // 8)
-            advice = f" ({most}): fewer units or a board with a larger chip"
+            advice = f" ({most}): fewer units{way_out(self.board)}"
             raise DoesNotFitError(what, {"bram": (needed, there)}, advice)
 
     def emission(self, core: CoreParameters, model: Model, mhz: float) -> Emission:
@@ -107,9 +115,11 @@ class InSdram:
     def clocks(self) -> Sequence[float]:
         return self.sdram.clocks
 
-    @property
-    def flash(self) -> int | None:
-        return self.sdram.flash
+    def flash(self, emission: Emission) -> int | None:
+        # More than a flash has addresses for is loaded by the host.
+        assert emission.weights is not None
+        fits = self.sdram.flash + len(image(bytes(TAG), emission.weights)) <= 1 << FLASH_ADDRESS
+        return self.sdram.flash if fits else None
 
     def lanes(self, trains: bool) -> list[int]:
         return [LANES]

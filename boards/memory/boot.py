@@ -16,6 +16,7 @@ from golden.errors import require_int
 
 MAGIC = b"DRNW"
 WAKE, READ = 0xAB, 0x03  # what every JEDEC flash understands: release from power-down, read
+FLASH_ADDRESS = 24  # bits of one that READ takes
 WAKING = 40  # us: more than the 30 that a flash may take
 # MHz of its clock, at most. A bit has to come back within a period: 8 ns in the flash, and up to 9
 # out of a chip and 8 into it.
@@ -63,7 +64,8 @@ class Boot(wiring.Component):
     def __init__(self, tag: bytes, length: int, address: int, mhz: float) -> None:
         self._header = header(tag, length)
         self._length = require_int("bytes of weights", length, 2)
-        self._address = require_int("address in flash", address, 0, (1 << 24) - 1)
+        most = (1 << FLASH_ADDRESS) - len(image(tag, b"")) - length
+        self._address = require_int("address in flash", address, 0, most)
         self._waking = math.ceil(WAKING * mhz)
         self._half = math.ceil(mhz / (2 * CLOCK_MAX))  # cycles of half a bit
         super().__init__(

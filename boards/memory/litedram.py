@@ -3,6 +3,7 @@
 LiteDRAM (BSD-2-Clause) is generated where it is needed, with pinned versions, for a board's memory.
 """
 
+import importlib.util
 import json
 import re
 import sys
@@ -90,7 +91,10 @@ def controller(device: str, module: str, mhz: float) -> Controller:
         done = run(command, cwd=folder)
         if done.returncode:
             said = done.stderr.strip().splitlines()[-1:] or ["no word"]
-            raise refusal("litedram_gen", said[0], "a controller: pip install 'deltarnn[sdram]'")
+            if importlib.util.find_spec("litedram") is None:
+                raise refusal("litedram", "none", "it installed: pip install 'deltarnn[sdram]'")
+            what = f"LiteDRAM for {module} at {mhz:g} MHz"
+            raise refusal(what, said[0], "chips that it knows, and a clock that they take")
         writes = json.loads((folder / "out/writes.json").read_text())
         verilog = (folder / "out/gateware/litedram_core.v").read_text()
     # What is the same in every run; pins that are driven from both ends.

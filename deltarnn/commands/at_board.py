@@ -108,7 +108,8 @@ class AtBoard:
         if port is None:
             with progress.status("generating"):
                 mhz, emission = store.clocks[0], store.simulated(core, model)
-                made = design(core, model, emission, mhz, round(mhz * 1e6 / DIVISOR), store.flash)
+                rate, flash = round(mhz * 1e6 / DIVISOR), store.flash(emission)
+                made = design(core, model, emission, mhz, rate, flash)
         return cls(model, board, store, core, link, port, baud or board.baud, made)
 
     @property
@@ -144,7 +145,7 @@ class AtBoard:
 def simulated(made: "Design", board: "Board") -> Iterator[str]:
     """The terminal of a simulated board with that design."""
     with extra("sim"):
-        from sim.fast.board import build_board, running
+        from sim.fast.board import QUIET, build_board, running
     from boards.family.targets import find_target
     from boards.flow.design import TOP
 
@@ -152,5 +153,6 @@ def simulated(made: "Design", board: "Board") -> Iterator[str]:
         models = find_target(board.target).cells.models()
         texts = made.verilog() | ({"models.v": models} if models else {})
         program = build_board(texts, TOP)
-    with running(program, made.shell.divisor, made.flash, made.shell.address) as terminal:
+    shell, quiet = made.shell, QUIET + 4 * (made.link.cycles + made.link.learning)
+    with running(program, shell.divisor, made.flash, shell.address, quiet) as terminal:
         yield terminal

@@ -1,7 +1,8 @@
 // A board at the other end of a pseudo-terminal: a verilated board top, a UART and an SPI flash.
 //
-// Arguments: cycles a bit of the UART; then, for a board that boots from a flash, a file with what
-// is in it and the address where that begins. Says the terminal's name in its first line, and ends
+// Arguments: cycles a bit of the UART; cycles without a sign of life after which the clock may stop;
+// then, for a board that boots from a flash, a file with what is in it and the address where that
+// begins. Says the terminal's name in its first line, and ends
 // when its standard input does.
 
 #include <fcntl.h>
@@ -24,7 +25,6 @@
 
 namespace {
 
-constexpr int kQuiet = 20000;  // cycles without a sign of life after which the clock may stop
 constexpr int kBurst = 250;     // cycles between looks at the terminal
 
 // The host's half of the UART: what it sends, a cycle at a time, and what it hears.
@@ -112,14 +112,15 @@ bool wire(Board&, Flash&, long) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 2 && argc != 4) return 2;
+    if (argc != 3 && argc != 5) return 2;
     Uart uart(std::atoi(argv[1]));
+    const std::int64_t most_quiet = std::atoll(argv[2]);
     std::vector<std::uint8_t> content;
-    if (argc == 4) {
-        std::ifstream file(argv[2], std::ios::binary);
+    if (argc == 5) {
+        std::ifstream file(argv[3], std::ios::binary);
         content.assign(std::istreambuf_iterator<char>(file), {});
     }
-    Flash flash(content, argc == 4 ? std::strtoul(argv[3], nullptr, 0) : 0);
+    Flash flash(content, argc == 5 ? std::strtoul(argv[4], nullptr, 0) : 0);
 
     const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
     if (terminal < 0 || grantpt(terminal) || unlockpt(terminal)) return 1;
@@ -135,11 +136,11 @@ int main(int argc, char** argv) {
     auto context = std::make_unique<VerilatedContext>();
     auto board = std::make_unique<Vtop>(context.get());
     board->rx = 1;
-    int quiet = 0;
+    std::int64_t quiet = 0;
     for (std::uint64_t cycle = 1;; ++cycle) {  // from 1: the host is not heard during reset
-        if (cycle % kBurst == 0 || quiet > kQuiet) {
+        if (cycle % kBurst == 0 || quiet > most_quiet) {
             pollfd waits[] = {{terminal, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
-            poll(waits, 2, quiet > kQuiet ? -1 : 0);
+            poll(waits, 2, quiet > most_quiet ? -1 : 0);
             std::uint8_t bytes[4096];
             if (waits[0].revents & POLLIN) {
                 const ssize_t n = read(terminal, bytes, sizeof bytes);

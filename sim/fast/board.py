@@ -12,6 +12,7 @@ from sim.build import built
 from sim.verilator import ARGUMENTS, CELLS, compile_program, verilator_environment
 
 PROGRAM = "board"
+QUIET = 20_000  # cycles, of a small network
 ENDING = 1.0  # seconds in which the program may end by itself
 
 
@@ -36,16 +37,22 @@ def build_board(texts: Mapping[str, str], top: str, *, cells: bool = False) -> P
 
 @contextmanager
 def running(
-    program: Path, divisor: int, flash: bytes | None = None, address: int = 0
+    program: Path,
+    divisor: int,
+    flash: bytes | None = None,
+    address: int = 0,
+    quiet: int = QUIET,
 ) -> Iterator[str]:
     """The name of the terminal behind which ``program`` (build_board) is, while it runs.
 
-    ``divisor`` is the UART's cycles a bit; ``flash`` what its flash holds from ``address`` on.
+    ``divisor`` is the UART's cycles a bit; ``flash`` what its flash holds from ``address`` on. The
+    clock stands still after ``quiet`` cycles in which nothing is heard of the board: more than
+    whatever it is asked for may take.
     However the block ends, the program is gone and so is its folder. Raises ValueError where the
     system has no terminal for it.
     """
     with tempfile.TemporaryDirectory(prefix="deltarnn-") as folder:
-        command = [str(program), str(divisor)]
+        command = [str(program), str(divisor), str(quiet)]
         if flash is not None:
             (Path(folder) / "flash").write_bytes(flash)
             command += [str(Path(folder) / "flash"), str(address)]
