@@ -268,35 +268,55 @@ def test_a_bitstream_with_its_weights_in_an_sdram(tmp_path):
     assert command[-4:] == [str(0x300000), "--file-type", "raw", str(weights)]
 
 
+PLAIN, HARDER = (), ("--tmg-ripup",)
+
+
 @pytest.mark.parametrize(
-    ("reached", "clock", "placed"),
+    ("board", "reached", "clock", "placed"),
     [
-        ([48.4], 48, [1]),
-        ([47.1, 48.0], 48, [1, 2]),
-        ([45.7, 46.0, 47.9, 46.1], 45, [1, 2, 3, 1]),
-        ([45.5, 45.1], 45, [1, 1]),
+        ("icebreaker", [48.4], 48, [1]),
+        ("icebreaker", [47.1, 48.0], 48, [1, 2]),
+        ("icebreaker", [45.7, 46.0, 47.9, 46.1], 45, [1, 2, 3, 1]),
+        ("icebreaker", [45.5, 45.1], 45, [1, 1]),
+        ("ulx3s-85f", [143.0, 150.2], 150, [(1, PLAIN), (1, HARDER)]),
+        (
+            "ulx3s-85f",
+            [144.0, 149.0, 146.0, 141.0, 138.0, 141.0],
+            140,
+            [(1, PLAIN), (1, HARDER), (2, HARDER), (3, HARDER), (1, PLAIN), (1, HARDER)],
+        ),
+        ("ulx3s-85f", [125.5, 126.0], 125, [(1, PLAIN), (1, PLAIN)]),
     ],
-    ids=["at once", "the second placement", "none of three", "too far off to try again"],
+    ids=[
+        "at once",
+        "the second placement",
+        "none of three",
+        "too far off to try again",
+        "tried harder",
+        "nor with any placement",
+        "too far off to try harder",
+    ],
 )
-def test_a_clock_that_is_nearly_reached_is_placed_again(
-    reached, clock, placed, monkeypatch, tmp_path
+def test_a_clock_that_is_nearly_reached_is_tried_again(
+    board, reached, clock, placed, monkeypatch, tmp_path
 ):
     """What nextpnr reaches is made up."""
-    seeds = []
+    tried = []
     memories = {"weights": {"words": 1, "width": 8}}
     emission = SimpleNamespace(manifest={"memories": memories})
     design = SimpleNamespace(shell=SimpleNamespace(divisor=16))
 
     def route(work, mhz, seed=1, *more):
-        seeds.append(seed)
-        return reached[len(seeds) - 1]
+        tried.append((seed, more))
+        return reached[len(tried) - 1]
 
     monkeypatch.setattr(boards.flow.build._Work, "core", lambda work, *_: emission)
     monkeypatch.setattr(boards.flow.build._Work, "board_design", lambda work, *_: (design, {}))
     monkeypatch.setattr(boards.flow.build._Work, "_route", route)
     monkeypatch.setattr(boards.flow.build._Work, "_finished", lambda *_: ())
-    built = build(SMALL, BOARDS["icebreaker"], tmp_path)
-    assert (built.clock, seeds) == (clock, placed)
+    built = build(SMALL, BOARDS[board], tmp_path)
+    assert built.clock == clock
+    assert tried == [each if isinstance(each, tuple) else (each, PLAIN) for each in placed]
     assert built.fmax >= clock
 
 

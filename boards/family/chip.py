@@ -40,6 +40,8 @@ class Chip:
         What a block RAM holds of words of 8, 16, 32... bits.
     router, arguments
         nextpnr for it, and the arguments that say which chip.
+    harder
+        More of them, for a clock that is nearly reached: where it is far off they take for ever.
     logic
         What nextpnr's reports call the place of a LUT and what goes with it.
     logic_of
@@ -64,6 +66,7 @@ class Chip:
     bram_bits: int = 0
     router: Tool | None = None
     arguments: tuple[str, ...] = ()
+    harder: tuple[str, ...] = ()
     logic: str = ""
     logic_of: str = "lut"
     refine: Callable[[dict[str, Any]], None] = lambda module: None
@@ -106,9 +109,9 @@ HX8K = replace(
     arguments=("--hx8k", "--package", "ct256", "--pcf-allow-unconstrained"),
 )
 
-# The placer that spreads cells like charges, and a router that takes back wires which are late:
-# together they are worth 10 % of an ECP5's clock.
-PLACING = ("--lpf-allow-unconstrained", "--placer", "static", "--tmg-ripup")
+# The placer that spreads cells like charges, and a router that takes back wires which are late, are
+# worth a tenth of an ECP5's clock together.
+PLACING = ("--lpf-allow-unconstrained", "--placer", "static")
 
 ECP5 = Chip(
     name="ECP5 LFE5U-85F, speed grade 6",
@@ -127,6 +130,7 @@ ECP5 = Chip(
     bram_bits=1 << 14,
     router=NEXTPNR_ECP5,
     arguments=("--85k", "--package", "CABGA756", "--speed", "6", *PLACING),
+    harder=("--tmg-ripup",),
     logic="TRELLIS_COMB",
     mapped=r"_(LUT4|CCU2C|TRELLIS_\w+|PFUMX|L6MUX21|DP16KD|PDPW16KD|MULT18X18D)_\w*",
     constraints="lpf",

@@ -98,7 +98,7 @@ def place(netlist: Netlist, seed: int, wanted: float) -> Placement:
         arguments = ["--json", "top.json", "--report", "report.json", "--timing-allow-fail"]
         arguments += ["--seed", str(seed), "--freq", str(wanted)]
         try:
-            chip.router.run([*chip.arguments, *arguments], folder, LIMIT)
+            chip.router.run([*chip.arguments, *chip.harder, *arguments], folder, LIMIT)
         except ToolError as error:
             over = overfull(error.log)
             if over:
