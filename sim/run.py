@@ -108,9 +108,11 @@ def play(
         round_ = core.streams * (4 * core.dense_cycles + 8 * beats)
         idle = round_ + CoreLayout(core).reset_cycles + 1000
         idle = (idle + 2 * sum(map(len, job.loads))) * slow  # while it is loaded it shows no sign
+        waits = [step[1] for step in job.steps if step[0] == "wait"]
+        idle += sum(waits)
         if core.trains:  # nor while it learns, or waits to be told
             idle += core.dense_cycles * 4 * max(map(len, job.arrays.values()), default=0)
-            idle += sum(step[1] if step[0] == "wait" else 40 * slow for step in job.steps)
+            idle += 40 * slow * (len(job.steps) - len(waits))
         tables = simulation.simulator.play(simulation, job, int(idle), folder)
         if waves is not None:
             (found,) = folder.glob(f"*{simulation.waves}")

@@ -14,24 +14,30 @@ DEVICE, CHIPS, MHZ = "LFE5U-85F-6BG381C", "MT48LC16M16", 100.0  # whose times th
 STARTS = 50  # cycles: chips that are simulated need no 200 us to wake up
 
 
+# What depends on constants alone an `always @(*)` never makes in Icarus: nothing of it changes.
+_BEGUN = "\nreg begun = 1'b0;\ninitial begun <= 1'b1;\n"
+_ALWAYS = "always @(*) begin\n"
+
+
 def awake(controller: Controller) -> Controller:
-    """``controller`` for chips that need not be waited for."""
+    """``controller`` for chips that need not be waited for, all of it made at the beginning."""
     writes = [(address, value, min(wait, STARTS)) for address, value, wait in controller.writes]
-    return replace(controller, writes=tuple(writes))
+    text = controller.verilog.replace("\n);\n", f"\n);\n{_BEGUN}", 1)
+    text = text.replace(_ALWAYS, f"{_ALWAYS}    if (begun) ;\n")
+    return replace(controller, verilog=text, writes=tuple(writes))
 
 
 def with_chips(
-    emission: Emission, image: Path | None = None, hidden: Sequence[str] = (), stuck: int = 0
+    emission: Emission, image: Path | None = None, hidden: Sequence[str] = ()
 ) -> Emission:
     """``emission`` (boards.memory.system) and chips, without the pins and what is ``hidden``.
 
-    The chips hold ``image`` ($readmemh reads a word of it from each line). Bits that are ``stuck``
-    are always read as 0.
+    The chips hold ``image`` ($readmemh reads a word of it from each line).
     """
     names = [str(pin["name"]) for pin in PINS]
     pins = ", ".join(f".{name.removeprefix('sdram_')}({name})" for name in names)
     words = emission.manifest["memories"]["weights"]["words"]
-    parameters = f'.FILE("{image or ""}"), .WORDS({words}), .STUCK({stuck})'
+    parameters = f'.FILE("{image or ""}"), .WORDS({words})'
     body = f"  deltarnn_sdram #({parameters}) chips (.clk(clk), {pins});\n"
     models = (files("boards") / "models/sdram.v").read_text()
     return enclosed(emission, [*names, *hidden], body, models)

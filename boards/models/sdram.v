@@ -1,8 +1,8 @@
 // SDR memory as its controller sees it; at the falling edge of the clock. A command that comes too
 // early ends the simulation. Times are in cycles, of chips with tRCD and tRP of 20 ns, tRAS 44, tRC
 // and tRFC 66, tWR 15, at 100 MHz; a row is to be refreshed once in 782 cycles in the mean, and
-// eight refreshes may be late. Of bits that are STUCK all reads give 0.
-module deltarnn_sdram #(parameter FILE = "", WORDS = 1, STUCK = 16'd0) (
+// eight refreshes may be late.
+module deltarnn_sdram #(parameter FILE = "", WORDS = 1) (
   input clk, input [12:0] a, input [1:0] ba, input cas_n, input cke, input cs_n, input [1:0] dm,
   inout [15:0] dq, input ras_n, input we_n
 );
@@ -68,7 +68,7 @@ module deltarnn_sdram #(parameter FILE = "", WORDS = 1, STUCK = 16'd0) (
       3'b101: begin // read
         require(open[ba], "an activation");
         require(now - activated[ba] >= RCD, "tRCD");
-        read <= address < WORDS ? memory[address] & ~STUCK : 16'd0;
+        read <= address < WORDS ? memory[address] : 16'd0;
         reads <= 1'b1;
         if (a[10]) begin // and precharge
           require(now - activated[ba] >= RAS, "tRAS of a read");
