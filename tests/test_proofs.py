@@ -60,7 +60,7 @@ def test_what_is_measured_is_what_is_proved():
     twins = {(name, fault) for name, each in result["proofs"].items() for fault in each["twins"]}
     assert twins == set(TWINS)
     assert short(result) is None
-    rows = [row for row in section(result).splitlines() if row.startswith("| `hw/")]
+    rows = [row for row in section(result).splitlines() if row.startswith(("| `hw/", "| `boards/"))]
     assert len(rows) == len(PROOFS)
 
 
