@@ -5,12 +5,14 @@ import re
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from importlib.resources import files
 
 import numpy as np
 import pytest
 
 from boards.board import find_board
 from boards.family.targets import TARGETS
+from boards.flow.build import netlist
 from boards.flow.design import TOP, design
 from boards.flow.stores import stores
 from boards.host.session import Host, LinkError
@@ -23,6 +25,7 @@ from boards.memory.march import MarchTest
 from boards.memory.native import NativeColumns
 from boards.memory.simulated import CHIPS, DEVICE, MHZ, awake, with_chips
 from boards.memory.system import SAID, with_sdram
+from deltarnn.evidence.netlist import ECP5, driven
 from deltarnn.memories import Sdram
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
@@ -471,3 +474,41 @@ def test_of_a_bit_that_flips_later_no_result_comes(board, place):
         host.flags = host.hello()
         with pytest.raises(LinkError, match="the memory beside its chip has failed"):
             host.booted()
+
+
+NETLIST_BENCH = """
+module bench(input clk, input rst, input rx, output tx);
+  wire [15:0] dq;
+  wire [12:0] a;
+  wire [1:0] ba, dm;
+  wire cas_n, cke, cs_n, ras_n, we_n, pin_clk, pin_rx, pin_cipo;
+  assign pin_clk = clk, pin_rx = rx, pin_cipo = 1'b0;
+  top top(.clk25_0__io(pin_clk), .uart_0__rx__io(pin_rx), .uart_0__tx__io(tx),
+    .sdram_0__a__io(a), .sdram_0__ba__io(ba), .sdram_0__dqm__io(dm), .sdram_0__dq__io(dq),
+    .sdram_0__cas__io(cas_n), .sdram_0__clk__io(), .sdram_0__clk_en__io(cke),
+    .sdram_0__cs__io(cs_n), .sdram_0__ras__io(ras_n), .sdram_0__we__io(we_n),
+    .spi_flash_0__cipo__io(pin_cipo), .spi_flash_0__copi__io(), .spi_flash_0__cs__io(),
+    .spi_flash_0__hold__io(), .spi_flash_0__wp__io());
+  deltarnn_sdram #(.WORDS(65536)) chips(.clk(clk), .a(a), .ba(ba), .cas_n(cas_n), .cke(cke),
+    .cs_n(cs_n), .dm(dm), .dq(dq), .ras_n(ras_n), .we_n(we_n));
+endmodule
+"""
+
+
+@pytest.mark.slow
+def test_the_netlist_of_a_board_tests_loads_and_runs(board):
+    """As Yosys maps it to an ECP5's cells: LiteDRAM, pads, clocks, M in block RAM of 36 bits. The
+    host loads the weights.
+    """
+    model, store, *_ = board
+    mapped = netlist(model, BOARD, 2, weights="sdram")
+    verilog = re.sub(r"^  input (\w+__io;)$", r"  inout \1", mapped.verilog, flags=re.MULTILINE)
+    chips = (files("boards") / "models/sdram.v").read_text()
+    texts = {"top.v": verilog, "cells.v": driven(ECP5.models()), "bench.v": NETLIST_BENCH + chips}
+    program, shell = build_board(texts, "bench", cells=True), mapped.design.shell
+    with (
+        running(program, shell.divisor) as terminal,
+        Host(terminal, mapped.design.link, patience=60.0) as host,
+    ):
+        assert host.booted() == 1 << Flag.LOADS | 1 << Flag.BOOT_FAILED
+        assert frames_equal(host, model, store)

@@ -419,10 +419,14 @@ def test_weights_outside(folder):
 
 def test_weights_in_an_sdram(folder):
     words = [*SIMULATE, "--weights", "sdram"]
-    report = json.loads(succeeded(deltarnn(folder, *words, "--lanes", "2", "--json")))
+    done = deltarnn(folder, *words, "--json")
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
     assert report["equal"] is True
     assert report["bytes_per_frame"] > 0
-    assert_refused(folder, words, ["lanes of a core with an SDRAM: found 8, expected 2"])
+    assert "lanes: 2 instead of 8, as an SDRAM gives two weights a cycle" in done.stderr
+    expected = "lanes of a core whose columns are checked: found 1, expected 2"
+    assert_refused(folder, [*words, "--lanes", "1"], [expected])
 
 
 def test_fewer_lanes_with_weights_outside_are_a_power_of_two(folder):

@@ -284,12 +284,15 @@ class Routed:
     fmax: float
 
 
-def netlist(model: Model, board: Board, lanes: int, activations: int = 1) -> Netlist:
-    """What ``build`` places and routes, for the board's highest clock. Raises as it does."""
+def netlist(
+    model: Model, board: Board, lanes: int, activations: int = 1, weights: str = "chip"
+) -> Netlist:
+    """What ``build`` places and routes, for the store's highest clock. Raises as it does."""
     with temporary_folder() as place:
         core = CoreParameters(model.parameters, lanes, activations)
-        work = _Work(model, board, InChip(board), core, place, place, lambda _: None)
-        return work.netlist(work.pll(board.clocks[0]))
+        (store,) = stores(board, weights)
+        work = _Work(model, board, store, core, place, place, lambda _: None)
+        return work.netlist(work.pll(store.clocks[0]))
 
 
 def routed(model: Model, board: Board, lanes: int, clock: float, activations: int = 1) -> Routed:

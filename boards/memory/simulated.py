@@ -14,6 +14,7 @@ DEVICE, CHIPS, MHZ = "LFE5U-85F-6BG381C", "MT48LC16M16", 100.0  # whose times th
 STARTS = 50  # cycles: chips that are simulated need no 200 us to wake up
 
 
+_MODELS = ("sdram.v", "ecp5_pads.v")
 # What depends on constants alone an `always @(*)` never makes in Icarus: nothing of it changes.
 _BEGUN = "\nreg begun = 1'b0;\ninitial begun <= 1'b1;\n"
 _ALWAYS = "always @(*) begin\n"
@@ -39,5 +40,5 @@ def with_chips(
     words = emission.manifest["memories"]["weights"]["words"]
     parameters = f'.FILE("{image or ""}"), .WORDS({words})'
     body = f"  deltarnn_sdram #({parameters}) chips (.clk(clk), {pins});\n"
-    models = (files("boards") / "models/sdram.v").read_text()
-    return enclosed(emission, [*names, *hidden], body, models)
+    models = [(files("boards") / "models" / name).read_text() for name in _MODELS]
+    return enclosed(emission, [*names, *hidden], body, "".join(models))

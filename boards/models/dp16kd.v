@@ -1,5 +1,6 @@
 // DP16KD as these designs use it, which Yosys has as a black box only: two ports, shapes of 1, 2, 4,
-// 9 and 18 bits, with or without output registers. A read gives what was there before a write. Chip
+// 9 and 18 bits, or a port that writes 36 and one that reads 36, with or without output registers. A
+// read gives what was there before a write. Chip
 // selects, resets and other write modes are not in it. Written after the documented behaviour; the
 // contents lie as in Yosys' own mapping (tests/test_boards_ecp5.py compares them).
 module DP16KD(
@@ -110,6 +111,8 @@ module DP16KD(
   integer n;
   initial for (n = 0; n < 1024; n = n + 1) memory[n] = LISTS[20 * n +: 20];
 
+  localparam [0:0] WIDE = DATA_WIDTH_A == 36;
+
   wire [13:0] address_a = {ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3,
     ADA2, ADA1, ADA0};
   wire [17:0] in_a = {DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7,
@@ -121,13 +124,13 @@ module DP16KD(
   always @(posedge CLKA) begin
     if (CEA) array_a <= row_a >> first_a & (1 << DATA_WIDTH_A) - 1;
     if (OCEA) register_a <= array_a;
-    if (CEA && WEA)
+    if (CEA && WEA && !WIDE)
       for (n = 0; n < DATA_WIDTH_A; n = n + 1)
         if (DATA_WIDTH_A < 18 || address_a[n / 9])
           memory[address_a[13:4]][first_a + n] <= in_a[n];
   end
   assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5,
-    DOA4, DOA3, DOA2, DOA1, DOA0} = REGMODE_A == "OUTREG" ? register_a : array_a;
+    DOA4, DOA3, DOA2, DOA1, DOA0} = WIDE ? wide[17:0] : REGMODE_A == "OUTREG" ? register_a : array_a;
 
   wire [13:0] address_b = {ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3,
     ADB2, ADB1, ADB0};
@@ -140,11 +143,27 @@ module DP16KD(
   always @(posedge CLKB) begin
     if (CEB) array_b <= row_b >> first_b & (1 << DATA_WIDTH_B) - 1;
     if (OCEB) register_b <= array_b;
-    if (CEB && WEB)
+    if (CEB && WEB && !WIDE)
       for (n = 0; n < DATA_WIDTH_B; n = n + 1)
         if (DATA_WIDTH_B < 18 || address_b[n / 9])
           memory[address_b[13:4]][first_b + n] <= in_b[n];
   end
   assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5,
-    DOB4, DOB3, DOB2, DOB1, DOB0} = REGMODE_B == "OUTREG" ? register_b : array_b;
+    DOB4, DOB3, DOB2, DOB1, DOB0} = WIDE ? wide[35:18] : REGMODE_B == "OUTREG" ? register_b : array_b;
+
+  // A wide word is two rows. Port A writes it, by nines, and port B reads it; the low half goes
+  // through the pins of A.
+  wire [35:0] wide_in = {in_b, in_a};
+  reg [35:0] wide_array, wide_register;
+  wire [35:0] wide = REGMODE_B == "OUTREG" ? wide_register : wide_array;
+  always @(posedge CLKA)
+    if (CEA && WEA && WIDE)
+      for (n = 0; n < 36; n = n + 1)
+        if (address_a[n / 9])
+          memory[{address_a[13:5], n >= 18}][n % 18] <= wide_in[n];
+  always @(posedge CLKB) begin
+    if (CEB)
+      wide_array <= {memory[{address_b[13:5], 1'b1}][17:0], memory[{address_b[13:5], 1'b0}][17:0]};
+    if (OCEB) wide_register <= wide_array;
+  end
 endmodule

@@ -1,5 +1,4 @@
-// Pins that are always inputs or always outputs, without a driver that lets go: Verilator knows no such
-// driver below the top. A pin that could be both is none of these designs'.
+// Pins, those that are always inputs or always outputs without a driver that lets go.
 module SB_IO(
   inout PACKAGE_PIN,
   input LATCH_INPUT_VALUE, CLOCK_ENABLE, INPUT_CLK, OUTPUT_CLK, OUTPUT_ENABLE, D_OUT_0, D_OUT_1,
@@ -32,6 +31,16 @@ module TRELLIS_IO(inout B, input I, T, output O);
   parameter DIR = "INPUT";
   generate
     if (DIR == "OUTPUT") assign B = I;
+    else if (DIR == "BIDIR") assign B = T ? 1'bz : I;
   endgenerate
   assign O = B;
+endmodule
+
+// A clock that leaves over a register of both edges; and the flash's, which leaves over a pin of the
+// configuration that no netlist shows.
+module ODDRX1F(input D0, D1, RST, SCLK, output Q);
+  assign Q = SCLK ? D0 : D1;
+endmodule
+
+module USRMCLK(input USRMCLKI, USRMCLKTS);
 endmodule

@@ -56,7 +56,7 @@ endmodule
 module EHXPLLL(
   input CLKI, CLKFB, RST, STDBY, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PHASELOADREG,
   input PLLWAKESYNC, ENCLKOP,
-  output CLKOP, LOCK
+  output CLKOP, CLKOS, LOCK
 );
   parameter PLLRST_ENA = "DISABLED";
   parameter INTFB_WAKE = "DISABLED";
@@ -69,7 +69,12 @@ module EHXPLLL(
   parameter CLKOP_DIV = 1;
   parameter CLKOP_CPHASE = 0;
   parameter CLKOP_FPHASE = 0;
+  parameter CLKOS_ENABLE = "DISABLED";
+  parameter CLKOS_DIV = 1;
+  parameter CLKOS_CPHASE = 0;
+  parameter CLKOS_FPHASE = 0;
   parameter FEEDBK_PATH = "CLKOP";
   assign CLKOP = CLKI;
+  assign CLKOS = CLKI;
   pll_lock lock(CLKI, RST, LOCK);
 endmodule

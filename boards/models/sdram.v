@@ -100,24 +100,9 @@ module deltarnn_sdram #(parameter FILE = "", WORDS = 1) (
         require({a[12:9], a[7:0]} == 12'h020, "mode 0x020");
         moded <= now;
         ready <= 1'b1;
+        if (!ready) refreshed <= now; // before, there is nothing to be kept
       end
       default: ;
     endcase
   end
-endmodule
-
-// Cells of ECP5 that the controller has.
-module IFS1P3BX(input D, input SCLK, input SP, input PD, output reg Q);
-  always @(posedge SCLK) if (SP) Q <= D;
-endmodule
-module OFS1P3BX(input D, input SCLK, input SP, input PD, output reg Q);
-  always @(posedge SCLK) if (SP) Q <= D;
-endmodule
-module FD1S3BX(input D, input CK, input PD, output reg Q);
-  initial Q = 1'b1;
-  always @(posedge CK) Q <= D | PD;
-endmodule
-module TRELLIS_IO #(parameter DIR = "") (inout B, input I, input T, output O);
-  assign B = T ? 1'bz : I;
-  assign O = B;
 endmodule

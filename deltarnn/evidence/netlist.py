@@ -46,7 +46,7 @@ _ICE40 = Cells(
     },
     own=["pins.v", "plls.v", "sb_pll40_pad.v"],
 )
-_ECP5 = Cells(
+ECP5 = Cells(
     {
         "ecp5/common_sim.vh": [
             *("LUT4", "LUT2", "PFUMX", "L6MUX21", "TRELLIS_DPR16X4"),
@@ -88,10 +88,10 @@ class Design:
 # An HX8K has everything in tables and block RAM, which is what a bitstream can be read back as.
 DESIGNS = (
     Design("ice40-hx8k-b-evn", "gru", 2, _ICE40, 24, ("synthesised", "placed", "bitstream")),
-    Design("ulx3s-25f", "lstm", 2, _ECP5, 60, ("synthesised",)),
+    Design("ulx3s-25f", "lstm", 2, ECP5, 60, ("synthesised",)),
     Design("icebreaker", "gru", 1, _ICE40, 24, ("synthesised",)),
     Design("ice40-hx8k-b-evn", "lstm", 1, _ICE40, 24, ("synthesised", "placed", "bitstream")),
-    Design("ulx3s-25f", "gru", 1, _ECP5, 60, ("synthesised",)),
+    Design("ulx3s-25f", "gru", 1, ECP5, 60, ("synthesised",)),
     Design("icebreaker", "lstm", 1, _ICE40, 24, ("synthesised",)),
 )
 

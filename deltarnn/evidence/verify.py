@@ -30,7 +30,7 @@ SHARES = {
     "reference": 0.1,
     "mutants": 0.05,
     "golden_mutants": 0.2,
-    "netlist": 0.2,
+    "netlist": 0.5,
     "long_run": 0.05,
     "rough": 0.05,
     "kills": 0.1,
