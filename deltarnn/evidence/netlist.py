@@ -260,7 +260,9 @@ passes its clock on, and pins are wires. Yosys has no models of DP16KD and MULT1
 project's own, and so is what nextpnr's netlist does not say about pins without a wire
 (`boards/flow/unsaid.py`). On 2026-11-30 an ECP5's netlist differed: the model of DP16KD lacked the
 shape of 36 bits that accumulators had got two days before. A ULX3S with its weights in an SDRAM is
-simulated in the same way, controller and chips included (`tests/test_boards_sdram.py`). Only an HX8K's placement is simulated. There are no models of nextpnr's
+simulated in the same way, controller and chips included (`tests/test_boards_sdram.py`).
+
+Only an HX8K's placement is simulated. There are no models of nextpnr's
 ICESTORM_DSP and ICESTORM_SPRAM, which a UP5K's has; of an ECP5's it is not known what all its pins
 are without a wire. The bitstreams of both cannot be read back as Verilog with what Debian and PyPI
 have: `icebox_vlog` knows neither SB_MAC16 nor SB_SPRAM256KA, and nothing of an ECP5.
