@@ -183,9 +183,6 @@ def require_writable(*paths: Path | None) -> None:
             require_writable_file(path)
 
 
-SDRAM_LANES = 2  # boards.memory.system.LANES, which takes long to import
-
-
 def fitting_lanes(
     network: NetworkParameters, lanes: int, activations: int = 1, weights: str = "chip"
 ) -> int:
@@ -194,9 +191,12 @@ def fitting_lanes(
     As many are left as its widest layer has units, rounded up to what ``activations`` divides, and
     to a power of two where ``weights`` lie outside. An SDRAM has always two.
     """
-    if weights == "sdram" and lanes > SDRAM_LANES:
-        say(f"lanes: {SDRAM_LANES} instead of {lanes}, as an SDRAM gives two weights a cycle")
-        return SDRAM_LANES
+    if weights == "sdram":
+        from boards.memory.system import LANES  # which takes long to import
+
+        if lanes > LANES:
+            say(f"lanes: {LANES} instead of {lanes}, as an SDRAM gives two weights a cycle")
+            return LANES
     if not network.most_lanes < lanes <= LANES_MAX or activations < 1:
         return lanes  # CoreParameters refuses what is no number of lanes at all
     fewer = -(-network.widest // activations) * activations

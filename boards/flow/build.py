@@ -14,7 +14,7 @@ from boards.family.pll import Pll
 from boards.flow.design import Design, design
 from boards.flow.memories import apart
 from boards.flow.place import DoesNotFitError, overfull
-from boards.flow.stores import AUTO, InChip, Store, stores, way_out
+from boards.flow.stores import AUTO, InChip, Store, stores
 from boards.flow.synthesis import MAP_CORE, count
 from boards.flow.top import NAME, pinned
 from boards.flow.unsaid import say
@@ -115,7 +115,7 @@ def cores(
     for some in store.lanes(trains) if lanes is None else [lanes]:
         for few in store.activations(trains) if activations is None else [activations]:
             # Both asked for, they have to go together.
-            if some % few == 0 or None not in (lanes, activations):
+            if None not in (lanes, activations) or (few > 0 and some % few == 0):
                 yield _core(model, some, few, frames)
 
 
@@ -145,12 +145,12 @@ def built_core(
     return (found[0], core) if ours and found else None
 
 
-def misfit(board: Board, core: CoreParameters, over: dict[str, tuple[int, int]]) -> DoesNotFitError:
+def misfit(store: Store, core: CoreParameters, over: dict[str, tuple[int, int]]) -> DoesNotFitError:
     """What a design needs too much of, and what would help."""
     what = f"{core.lanes} lane{'s' * (core.lanes > 1)}"
     what += f" and {core.activations} units a cycle" * (core.activations > 1)
     fewer = "fewer lanes, fewer units" if core.lanes > 1 else "fewer units"
-    return DoesNotFitError(f"{what} on {board.name}", over, f": {fewer}{way_out(board)}")
+    return DoesNotFitError(f"{what} on {store.board.name}", over, f": {fewer}{store.way_out}")
 
 
 def build(
@@ -187,16 +187,15 @@ def build(
         if not (math.isfinite(clock) and 1 <= clock <= CLOCK_MAX):
             raise refusal("clock", f"{clock:g} MHz", f"1 to {CLOCK_MAX} MHz")
         board.pll(board.clk, board.source, clock)  # refuses what it cannot make
-    Link.of(CoreParameters(model.parameters, 1), model, loads=True)  # no packet holds it
+    Link.of(CoreParameters(model.parameters, 1), model, loads=True)  # refuses too large frames
     to_try: list[tuple[Store, CoreParameters]] = []
     further = ""
     for store in places:
         try:
             store.require_room(model)
             to_try += [(store, core) for core in cores(model, store, lanes, activations, frames)]
-            if not to_try:
-                most = store.lanes(frames is not None)[0]
-                raise refusal("activations", activations, f"at most {most}, the most lanes")
+            if not to_try and activations is not None:  # refused with any lanes
+                _core(model, store.lanes(frames is not None)[0], activations, frames)
         except DoesNotFitError as error:
             if store is places[-1] and not to_try:
                 raise
@@ -433,7 +432,7 @@ class _Work:
         resources = {k: (used[k], there) for k, there in chip.capacity.items()}
         over = {k: (n, there) for k, (n, there) in resources.items() if n > there}
         if over:
-            raise misfit(self.board, self.parameters, over)
+            raise misfit(self.store, self.parameters, over)
         return resources
 
     def _yosys(self, step: str, script: str) -> None:
@@ -470,7 +469,7 @@ class _Work:
         except ToolError as error:
             over = overfull(error.log)
             if over:
-                raise misfit(self.board, self.parameters, over) from None
+                raise misfit(self.store, self.parameters, over) from None
             raise
         report = json.loads((self.place / "report.json").read_text())
         return min(clock["achieved"] for clock in report["fmax"].values())

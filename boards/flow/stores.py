@@ -23,13 +23,6 @@ from hw.target import Target
 from hw.walk.layout import CoreLayout
 
 
-def way_out(board: Board) -> str:
-    """Where else than in its chip there is room."""
-    if board.sdram is not None:
-        return ", a board with a larger chip, or --weights sdram"
-    return " or a board with a larger chip or an SDRAM"
-
-
 @dataclass(frozen=True)
 class InChip:
     """In the bitstream, or in memory on the chip that is loaded.
@@ -53,6 +46,13 @@ class InChip:
     def clocks(self) -> Sequence[float]:
         """MHz to try, highest first."""
         return self.board.clocks
+
+    @property
+    def way_out(self) -> str:
+        """What helps beside fewer of something where there is no room."""
+        if self.board.sdram is not None:
+            return ", a board with a larger chip, or --weights sdram"
+        return " or a board with a larger chip or an SDRAM"
 
     def flash(self, emission: Emission) -> int | None:
         """Where in the board's flash the weights go, if they do."""
@@ -78,7 +78,7 @@ class InChip:
         if not self.target.loads and needed > there:
             what = f"{size(layout.words)} of weights on {self.board.name}"
             most = size(there * chip.bram_bits // 8)
-            advice = f" ({most}): fewer units{way_out(self.board)}"
+            advice = f" ({most}): fewer units{self.way_out}"
             raise DoesNotFitError(what, {"bram": (needed, there)}, advice)
 
     def emission(self, core: CoreParameters, model: Model, mhz: float) -> Emission:
@@ -106,6 +106,7 @@ class InSdram:
     sdram: Sdram
     name = "sdram"
     late = True
+    way_out = " or a board with a larger chip"
 
     @property
     def target(self) -> Target:

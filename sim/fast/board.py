@@ -46,10 +46,9 @@ def running(
     """The name of the terminal behind which ``program`` (build_board) is, while it runs.
 
     ``divisor`` is the UART's cycles a bit; ``flash`` what its flash holds from ``address`` on. The
-    clock stands still after ``quiet`` cycles in which nothing is heard of the board: more than
-    whatever it is asked for may take.
-    However the block ends, the program is gone and so is its folder. Raises ValueError where the
-    system has no terminal for it.
+    clock stands still after ``quiet`` cycles in which nothing is heard of the board, more than
+    whatever it is asked for may take. However the block ends, the program is gone and so is its
+    folder. Raises ValueError where the system has no terminal for it.
     """
     with tempfile.TemporaryDirectory(prefix="deltarnn-") as folder:
         command = [str(program), str(divisor), str(quiet)]
