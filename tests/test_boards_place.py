@@ -114,8 +114,8 @@ def test_no_nextpnr_is_refused_with_what_to_install(monkeypatch, netlist):
 
 def test_a_nextpnr_on_the_path_comes_first(monkeypatch, tmp_path):
     native = tmp_path / "nextpnr-ice40"
-    native.write_text('#!/bin/sh\necho "nextpnr-ice40 -- (Version nextpnr-0.7-13-gabc)" >&2\n')
+    native.write_text('#!/bin/sh\necho "nextpnr-ice40 -- (Version nextpnr-0.8-13-gabc)" >&2\n')
     native.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert NEXTPNR_ICE40.command() == ["nextpnr-ice40"]
-    assert NEXTPNR_ICE40.version == "nextpnr-ice40 0.7-13-gabc"
+    assert NEXTPNR_ICE40.version == "nextpnr-ice40 0.8-13-gabc"

@@ -77,6 +77,10 @@ class Chip:
     bitstream: str = ""
 
 
+# A board of a UP5K gains 1 to 6 MHz from the placer that spreads cells like charges, and 1 or 2
+# more from moves of cells on late paths after that. nextpnr rips up no late wires of an iCE40.
+_ICE40 = ("--pcf-allow-unconstrained", "--placer", "static")
+
 UP5K = Chip(
     name="iCE40 UP5K",
     synthesis="synth_ice40 -device u -dffe_min_ce_use 5",
@@ -91,7 +95,8 @@ UP5K = Chip(
     capacity={"lut": 5280, "ff": 5280, "bram": 30, "spram": 4, "dsp": 8},
     bram_bits=1 << 12,
     router=NEXTPNR_ICE40,
-    arguments=("--up5k", "--package", "sg48", "--pcf-allow-unconstrained"),
+    arguments=("--up5k", "--package", "sg48", *_ICE40),
+    harder=("--opt-timing",),
     logic="ICESTORM_LC",
     logic_of="ff",  # a cell for each, with its LUT if it has one
     mapped=r"_(SB_\w+|DFFLC)",
@@ -106,7 +111,7 @@ HX8K = replace(
     name="iCE40 HX8K",
     synthesis="synth_ice40 -device hx -dffe_min_ce_use 5",
     capacity={"lut": 7680, "ff": 7680, "bram": 32, "spram": 0, "dsp": 0},
-    arguments=("--hx8k", "--package", "ct256", "--pcf-allow-unconstrained"),
+    arguments=("--hx8k", "--package", "ct256", *_ICE40),
 )
 
 # The placer that spreads cells like charges, and a router that takes back wires which are late, are

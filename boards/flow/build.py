@@ -443,8 +443,8 @@ class _Work:
     def _closed(self, mhz: float) -> float:
         """The clock that is reached: tried harder, and placed anew, where one is near ``mhz``."""
         best, harder = 0.0, self.board.chip.harder
-        others = [(seed, harder) for seed in SEEDS if harder or seed != SEEDS[0]]
-        for seed, more in [(SEEDS[0], ()), *others]:
+        plain: tuple[int, tuple[str, ...]] = (SEEDS[0], ())
+        for seed, more in dict.fromkeys([plain, *((seed, harder) for seed in SEEDS)]):
             fmax = self._route(mhz, seed, *more)
             if fmax >= mhz:
                 return fmax
