@@ -42,6 +42,8 @@ class Chip:
         nextpnr for it, and the arguments that say which chip.
     harder
         More of them, for a clock that is nearly reached: where it is far off they take for ever.
+    again
+        More of them, for a build's further tries: some designs gain by them, others lose.
     logic
         What nextpnr's reports call the place of a LUT and what goes with it.
     logic_of
@@ -67,6 +69,7 @@ class Chip:
     router: Tool | None = None
     arguments: tuple[str, ...] = ()
     harder: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
     logic: str = ""
     logic_of: str = "lut"
     refine: Callable[[dict[str, Any]], None] = lambda module: None
@@ -77,8 +80,9 @@ class Chip:
     bitstream: str = ""
 
 
-# A board of a UP5K gains 1 to 6 MHz from the placer that spreads cells like charges, and 1 or 2
-# more from moves of cells on late paths after that. nextpnr rips up no late wires of an iCE40.
+# The placer that spreads cells like charges is worth 1 MHz of a whole board on a UP5K; a core by
+# itself keeps its clock. Moves of cells on late paths are worth 1 MHz more of a board, but cost a
+# core 2. nextpnr rips up no late wires of an iCE40.
 _ICE40 = ("--pcf-allow-unconstrained", "--placer", "static")
 
 UP5K = Chip(
@@ -96,7 +100,7 @@ UP5K = Chip(
     bram_bits=1 << 12,
     router=NEXTPNR_ICE40,
     arguments=("--up5k", "--package", "sg48", *_ICE40),
-    harder=("--opt-timing",),
+    again=("--opt-timing",),
     logic="ICESTORM_LC",
     logic_of="ff",  # a cell for each, with its LUT if it has one
     mapped=r"_(SB_\w+|DFFLC)",

@@ -442,10 +442,11 @@ class _Work:
 
     def _closed(self, mhz: float) -> float:
         """The clock that is reached: tried harder, and placed anew, where one is near ``mhz``."""
-        best, harder = 0.0, self.board.chip.harder
+        best, chip = 0.0, self.board.chip
+        more = (*chip.harder, *chip.again)
         plain: tuple[int, tuple[str, ...]] = (SEEDS[0], ())
-        for seed, more in dict.fromkeys([plain, *((seed, harder) for seed in SEEDS)]):
-            fmax = self._route(mhz, seed, *more)
+        for seed, arguments in dict.fromkeys([plain, *((seed, more) for seed in SEEDS)]):
+            fmax = self._route(mhz, seed, *arguments)
             if fmax >= mhz:
                 return fmax
             self.report(f"{fmax:.1f} MHz instead of {mhz:g}")
