@@ -80,11 +80,6 @@ class Chip:
     bitstream: str = ""
 
 
-# The placer that spreads cells like charges is worth 1 MHz of a whole board on a UP5K; a core by
-# itself keeps its clock. Moves of cells on late paths are worth 1 MHz more of a board, but cost a
-# core 2. nextpnr rips up no late wires of an iCE40.
-_ICE40 = ("--pcf-allow-unconstrained", "--placer", "static")
-
 UP5K = Chip(
     name="iCE40 UP5K",
     synthesis="synth_ice40 -device u -dffe_min_ce_use 5",
@@ -99,7 +94,10 @@ UP5K = Chip(
     capacity={"lut": 5280, "ff": 5280, "bram": 30, "spram": 4, "dsp": 8},
     bram_bits=1 << 12,
     router=NEXTPNR_ICE40,
-    arguments=("--up5k", "--package", "sg48", *_ICE40),
+    # The placer that spreads cells like charges is worth 1 MHz of a whole board; a core by itself
+    # keeps its clock. Moves of cells on late paths are worth 1 MHz more of a board, but cost a core
+    # 2. nextpnr rips up no late wires of an iCE40.
+    arguments=("--up5k", "--package", "sg48", "--pcf-allow-unconstrained", "--placer", "static"),
     again=("--opt-timing",),
     logic="ICESTORM_LC",
     logic_of="ff",  # a cell for each, with its LUT if it has one
@@ -115,7 +113,9 @@ HX8K = replace(
     name="iCE40 HX8K",
     synthesis="synth_ice40 -device hx -dffe_min_ce_use 5",
     capacity={"lut": 7680, "ff": 7680, "bram": 32, "spram": 0, "dsp": 0},
-    arguments=("--hx8k", "--package", "ct256", *_ICE40),
+    # With its default placer: a board has 71.5 MHz (seed 1), where the other gives 68.4.
+    arguments=("--hx8k", "--package", "ct256", "--pcf-allow-unconstrained"),
+    again=(),
 )
 
 # The placer that spreads cells like charges, and a router that takes back wires which are late, are
