@@ -43,6 +43,31 @@ class Sdram:
     resource: str = "sdram"
 
 
+@dataclass(frozen=True)
+class QuadFlash:
+    """A flash that weights may stay in, read with four lines at the clock of the core.
+
+    Attributes
+    ----------
+    ids
+        What it may say it is: maker, kind and size, as JEDEC numbers them.
+    address
+        Where in it they begin, behind the bitstream.
+    size
+        Bytes that it has.
+    clocks
+        MHz to try with it, highest first.
+    resource
+        The pins' name.
+    """
+
+    ids: Sequence[int]
+    address: int
+    size: int
+    clocks: Sequence[float]
+    resource: str = "spi_flash_4x"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Board:
     """A board.
@@ -74,8 +99,8 @@ class Board:
         Where in its flash the weights go, where they cannot be in the bitstream.
     spi
         Name and number of the flash's resource.
-    sdram
-        The memory beside the chip, where there is one for weights.
+    sdram, quad
+        The memory beside the chip, and the flash, where there is one that weights may be in.
     loader
         Arguments of openFPGALoader that say which board or cable; None where another tool
         programs it: ``programmer`` then says how, FILE being the bitstream.
@@ -98,6 +123,7 @@ class Board:
     flash: int | None = None
     spi: tuple[str, int] = ("spi_flash_1x", 0)
     sdram: Sdram | None = None
+    quad: QuadFlash | None = None
     loader: Sequence[str] | None = None
     programmer: Sequence[str] = ()
 
@@ -118,6 +144,15 @@ def _ecp5(name: str, *arguments: str, **capacity: int) -> Chip:
 _SMALL = {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}
 _UP5K_CLOCKS = (48, 45, 42, 39, 36, 33, 30, 27, 24)
 _ECP5_CLOCKS = (150, 140, 130, 125, 120, 115, 110, 105, 100, 95, 90, 80, 70, 60)
+
+# A bit has to come back within a cycle: some 10 ns out of the chip, 7 in the flash. W25Q128JV, -IQ
+# and -IM.
+_ICEBREAKER = QuadFlash(
+    ids=(0xEF4018, 0xEF7018),
+    address=WEIGHTS_IN_FLASH,
+    size=1 << 24,
+    clocks=_UP5K_CLOCKS,
+)
 
 # Behind the largest bitstream, and the bootloader that some of these boards have.
 _ULX3S = Sdram(
@@ -140,6 +175,7 @@ _ALL = (
         clocks=_UP5K_CLOCKS,
         lanes=8,
         flash=WEIGHTS_IN_FLASH,
+        quad=_ICEBREAKER,
         loader=("-b", "ice40_generic"),
     ),
     Board(

@@ -36,8 +36,8 @@ class Shell(wiring.Component):
     ----------
     divisor, address : int
         As above.
-    boots, memory : bool
-        It reads a flash at power-up; the core has a memory beside the chip.
+    boots, memory, reads : bool
+        It reads a flash at power-up; the core has a memory beside the chip; that is the flash.
     pads : dict
         What is joined to ports of the core that are pins: a value, or an io.PortLike's wires, by
         name. Where the core is simulated there are none.
@@ -62,6 +62,7 @@ class Shell(wiring.Component):
         self.divisor = round(mhz * 1e6 / baud)
         self.boots = self._link.loads and flash is not None
         self.memory = any(port["name"] == "memory_ready" for port in manifest["ports"])
+        self.reads = manifest["memories"]["weights"].get("in_flash", False)
         self._ready, self._failed = Signal(), Signal()  # of that memory
         self.pads: dict[str, Any] = {}
         members = {"rx": In(1, init=1), "tx": Out(1, init=1)}

@@ -183,20 +183,22 @@ def require_writable(*paths: Path | None) -> None:
             require_writable_file(path)
 
 
+# Weights that memories outside give at once (boards.memory.system, boards.memory.quad_system).
+LANES_FED = {"sdram": 2, "flash": 1}
+
+
 def fitting_lanes(
     network: NetworkParameters, lanes: int, activations: int = 1, weights: str = "chip"
 ) -> int:
     """``lanes``, or fewer where the network has no use for so many; that is said, then.
 
     As many are left as its widest layer has units, rounded up to what ``activations`` divides, and
-    to a power of two where ``weights`` lie outside. An SDRAM has always two.
+    to a power of two where ``weights`` lie outside: at most as many as the memory there feeds.
     """
-    if weights == "sdram":
-        from boards.memory.system import LANES  # which takes long to import
-
-        if lanes > LANES:
-            say(f"lanes: {LANES} instead of {lanes}, as an SDRAM gives two weights a cycle")
-            return LANES
+    most = LANES_FED.get(weights, lanes)
+    if lanes > most:
+        say(f"lanes: {most} instead of {lanes}, as many as weights come from the {weights} at once")
+        return most
     if not network.most_lanes < lanes <= LANES_MAX or activations < 1:
         return lanes  # CoreParameters refuses what is no number of lanes at all
     fewer = -(-network.widest // activations) * activations

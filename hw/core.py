@@ -66,9 +66,9 @@ class Core(wiring.Component):
         One result a beat, sign-extended to 8, 16 or 32 bits; ``tlast`` at the end of a frame. A GRU
         layer's come A a beat; for A > 1 there is a ``tkeep``. With several streams, a ``tid``.
     s_weights_* : AXI4-Stream in
-        Where the target's weights must be loaded: their bytes
-        (hw.emit.verilog.Emission.weights), one a beat, ``tlast`` with the last. Until then no frame
-        is taken.
+        Where the target's weights, or what rows of accumulators begin with, must be loaded: their
+        bytes (hw.emit.verilog.Emission.to_load), one a beat, ``tlast`` with the last. Until then no
+        frame is taken.
     m_columns_* : AXI4-Stream out; s_columns_* : AXI4-Stream in
         Where the weights lie outside (``by_column`` of the target's): which bytes of
         hw.emit.verilog.Emission.weights are wanted next, 32 bits of the first one's number and 32
@@ -83,7 +83,7 @@ class Core(wiring.Component):
     """
 
     def __init__(self, core: CoreParameters, model: Model, target: Target = GENERIC) -> None:
-        self._core, self._by_column = core, target.by_column
+        self._core, self._by_column, self._fills = core, target.by_column, target.loads
         self._engine = (LearningEngine if core.training else Engine)(core, model, target)
         self.loads = self._engine.loads
         network = core.network
@@ -115,7 +115,7 @@ class Core(wiring.Component):
                 "s_columns_tvalid": In(1),
                 "s_columns_tready": Out(1),
             }
-            if self.loads:
+            if self._fills:
                 members |= {
                     "m_weights_tdata": Out(8 * core.lanes),
                     "m_weights_tvalid": Out(1),
@@ -247,7 +247,7 @@ class Core(wiring.Component):
                 come.i.payload.as_value().eq(self.s_columns_tdata),
                 self.s_columns_tready.eq(come.i.ready),
             ]
-            if engine.loads:
+            if self._fills:
                 m.d.comb += [
                     self.m_weights_tvalid.eq(engine.fill.valid),
                     self.m_weights_tdata.eq(engine.fill.payload.word.as_value()),

@@ -87,6 +87,8 @@ class Engine(wiring.Component):
         Where the weights lie outside: hw.primitive.columns.columns_signature.
     fill : Out, stream
         Where they lie outside and are loaded: the words (hw.primitive.columns.ColumnLoad).
+        Where rows of accumulators are loaded in their place, ``load`` takes those
+        (hw.walk.layout.CoreLayout.begin_image).
     learning : Out
         Where the core trains: hw.learn.port.learning_port. Its weights then come from there.
 
@@ -102,7 +104,9 @@ class Engine(wiring.Component):
         self._core, self._model, self._target = core, model, target
         network = core.network
         width = network.formats.activation.width
-        self._stores, self.loads, more = [], target.loads, {}
+        self._stores, more = [], {}
+        rows_loaded = target.accumulators.loads
+        self.loads = target.loads or rows_loaded
         self._filled: LoadedWeights | ColumnLoad | None = None  # what takes a load
         if core.trains:
             target.require_training()
@@ -111,9 +115,12 @@ class Engine(wiring.Component):
             layout = target.column_layout(core)
             columns = columns_signature(layout.words, layout.longest, core.lanes)
             more = {"columns": Out(columns)}
-            if self.loads:
+            if target.loads:
                 self._filled = ColumnLoad(layout.words, core.lanes)
                 more["fill"] = Out(self._filled.o.signature)
+            elif rows_loaded:
+                here = CoreLayout(core)
+                self._filled = ColumnLoad(here.rows, core.lanes * here.begin_bytes)
         else:
             words, stages = CoreLayout(core).weight_words(model), target.stages(core)
             self._stores = [target.weights(words[:, stage].tolist()) for stage in stages]
@@ -200,7 +207,7 @@ class Engine(wiring.Component):
             read_latency=latency,
             streams=streams,
         )
-        m.submodules.reset = reset = StateReset(layout)
+        m.submodules.reset = reset = StateReset(layout, lanes.interval)
         drain = 2 + fetch.latency + lanes.latency
         m.submodules.quiesce = quiesce = Quiesce(drain=drain, layers=recurrent, loads=self.loads)
         m.submodules.monitor = monitor = Monitor(core, target)
@@ -358,7 +365,15 @@ class Engine(wiring.Component):
             store = self._filled
             if by_column:
                 m.submodules.filled = store
-                connect(m, store.o, flipped(self.fill))
+                if target.loads:
+                    connect(m, store.o, flipped(self.fill))
+                else:
+                    m.d.comb += [
+                        lanes.load.valid.eq(store.o.valid),
+                        lanes.load.payload.row.as_value().eq(store.o.payload.word.as_value()),
+                        lanes.load.payload.last.eq(store.o.payload.last),
+                        store.o.ready.eq(1),
+                    ]
             connect(m, flipped(self.load), store.load)
             m.d.comb += [
                 store.free.eq(quiesce.free),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from golden.errors import refusal, require_int
 from golden.parameters import CoreParameters
+from hw.primitive.accumulators import Accumulators
 from hw.primitive.columns import ColumnWeights
 from hw.primitive.lane import Lane
 from hw.primitive.masters import MasterStore
@@ -29,6 +30,10 @@ class Target:
     masters : type
         The store of the masters, where a core learns (hw.primitive.masters.MasterStore). It stands
         in for ``weights`` and is no slower.
+    accumulators, slow_accumulators : type
+        The memory of M (hw.primitive.accumulators.Accumulators), and the one that takes its place
+        where weights come no faster than a word in two cycles. Only a core with its weights outside
+        may have one that is not there at power-up, or wants more than a cycle for a slot.
     lane : type
         A lane (hw.primitive.lane.Lane), slower than a memory: its sum comes later than M.
     multiply_add : MultiplyAdd
@@ -58,6 +63,8 @@ class Target:
     name: str = "generic"
     weights: type[WeightMemory] = WeightMemory
     masters: type[MasterStore] = MasterStore
+    accumulators: type[Accumulators] = Accumulators
+    slow_accumulators: type[Accumulators] = Accumulators
     lane: type[Lane] = Lane
     multiply_add: MultiplyAdd = MultiplyAdd()  # noqa: RUF009  # it has no state
     read_latency: int = 1
@@ -75,6 +82,10 @@ class Target:
                 self.lane.latency,
                 f"more than the {self.read_latency} of its memory",
             )
+        rows = self.accumulators
+        if (rows.loads or rows.interval > 1) and not (self.by_column and not self.weights.loads):
+            found = "a memory that is loaded or has one port"
+            raise refusal(f"accumulators {where}", found, "another one: weights lie inside")
         if self.stage_lanes is not None:
             require_int(f"stage_lanes {where}", self.stage_lanes, 1)
             if self.weights.loads or self.weights.waits:
@@ -90,6 +101,13 @@ class Target:
         return self.weights.loads
 
     @property
+    def late(self) -> int:
+        """Cycles that a row waits before it is written back: where one port reads in every second
+        cycle, it writes in the others.
+        """
+        return self.read_latency % 2 if self.accumulators.interval > 1 else 0
+
+    @property
     def by_column(self) -> bool:
         """Weights lie outside the core (hw.primitive.columns.ColumnWeights)."""
         return self.weights.by_column
@@ -97,6 +115,10 @@ class Target:
     def with_columns(self, weights: type[ColumnWeights] = ColumnWeights) -> "Target":
         """The same with the weights outside the core."""
         return replace(self, weights=weights, stage_lanes=None)
+
+    def with_slow_columns(self, weights: type[ColumnWeights]) -> "Target":
+        """The same with the weights where a word of them takes two cycles or more."""
+        return replace(self.with_columns(weights), accumulators=self.slow_accumulators)
 
     def layout(self, core: CoreParameters) -> CoreLayout | ColumnLayout:
         """Where the weights of a core lie."""
@@ -120,7 +142,7 @@ class Target:
     @property
     def reopen(self) -> int:
         """Cycles after which a closed row of accumulators may be opened again."""
-        return 2 + self.read_latency
+        return 2 + self.read_latency + self.late
 
     def blocks(self, words: int, bits: int) -> int:
         """Block RAMs that a memory takes; 0 where their shapes are not known."""

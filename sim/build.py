@@ -51,7 +51,7 @@ def build(
         simulator.build(sources, ports, folder / "build.log", shared, waves=waves)
 
     folder = built(texts, [_RECIPE, *names, waves], make, simulator.name)
-    return Simulation(simulator, folder, waves, ports, emission.weights)
+    return Simulation(simulator, folder, waves, ports, emission.to_load)
 
 
 def built(

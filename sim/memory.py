@@ -1,7 +1,7 @@
 """A memory beside a core whose weights lie outside it, for simulation."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ from golden.files import written_aside
 from hw.emit.enclosed import MEMORY, enclosed
 from hw.emit.verilog import TOP, Emission
 from hw.primitive.columns import ColumnWeights
+from hw.target import Target
+from hw.walk.column_layout import CHECK
 from sim.build import cache_folder
 
 _MEMORY = f"{TOP}_columns"
@@ -111,28 +113,40 @@ class Memory:
         if not 0 <= self.stalls < 1:
             raise refusal("stalls", self.stalls, "a fraction below 1")
 
+    def made_of(self, target: Target) -> Target:
+        """``target`` for a core beside it."""
+        return target.with_columns(self.store)
+
     def beside(self, emission: Emission) -> Emission:
         """``emission``, of a core with its weights outside, and the memory, as one core. Weights
         that are loaded are in it only then.
         """
-        loaded = emission.manifest["memories"]["weights"]["loaded"]
         file, words = image_file(emission)
-        width = emission.manifest["memories"]["weights"]["width"]
+        held = emission.manifest["memories"]["weights"]
+        width, loaded = held["width"], held["loaded"]
         text = _TEXT.format(
             memory=_MEMORY,
             width=width,
             bytes=width // 8,
             words=words,
             file="" if loaded else file,
-            checksum=int(emission.manifest["memories"]["weights"]["checksums"]),
+            checksum=CHECK * 8 // width if held["checksums"] else 0,
             latency=self.latency,
             interval=self.interval,
             stalls=round(self.stalls * 256),
             seed=self.seed,
         )
         pins = _PINS + (_FILL_PINS if loaded else _NO_FILL)
-        beside = enclosed(emission, MEMORY, f"  {_MEMORY} memory ({pins});\n", text)
-        return beside if loaded else replace(beside, weights=None)
+        return enclosed(emission, MEMORY, f"  {_MEMORY} memory ({pins});\n", text)
+
+
+def cached(content: bytes) -> Path:
+    """A file in the user's cache that holds ``content``."""
+    file = cache_folder() / f"image-{hashlib.sha256(content).hexdigest()[:16]}"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(file) as part:
+        part.write_bytes(content)
+    return file
 
 
 def image_file(emission: Emission) -> tuple[Path, int]:

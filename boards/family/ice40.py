@@ -10,6 +10,7 @@ from amaranth.hdl import (
     Instance,
     Module,
     Mux,
+    Shape,
     Signal,
     Value,
     signed,
@@ -20,6 +21,7 @@ from boards.family.chip import size
 from golden.errors import refusal
 from golden.formats import WEIGHT
 from hw.pipeline import delayed
+from hw.primitive.accumulators import Accumulators
 from hw.primitive.lane import Lane
 from hw.primitive.loaded_weights import LoadedWeights
 from hw.primitive.multiply_add import SplitMultiplyAdd
@@ -27,6 +29,30 @@ from hw.target import Target
 
 SPRAM_COUNT, SPRAM_DEPTH = 4, 1 << 14  # of 16 bits each
 MAC16_ACCUMULATOR, MAC16_FACTOR = 32, 16
+
+
+ALL = Const(15, 4)
+
+
+def spram(
+    m: Module, name: str, address: Value, written: Value, writes: Value, nibbles: Value = ALL
+) -> Signal:
+    """What an SPRAM gives a cycle after ``address``, where it does not write these ``nibbles``."""
+    out = Signal(16, name=f"out_{name}")
+    m.submodules[f"spram_{name}"] = Instance(
+        "SB_SPRAM256KA",
+        i_CLOCK=ClockSignal(),
+        i_ADDRESS=address,
+        i_DATAIN=written,
+        i_MASKWREN=nibbles,
+        i_WREN=writes,
+        i_CHIPSELECT=Const(1),
+        i_STANDBY=Const(0),
+        i_SLEEP=Const(0),
+        i_POWEROFF=Const(1),  # low would be off
+        o_DATAOUT=out,
+    )
+    return out
 
 
 class SpramWeights(LoadedWeights):
@@ -66,23 +92,59 @@ class SpramWeights(LoadedWeights):
             for wide in range(self._wide):
                 # With an odd number of lanes the last one's byte lies alone.
                 lanes = Cat(self.write.payload.lanes, Const(0, 1))[2 * wide : 2 * wide + 2]
-                out = Signal(16, name=f"out_{deep}_{wide}")
-                m.submodules[f"spram_{deep}_{wide}"] = Instance(
-                    "SB_SPRAM256KA",
-                    i_CLOCK=ClockSignal(),
-                    i_ADDRESS=place[:width],
-                    i_DATAIN=self.write.payload.byte.replicate(2),
-                    i_MASKWREN=Cat(lanes[0], lanes[0], lanes[1], lanes[1]),
-                    i_WREN=self.write.valid & here,
-                    i_CHIPSELECT=Const(1),
-                    i_STANDBY=Const(0),
-                    i_SLEEP=Const(0),
-                    i_POWEROFF=Const(1),  # low would be off
-                    o_DATAOUT=out,
-                )
-                outs.append(out)
+                both = self.write.payload.byte.replicate(2)
+                nibbles = Cat(lanes[0], lanes[0], lanes[1], lanes[1])
+                writes, name = self.write.valid & here, f"{deep}_{wide}"
+                outs.append(spram(m, name, place[:width], both, writes, nibbles))
             banks.append(Cat(outs)[: self._shape.size])
         m.d.comb += word.eq(Array(banks)[bank])
+
+
+class SpramAccumulators(Accumulators):
+    """M in SB_SPRAM256KA, rows side by side in as many as their bits take.
+
+    One port reads, or writes what it is told to.
+
+    Raises
+    ------
+    ValueError
+        Where they do not fit in the four of a UP5K.
+    """
+
+    interval = 2
+    loads = True
+
+    def __init__(self, *, shape, depth: int, init, attrs) -> None:
+        super().__init__(shape=shape, depth=depth, init=[], attrs=attrs)
+        bits = Shape.cast(shape).width
+        self._wide, self._deep = -(-bits // 16), -(-depth // SPRAM_DEPTH)
+        if self._wide * self._deep > SPRAM_COUNT:
+            found = f"{depth:,} rows of {bits} bits"
+            raise refusal("accumulators in SPRAM", found, f"what {SPRAM_COUNT} blocks hold")
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        (read,), writes = self.read_ports, self.write_ports
+        width = ceil_log2(SPRAM_DEPTH)
+        place, written = Signal(range(self._deep << width)), Signal(16 * self._wide)
+        writes_now = Signal()
+        m.d.comb += place.eq(read.addr)
+        for write in writes:
+            with m.If(write.en):
+                data = write.data.as_value()
+                m.d.comb += [writes_now.eq(1), place.eq(write.addr), written.eq(data)]
+        bank = delayed(m, place[width:], 1, "bank")
+        banks = []
+        for deep in range(self._deep):
+            here = (place[width:] == deep) if self._deep > 1 else Const(1)
+            parts = [written.word_select(wide, 16) for wide in range(self._wide)]
+            outs = [
+                spram(m, f"{deep}_{wide}", place[:width], part, writes_now & here)
+                for wide, part in enumerate(parts)
+            ]
+            banks.append(Cat(outs))
+        m.d.comb += read.data.as_value().eq(Array(banks)[bank])
+        return m
 
 
 class Mac16Lane(Lane):
@@ -153,6 +215,7 @@ class Mac16Lane(Lane):
 UP5K = Target(
     name="up5k",
     weights=SpramWeights,
+    slow_accumulators=SpramAccumulators,
     lane=Mac16Lane,
     multiply_add=SplitMultiplyAdd(),
     block_shapes=((1 << 8, 16), (1 << 9, 8), (1 << 10, 4), (1 << 11, 2)),

@@ -32,7 +32,9 @@ class Design:
 
     @property
     def flash(self) -> bytes | None:
-        """What the flash must hold where the shell boots from it."""
+        """What the flash must hold where the shell boots from it, or the core's weights stay."""
+        if self.shell.reads:
+            return self.emission.weights
         if not self.shell.boots:
             return None
         assert self.emission.weights is not None
@@ -55,5 +57,5 @@ def design(
 
     ``mhz``, ``baud`` and ``flash`` are as boards.shell.Shell takes them.
     """
-    link = Link.of(core, model, emission.weights is not None)
+    link = Link.of(core, model, emission.to_load is not None)
     return Design(emission, link, Shell(emission.manifest, link, mhz, baud, flash))

@@ -1,9 +1,9 @@
-"""Where a board keeps a model's weights: in its chip, or in an SDRAM beside it."""
+"""Where a board keeps a model's weights: in its chip, in an SDRAM beside it, or in its flash."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from boards.board import Board, Sdram
+from boards.board import Board, QuadFlash, Sdram
 from boards.family.chip import size
 from boards.family.targets import find_target
 from boards.flow.place import DoesNotFitError
@@ -11,16 +11,20 @@ from boards.link.protocol import TAG
 from boards.memory.boot import FLASH_ADDRESS, image
 from boards.memory.litedram import controller
 from boards.memory.native import ADDRESS
-from boards.memory.simulated import awake, with_chips
+from boards.memory.quad_system import LANES as FLASH_LANES
+from boards.memory.quad_system import room, with_flash
+from boards.memory.simulated import awake, with_chips, with_flash_chip
 from boards.memory.system import LANES, with_sdram
 from golden.errors import refusal
 from golden.formats import WEIGHT
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.emit.verilog import Emission, emit
-from hw.primitive.columns import LoadedColumns
+from hw.primitive.columns import CheckedColumns, LoadedColumns
 from hw.target import Target
 from hw.walk.layout import CoreLayout
+
+SIMULATED_MHZ = 1.0  # of a flash that need not be waited for
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class InChip:
         """What helps beside fewer of something where there is no room."""
         if self.board.sdram is not None:
             return ", a board with a larger chip, or --weights sdram"
+        if self.board.quad is not None:
+            return ", a board with a larger chip or an SDRAM, or --weights flash"
         return " or a board with a larger chip or an SDRAM"
 
     def flash(self, emission: Emission) -> int | None:
@@ -153,11 +159,66 @@ class InSdram:
         return with_chips(with_sdram(emit(core, model, self.target), beside))
 
 
+@dataclass(frozen=True)
+class InFlash:
+    """In the flash, which they never leave. The members are those of InChip.
+
+    Attributes
+    ----------
+    board
+        Whose.
+    quad
+        The flash.
+    """
+
+    board: Board
+    quad: QuadFlash
+    name = "flash"
+    late = False
+    way_out = " or a board with a larger chip or an SDRAM"
+
+    @property
+    def target(self) -> Target:
+        return find_target(self.board.target).target.with_slow_columns(CheckedColumns)
+
+    @property
+    def clocks(self) -> Sequence[float]:
+        return self.quad.clocks
+
+    def flash(self, emission: Emission) -> int | None:
+        return self.quad.address
+
+    def lanes(self, trains: bool) -> list[int]:
+        return [FLASH_LANES]
+
+    def activations(self, trains: bool) -> list[int]:
+        return [1]
+
+    def require(self, lanes: int | None, trains: bool) -> None:
+        if trains:
+            raise refusal("weights of a core that trains", self.name, "chip")
+        if lanes not in (None, FLASH_LANES):
+            raise refusal("lanes of a core with its weights in a flash", lanes, FLASH_LANES)
+
+    def require_room(self, model: Model) -> None:
+        needed = room(CoreParameters(model.parameters, FLASH_LANES))
+        there = self.quad.size - self.quad.address
+        if needed > there:
+            what = f"weights of {model.name} in the flash of {self.board.name}"
+            raise refusal(what, size(needed), f"at most {size(there)}")
+
+    def emission(self, core: CoreParameters, model: Model, mhz: float) -> Emission:
+        return with_flash(emit(core, model, self.target), self.quad, mhz)
+
+    def simulated(self, core: CoreParameters, model: Model) -> Emission:
+        return with_flash_chip(self.emission(core, model, SIMULATED_MHZ), self.quad)
+
+
 def _halves(most: int) -> list[int]:
     return [most >> n for n in range(most.bit_length())]
 
 
-Store = InChip | InSdram
+Store = InChip | InSdram | InFlash
 AUTO = "auto"  # the nearest that has room
 
 
@@ -176,6 +237,8 @@ def stores(
     there: list[Store] = [InChip(board)]
     if board.sdram is not None:
         there.append(InSdram(board, board.sdram))
+    if board.quad is not None:
+        there.append(InFlash(board, board.quad))
     if name == AUTO:
         nearest, *others = there
         nearest.require(lanes, trains)

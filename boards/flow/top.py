@@ -5,7 +5,7 @@ from amaranth.lib import io
 
 from boards.board import Board
 from boards.family.pll import Pll
-from boards.memory.pads import SdramPads
+from boards.memory.pads import QuadPads, SdramPads
 from boards.shell import Shell
 
 NAME = "top"
@@ -42,7 +42,11 @@ class BoardTop(Elaboratable):
                 m.submodules.clk = Instance(
                     "USRMCLK", i_USRMCLKI=shell.flash_sck, i_USRMCLKTS=Const(0)
                 )
-        if shell.memory and self._board.sdram is not None:
+        if shell.reads and self._board.quad is not None:
+            port = platform.request(self._board.quad.resource, 0, dir="-")
+            m.submodules.quad = pads = QuadPads(port)
+            shell.pads |= pads.wires
+        elif shell.memory and self._board.sdram is not None:
             port = platform.request(self._board.sdram.resource, dir="-")
             m.submodules.sdram = pads = SdramPads(port)
             shell.pads |= pads.wires

@@ -1,4 +1,4 @@
-"""An SDRAM's pins of an ECP5."""
+"""Pins of memories beside a chip: an SDRAM's of an ECP5, a flash's of any."""
 
 from typing import Any
 
@@ -61,4 +61,44 @@ class SdramPads(Elaboratable):
             i_D1=Const(0),
             o_Q=clk.o,
         )
+        return m
+
+
+class QuadPads(Elaboratable):
+    """The pins of a flash of four lines, with registers in the pads.
+
+    Parameters
+    ----------
+    port
+        The resource, of a platform.
+
+    Attributes
+    ----------
+    wires : dict
+        What the pins of boards.memory.quad_system are joined to.
+    """
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+        self._cs_n, self._clocks = Signal(name="quad_cs_n"), Signal(name="quad_clocks")
+        self._out, self._drives, self._back = (
+            Signal(4, name=f"quad_{name}") for name in ("out", "drives", "back")
+        )
+        outputs = (self._cs_n, self._clocks, self._out, self._drives)
+        self.wires = {f"o_{signal.name}": signal for signal in outputs}
+        self.wires["i_quad_back"] = self._back
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        port = self._port
+        m.submodules.cs = cs = io.FFBuffer("o", ~port.cs)  # the signal is what the pin is
+        m.submodules.clk = clk = io.DDRBuffer("o", port.clk)
+        m.d.comb += [cs.o.eq(self._cs_n), clk.o[1].eq(self._clocks)]
+        for n in range(4):
+            m.submodules[f"dq_{n}"] = line = io.FFBuffer("io", port.dq[n])
+            m.d.comb += [
+                line.o.eq(self._out[n]),
+                line.oe.eq(self._drives[n]),
+                self._back[n].eq(line.i),
+            ]
         return m

@@ -1,16 +1,19 @@
-"""An SDRAM's chips beside a core that has their pins, to be simulated."""
+"""Memories beside a core that has their pins, to be simulated: an SDRAM's chips, a flash."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+from boards.board import QuadFlash
 from boards.memory.litedram import Controller
+from boards.memory.quad_system import PINS as FLASH_PINS
 from boards.memory.system import PINS
 from hw.emit.enclosed import enclosed
 from hw.emit.verilog import Emission
 
 DEVICE, CHIPS, MHZ = "LFE5U-85F-6BG381C", "MT48LC16M16", 100.0  # whose times the chips' model has
+FLASH = "flash"  # the file of a simulated board's flash, in the folder that it runs in
 STARTS = 50  # cycles: chips that are simulated need no 200 us to wake up
 
 
@@ -42,3 +45,21 @@ def with_chips(
     body = f"  deltarnn_sdram #({parameters}) chips (.clk(clk), {pins});\n"
     models = [(files("boards") / "models" / name).read_text() for name in _MODELS]
     return enclosed(emission, [*names, *hidden], body, "".join(models))
+
+
+def with_flash_chip(
+    emission: Emission,
+    flash: QuadFlash,
+    image: Path | str = FLASH,
+    hidden: Sequence[str] = (),
+) -> Emission:
+    """``emission`` (boards.memory.quad_system) and a flash, without its pins and what is
+    ``hidden``. It holds the file ``image``, from where the weights begin.
+    """
+    names = [str(pin["name"]) for pin in FLASH_PINS]
+    pins = ", ".join(f".{name.removeprefix('quad_')}({name})" for name in names)
+    assert emission.weights is not None
+    held = f'.FILE("{image}"), .BASE({flash.address}), .SIZE({len(emission.weights)})'
+    body = f"  deltarnn_quad_flash #({held}) flash (.clk(clk), {pins});\n"
+    model = (files("boards") / "models" / "quad_flash.v").read_text()
+    return enclosed(emission, [*names, *hidden], body, model)

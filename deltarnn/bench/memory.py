@@ -85,7 +85,7 @@ def _placed(context: Context, shape: Shape) -> dict[str, Any]:
 
 def _emitted(memory: Memory | Sdram):
     def emitted(core: CoreParameters, model: Model) -> Emission:
-        return memory.beside(emit(core, model, GENERIC.with_columns(memory.store)))
+        return memory.beside(emit(core, model, memory.made_of(GENERIC)))
 
     return emitted
 

@@ -18,7 +18,7 @@ from deltarnn.console import (
 )
 from golden.model_file import load_model
 
-_STORES = {"chip": "the chip", "sdram": "the SDRAM"}
+_STORES = {"chip": "the chip", "sdram": "the SDRAM", "flash": "the flash"}
 OCCUPANCY = (1.0, 0.1)  # at which frames a second are reported
 
 
@@ -29,7 +29,7 @@ OCCUPANCY = (1.0, 0.1)  # at which frames a second are reported
 @click.option("--lanes", type=int, help="Lanes P. Default: the board's, or fewer if they must be.")
 @click.option("--activations", type=int, help="Units a cycle A. Default: likewise.")
 @click.option("--clock", type=float, help="MHz. Default: the board's highest that closes.")
-@weights_option("auto", "chip", "sdram")
+@weights_option("auto", "chip", "sdram", "flash")
 @TRAIN
 @TRAIN_FRAMES
 @JSON

@@ -50,7 +50,7 @@ def placed(target: "Target", weights: str, train: bool) -> "Target":
         raise refusal("weights of a core that trains", weights, "chip")
     from deltarnn.memories import MEMORIES
 
-    return target.with_columns(MEMORIES[weights].store)
+    return MEMORIES[weights].made_of(target)
 
 
 def layer_row(layer: LayerParameters) -> str:

@@ -69,7 +69,7 @@ def _until_nobody_reads() -> Iterator[None]:
     help="Which one.",
     shell_complete=names_in("boards.board", "BOARDS"),
 )
-@weights_option("auto", "chip", "sdram")
+@weights_option("auto", "chip", "sdram", "flash")
 @BAUD
 @click.option("--floats", is_flag=True, help="Lines are features, and results come in their unit.")
 @click.option("--check", is_flag=True, help="Hold every answer against the golden model.")

@@ -50,7 +50,7 @@ from golden.recordings import load
 @ACTIVATIONS
 @STREAMS
 @TARGET
-@weights_option("chip", "outside", "sdram")
+@weights_option("chip", "outside", "sdram", "flash")
 @SIMULATOR
 @TRAIN
 @learning_options

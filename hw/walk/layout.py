@@ -160,6 +160,16 @@ class CoreLayout:
         return sum(layer.rows for layer in self.layers)
 
     @property
+    def begin_bytes(self) -> int:
+        """Bytes of what one lane's accumulator begins with, where that is loaded."""
+        return -(-self.row_width // 8)
+
+    def begin_image(self, model: Model) -> bytes:
+        """What the rows begin with, as it is loaded: row by row, lane by lane, low byte first."""
+        rows = self.bias_rows(model).astype("<i8")[..., None].view(np.uint8)
+        return rows[..., : self.begin_bytes].tobytes()
+
+    @property
     def clears(self) -> int:
         """Addresses of the largest memory that a state reset clears: of x, or of all h."""
         core = self.core

@@ -3,7 +3,7 @@
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
+from amaranth.utils import ceil_log2, exact_log2
 
 from hw.walk.layout import CoreLayout
 
@@ -15,6 +15,8 @@ class StateReset(wiring.Component):
     ----------
     layout : CoreLayout
         What there is to set.
+    interval : int
+        Cycles that an address takes: a power of two.
 
     Members
     -------
@@ -33,11 +35,11 @@ class StateReset(wiring.Component):
     clear : Out, stream (never waits)
         Addresses to clear, in every memory that has them.
 
-    A reset takes ``layout.reset_cycles``.
+    A reset takes ``layout.reset_cycles`` times ``interval``.
     """
 
-    def __init__(self, layout: CoreLayout) -> None:
-        self._layout = layout
+    def __init__(self, layout: CoreLayout, interval: int = 1) -> None:
+        self._layout, self._interval = layout, interval
         row, address = (unsigned(ceil_log2(n)) for n in (layout.rows, layout.clears))
         super().__init__(
             {
@@ -53,14 +55,16 @@ class StateReset(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        layout = self._layout
-        step = Signal(range(layout.reset_cycles))
+        layout, cycles = self._layout, self._layout.reset_cycles * self._interval
+        step = Signal(range(cycles))
+        waits = exact_log2(self._interval)  # bits of step
+        place, steps = step[waits:], self.active & ~step[:waits].any() if waits else self.active
         m.d.comb += [
-            self.done.eq(self.active & (step == layout.reset_cycles - 1)),
-            self.begin.valid.eq(self.active & (step < layout.rows)),
-            self.begin.payload.eq(step),
-            self.clear.valid.eq(self.active & (step < layout.clears)),
-            self.clear.payload.eq(step),
+            self.done.eq(self.active & (step == cycles - 1)),
+            self.begin.valid.eq(steps & (place < layout.rows)),
+            self.begin.payload.eq(place),
+            self.clear.valid.eq(steps & (place < layout.clears)),
+            self.clear.payload.eq(place),
         ]
         with m.If(self.request):
             m.d.sync += self.pending.eq(1)

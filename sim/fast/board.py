@@ -55,7 +55,7 @@ def running(
         if flash is not None:
             (Path(folder) / "flash").write_bytes(flash)
             command += [str(Path(folder) / "flash"), str(address)]
-        with _process(command) as process:
+        with _process(command, folder) as process:
             assert process.stdout is not None
             terminal = process.stdout.readline().decode().strip()
             if not terminal:
@@ -64,9 +64,9 @@ def running(
 
 
 @contextmanager
-def _process(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """``command`` while it runs: asked to end, then told to, then killed."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def _process(command: Sequence[str], folder: str) -> Iterator[subprocess.Popen[bytes]]:
+    """``command`` while it runs in ``folder``: asked to end, then told to, then killed."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder)
     try:
         yield process
     finally:
