@@ -3,13 +3,12 @@
 from contextlib import contextmanager
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from boards.board import find_board
 from boards.family.targets import TARGETS
 from boards.flow.design import TOP, design
-from boards.flow.stores import stores
+from boards.flow.stores import InFlash, stores
 from boards.host.session import Host, LinkError
 from boards.host.stream import prepare, run
 from boards.memory.quad_system import image, with_flash
@@ -32,6 +31,8 @@ from tests.test_boards_sdram import checksum
 QUICK = Harness(optimised=False)
 UP5K = TARGETS["up5k"]
 BOARD = find_board("icebreaker")
+assert BOARD.quad is not None
+QUAD = BOARD.quad
 
 
 def on_flash(target: Target) -> Target:
@@ -151,7 +152,7 @@ def test_more_lanes_are_refused():
     model = CASES["a layer"]
     emission = emit(CoreParameters(model.parameters, 2), model, on_flash(GENERIC))
     with pytest.raises(ValueError, match="lanes of a core with its weights in a flash: found 2"):
-        with_flash(emission, BOARD.quad, 1.0)
+        with_flash(emission, QUAD, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -254,9 +255,7 @@ def test_of_a_bit_that_flips_later_no_result_comes(board):
 
 def test_models_that_no_flash_holds_are_refused():
     model = random_model((8, 1200, 1200), None, theta=(1, 2))
-    (store,) = stores(BOARD, "flash")
-    small = replace(store, quad=replace(store.quad, size=1 << 22))
-    store.require_room(model)
+    InFlash(BOARD, QUAD).require_room(model)
+    small = InFlash(BOARD, replace(QUAD, size=1 << 22))
     with pytest.raises(ValueError, match="weights of random in the flash of icebreaker: found"):
         small.require_room(model)
-    assert np.prod(model.weights[1].weight_h.shape) > 4e6

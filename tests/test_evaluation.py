@@ -180,7 +180,7 @@ def test_results_come_as_floats(tmp_path):
         (["--board", "icebreaker"], "port: found neither, expected --port TTY or --simulated-bo"),
         (["--board", "none", "--simulated-board"], "board: found 'none', expected"),
         (["--board", "icebreaker", "--simulated-board"], "found 65536, expected at most 65528"),
-        (["--board", "upduino-v3", "--simulated-board"], "lanes in SPRAM: found 306 kB, expected"),
+        (["--board", "upduino-v3", "--simulated-board"], "of weights on upduino-v3: "),
         (["--board", "ice40-hx8k-b-evn", "--simulated-board"], "of weights on ice40-hx8k-b-evn: "),
     ],
 )

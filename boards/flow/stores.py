@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from boards.board import Board, QuadFlash, Sdram
 from boards.family.chip import size
+from boards.family.ice40 import SPRAM_DEPTH
 from boards.family.targets import find_target
 from boards.flow.place import DoesNotFitError
 from boards.link.protocol import TAG
@@ -24,6 +25,7 @@ from hw.primitive.columns import CheckedColumns, LoadedColumns
 from hw.target import Target
 from hw.walk.layout import CoreLayout
 
+SPRAM_BITS = 16 * SPRAM_DEPTH
 SIMULATED_MHZ = 1.0  # of a flash that need not be waited for
 
 
@@ -80,12 +82,12 @@ class InChip:
     def require_room(self, model: Model) -> None:
         """Refuses a model that no memory holds, before anything else is tried."""
         chip, layout = self.board.chip, CoreLayout(CoreParameters(model.parameters, 1))
-        needed, there = -(-layout.words * WEIGHT.width // chip.bram_bits), chip.capacity["bram"]
-        if not self.target.loads and needed > there:
+        kind, bits = ("spram", SPRAM_BITS) if self.target.loads else ("bram", chip.bram_bits)
+        needed, there = -(-layout.words * WEIGHT.width // bits), chip.capacity[kind]
+        if needed > there:
             what = f"{size(layout.words)} of weights on {self.board.name}"
-            most = size(there * chip.bram_bits // 8)
-            advice = f" ({most}): fewer units{self.way_out}"
-            raise DoesNotFitError(what, {"bram": (needed, there)}, advice)
+            advice = f" ({size(there * bits // 8)}): fewer units{self.way_out}"
+            raise DoesNotFitError(what, {kind: (needed, there)}, advice)
 
     def emission(self, core: CoreParameters, model: Model, mhz: float) -> Emission:
         """The core for a clock of ``mhz``."""

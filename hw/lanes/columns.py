@@ -20,7 +20,9 @@ from hw.walk.layout import CoreLayout
 from hw.walk.row_block import by_layer
 from hw.walk.slot import is_of
 
-AHEAD = 8  # visits that may have been asked for and not been begun
+# Visits that may have been asked for and not been begun: in a block RAM, or in registers where the
+# memory is so slow that a visit takes longer than asking for the next one.
+AHEAD, AHEAD_OF_SLOW = 8, 2
 
 
 def sweep_layout(core: CoreParameters) -> data.StructLayout:
@@ -201,6 +203,7 @@ class ColumnFetch(wiring.Component):
         self._core, self._target = core, target
         self._layout = layout = target.column_layout(core)
         interval = target.accumulators.interval
+        self._ahead = AHEAD if interval == 1 else AHEAD_OF_SLOW
         self._sweep = ColumnSweep(core, target.reopen, interval)
         self.latency = self._sweep.latency
         network = core.network
@@ -226,7 +229,7 @@ class ColumnFetch(wiring.Component):
         core, layout, step = self._core, self._layout, self.i.ready
         m.submodules.sweep = sweep = self._sweep
         m.submodules.queue = queue = fifo.SyncFIFOBuffered(
-            width=len(sweep.i.payload.as_value()), depth=AHEAD
+            width=len(sweep.i.payload.as_value()), depth=self._ahead
         )
         connect(m, flipped(self.store.word), sweep.words)
         connect(m, sweep.o, flipped(self.o))
