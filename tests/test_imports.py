@@ -17,8 +17,8 @@ FOLDERS = {
 }
 # Rooms within a folder, each of which may import those before it and its folder's own files.
 ROOMS = {
-    "golden": ("learn", "predict"),
-    "hw": ("primitive", "walk", "events", "lanes", "unit", "learn", "bus", "emit"),
+    "golden": ("learn", "predict", "sound"),
+    "hw": ("primitive", "walk", "events", "lanes", "unit", "learn", "bus", "sound", "emit"),
     "sim": ("cocotb", "fast"),
     "boards": ("family", "link", "memory", "host", "flow"),
     "train": ("data", "quantised", "nets", "course", "importers", "tasks"),

@@ -1,0 +1,107 @@
+"""Samples to envelopes: a bank of resonators, each rectified and smoothed (docs/sound.md, "Bank").
+
+Each band has two states of its resonator, low and band, and an envelope:
+
+    low  <- low + rshift(f band)
+    band <- rshift(h band) + rshift(-f (low - x))
+    env  <- rshift(decay env) + |band|
+
+f, h and decay have ``frac`` fraction bits. Its poles are r e^(+-jw) with h = r^2 and
+f^2 = 1 + h - 2 r cos w; it passes w and has a zero at 0 Hz.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.fixed import Integers
+
+SETTLING = 2000  # samples of a response that are summed one by one
+
+
+@dataclass(frozen=True)
+class Resonator:
+    """The integers of a band: f and h."""
+
+    f: int
+    h: int
+
+
+def resonator(centre: float, bandwidth: float, rate: float, frac: int) -> Resonator:
+    """The resonator for a centre and a bandwidth (-3 dB) in Hz, at ``rate`` samples a second."""
+    r = math.exp(-math.pi * bandwidth / rate)
+    f = math.sqrt(1 + r * r - 2 * r * math.cos(2 * math.pi * centre / rate))
+    return Resonator(round(f * 2**frac), round(r * r * 2**frac))
+
+
+def mel_centres(bands: int, low: float, high: float) -> list[float]:
+    """``bands`` + 2 frequencies in Hz from ``low`` to ``high``, even on the mel scale.
+
+    It is 2595 log10(1 + f / 700). A band has one between its neighbours'.
+    """
+    first, last = (math.log1p(f / 700) for f in (low, high))
+    steps = (first + (last - first) * n / (bands + 1) for n in range(bands + 2))
+    return [700 * math.expm1(step) for step in steps]
+
+
+def envelopes(
+    samples: Integers, resonators: tuple[Resonator, ...], decay: int, frac: int, hop: int
+) -> Integers:
+    """int64 [.., T // hop, bands]: the envelopes after each ``hop`` samples of [.., T], from reset."""
+    x = np.moveaxis(np.atleast_2d(np.asarray(samples, dtype=np.int64)), -1, 0)
+    frames = len(x) // hop
+    shape = (len(resonators), x.shape[1])
+    f, h = (
+        np.array([getattr(band, name) for band in resonators], dtype=np.int64)[:, None]
+        for name in ("f", "h")
+    )
+    half = 1 << (frac - 1)
+    low, band, env, new, more = (np.zeros(shape, dtype=np.int64) for _ in range(5))
+    found = np.empty((frames, *shape), dtype=np.int64)
+
+    def product(factor: Integers | int, of: Integers, out: Integers) -> None:
+        np.multiply(of, factor, out=out)
+        np.add(out, half, out=out)
+        np.right_shift(out, frac, out=out)
+
+    for n in range(frames * hop):
+        product(f, band, new)
+        np.add(low, new, out=low)
+        product(h, band, band)
+        np.subtract(low, x[n], out=new)
+        product(-f, new, more)
+        np.add(band, more, out=band)
+        product(decay, env, env)
+        np.add(env, np.abs(band, out=new), out=env)
+        if (n + 1) % hop == 0:
+            found[n // hop] = env
+    return found.transpose(2, 0, 1).reshape(*np.shape(samples)[:-1], frames, len(resonators))
+
+
+def limits(of: Resonator, full: float, frac: int) -> tuple[float, float]:
+    """What |low| and |band| never exceed, whatever samples of at most ``full`` there are.
+
+    The sum of |impulse response|, times ``full``; and the same of every rounding, each of which is
+    half an LSB off at most. After N samples the rest of a response of poles r e^(+-jw) is at most
+    a r^N / (1 - r), where a is its amplitude.
+    """
+    f, h = of.f / 2**frac, of.h / 2**frac
+    # A sample adds f to band; roundings add 1/2 to low, which takes f / 2 from band, and 2 x 1/2
+    # to band: the same two responses.
+    states = np.array([[0.0, 1.0], [1.0, -f]])  # low, band; an impulse each
+    sums = np.zeros((2, 2))
+    r = math.sqrt(h)
+    for _ in range(SETTLING):
+        sums += np.abs(states)
+        low = states[:, 0] + f * states[:, 1]
+        states = np.stack([low, h * states[:, 1] - f * low], axis=1)
+    # Two neighbours of a r^n cos(w n + p) give a; sin(w) is far from 0 in every band.
+    cos = (1 + h - f * f) / (2 * r)
+    low = states[:, 0] + f * states[:, 1]
+    after = np.stack([low, h * states[:, 1] - f * low], axis=1)
+    sine = (states * cos - after / r) / math.sqrt(1 - cos * cos)
+    sums += np.hypot(states, sine) / (1 - r)
+    of_band, of_low = sums
+    low, band = (full * f + 1.0) * of_band + 0.5 * of_low
+    return float(low), float(band)
