@@ -250,7 +250,7 @@ def test_gains_are_the_models_scale():
     logarithms = np.random.default_rng(5).integers(0, 17 << 6, (50, 32))
     own = quantize(logarithms / 2.0**FRONT.log_frac * scale, Q(3, 4))
     np.testing.assert_array_equal(front.activations(logarithms), own)
-    with pytest.raises(ValueError, match="gain: found 320, expected an integer from 0 to 255"):
+    with pytest.raises(ValueError, match="gain: found 640, expected an integer from 0 to 255"):
         FRONT.scaled(5.0)
 
 

@@ -5,10 +5,12 @@ import random
 import numpy as np
 import pytest
 
+from golden.sound.decision import NOTHING, Decision
 from golden.sound.front_end import FrontEnd
 from golden.sound.modulator import modulated
 from hw.sound.bank import Bank
 from hw.sound.decimator import Decimator
+from hw.sound.decision import Decider
 from hw.sound.digits import DIGIT_BITS, recoded
 from hw.sound.logarithm import Logarithm
 from hw.sound.path import SoundPath
@@ -24,7 +26,9 @@ SMALL = FrontEnd(
     floor=6,
     gains=(64, 30, 255, 0, 100),
 )
-OTHER = FrontEnd(pdm_rate=128_000, decimation=8, order=4, drop=2, bands=2, hop=3, leak=4, guard=0)
+OTHER = FrontEnd(
+    pdm_rate=128_000, decimation=8, order=4, drop=2, bands=2, hop=3, leak=4, guard=0, floor=7
+)
 
 
 def digit(code: int) -> int:
@@ -253,3 +257,47 @@ def test_fewer_cycles_than_it_takes_lose_samples_and_say_so():
     dut = SoundPath(SMALL)
     _, strobes = run(dut, lambda ctx: speak(ctx, dut, bits, 3), ["lost"], 500)
     assert strobes["lost"] > 0
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        Decision(classes=3, background=2, result_width=10, smoothing=2, margin=100, pause=3),
+        Decision(classes=7, background=0, result_width=6, smoothing=0, pause=0),
+        Decision(classes=2, background=0, result_width=20, smoothing=6, margin=1 << 20, pause=9),
+    ],
+)
+def test_decider(decision):
+    """Results that wander, with the ends of the format and equal ones among them."""
+    rng = np.random.default_rng(9)
+    most = 1 << (decision.result_width - 1)
+    results = np.clip(rng.integers(-most, most, (80, decision.classes)).cumsum(0), -most, most - 1)
+    results[20:30] = results[20, 0]
+    dut, source, found = Decider(decision), random.Random(3), []
+    frames = 0
+
+    async def send(ctx):
+        for frame in results.tolist():
+            for n, value in enumerate(frame):
+                while source.random() < 0.3:
+                    await ctx.tick()
+                last = n == decision.classes - 1
+                await give(ctx, dut.i, [{"value": value, "last": last}])
+        await ctx.tick().repeat(5)
+
+    async def receive(ctx):
+        nonlocal frames
+        taken = 0
+        async for *_, valid, ready, last, told, word in ctx.tick().sample(
+            dut.i.valid, dut.i.ready, dut.i.payload.last, dut.told, dut.word
+        ):
+            if told:
+                found.append((taken - 1, word))
+            taken += valid & ready & last
+            frames = taken
+
+    run_bench(dut, send, background=(receive,))
+    assert frames == len(results)
+    told = decision.words(results)
+    assert found == [(n, word) for n, word in enumerate(told.tolist()) if word != NOTHING]
+    assert len(found) > 3

@@ -48,7 +48,7 @@ def mel_centres(bands: int, low: float, high: float) -> list[float]:
 def envelopes(
     samples: Integers, resonators: tuple[Resonator, ...], decay: int, frac: int, hop: int
 ) -> Integers:
-    """int64 [.., T // hop, bands]: the envelopes after each ``hop`` samples of [.., T], from reset."""
+    """int64 [.., T // hop, bands]: after each ``hop`` samples of [.., T], from reset on."""
     x = np.moveaxis(np.atleast_2d(np.asarray(samples, dtype=np.int64)), -1, 0)
     frames = len(x) // hop
     shape = (len(resonators), x.shape[1])

