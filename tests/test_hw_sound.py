@@ -271,7 +271,8 @@ def test_decider(decision):
     """Results that wander, with the ends of the format and equal ones among them."""
     rng = np.random.default_rng(9)
     most = 1 << (decision.result_width - 1)
-    results = np.clip(rng.integers(-most, most, (80, decision.classes)).cumsum(0), -most, most - 1)
+    steps = rng.integers(-most, most, (160, decision.classes))
+    results = np.append(np.clip(steps[:80].cumsum(0), -most, most - 1), steps[80:], axis=0)
     results[20:30] = results[20, 0]
     dut, source, found = Decider(decision), random.Random(3), []
     frames = 0

@@ -1,10 +1,11 @@
 """Samples to envelopes: a bank of resonators, each rectified and smoothed (docs/sound.md, "Bank").
 
-Each band has two states of its resonator, low and band, and an envelope:
+Each band has two states of its resonator, low and band, and an envelope; below is the band of the
+one before, of the same sample:
 
     low  <- low + rshift(f band)
     band <- rshift(h band) + rshift(-f (low - x))
-    env  <- rshift(decay env) + |band|
+    env  <- rshift(decay env) + |band - below|
 
 f, h and decay have ``frac`` fraction bits. Its poles are r e^(+-jw) with h = r^2 and
 f^2 = 1 + h - 2 r cos w; it passes w and has a zero at 0 Hz.
@@ -73,35 +74,71 @@ def envelopes(
         product(-f, new, more)
         np.add(band, more, out=band)
         product(decay, env, env)
-        np.add(env, np.abs(band, out=new), out=env)
+        new[0] = band[0]
+        np.subtract(band[1:], band[:-1], out=new[1:])
+        np.add(env, np.abs(new, out=new), out=env)
         if (n + 1) % hop == 0:
             found[n // hop] = env
     return found.transpose(2, 0, 1).reshape(*np.shape(samples)[:-1], frames, len(resonators))
 
 
-def limits(of: Resonator, full: float, frac: int) -> tuple[float, float]:
-    """What |low| and |band| never exceed, whatever samples of at most ``full`` there are.
+@dataclass(frozen=True)
+class Limits:
+    """What a bank never exceeds, whatever the samples: |low|, |band| and their |difference|."""
+
+    low: float
+    band: float
+    difference: float
+
+
+def limits(resonators: tuple[Resonator, ...], full: float, frac: int) -> Limits:
+    """Those of samples of at most ``full``.
 
     The sum of |impulse response|, times ``full``; and the same of every rounding, each of which is
     half an LSB off at most. After N samples the rest of a response of poles r e^(+-jw) is at most
     a r^N / (1 - r), where a is its amplitude.
     """
-    f, h = of.f / 2**frac, of.h / 2**frac
-    # A sample adds f to band; roundings add 1/2 to low, which takes f / 2 from band, and 2 x 1/2
-    # to band: the same two responses.
-    states = np.array([[0.0, 1.0], [1.0, -f]])  # low, band; an impulse each
-    sums = np.zeros((2, 2))
-    r = math.sqrt(h)
+    f, h = (
+        np.array([getattr(band, name) for band in resonators])[:, None] / 2**frac
+        for name in ("f", "h")
+    )
+    # A sample adds f to band. Roundings add 2 x 1/2 to band, and 1/2 to low, which takes f / 2 from
+    # band: two responses [bands, 2], each of low and of band.
+    low = np.tile([0.0, 1.0], (len(resonators), 1))
+    band = np.hstack([np.ones_like(f), -f])
+    of_low, of_band = np.zeros_like(low), np.zeros_like(band)
+    of_difference = np.zeros_like(f)
+
+    def following(low: np.ndarray, band: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        then = low + f * band
+        return then, h * band - f * then
+
     for _ in range(SETTLING):
-        sums += np.abs(states)
-        low = states[:, 0] + f * states[:, 1]
-        states = np.stack([low, h * states[:, 1] - f * low], axis=1)
+        of_low += np.abs(low)
+        of_band += np.abs(band)
+        of_difference += np.abs(np.diff(f * band[:, :1], axis=0, prepend=0))
+        low, band = following(low, band)
     # Two neighbours of a r^n cos(w n + p) give a; sin(w) is far from 0 in every band.
+    r = np.sqrt(h)
     cos = (1 + h - f * f) / (2 * r)
-    low = states[:, 0] + f * states[:, 1]
-    after = np.stack([low, h * states[:, 1] - f * low], axis=1)
-    sine = (states * cos - after / r) / math.sqrt(1 - cos * cos)
-    sums += np.hypot(states, sine) / (1 - r)
-    of_band, of_low = sums
-    low, band = (full * f + 1.0) * of_band + 0.5 * of_low
-    return float(low), float(band)
+
+    def rest(now: np.ndarray, after: np.ndarray) -> np.ndarray:
+        sine = (now * cos - after / r) / np.sqrt(1 - cos * cos)
+        return np.hypot(now, sine) / (1 - r)
+
+    then = following(low, band)
+    of_low += rest(low, then[0])
+    of_band += rest(band, then[1])
+    tail = f * rest(band, then[1])[:, :1]
+    of_difference += tail + np.vstack([np.zeros((1, 1)), tail[:-1]])
+
+    def most(of: np.ndarray) -> np.ndarray:
+        return full * f[:, 0] * of[:, 0] + rounded(of)
+
+    def rounded(of: np.ndarray) -> np.ndarray:
+        return of[:, 0] + 0.5 * of[:, 1]
+
+    noise = rounded(of_band)
+    noise[1:] += noise[:-1].copy()
+    difference = full * of_difference[:, 0] + noise
+    return Limits(*(float(each.max()) for each in (most(of_low), most(of_band), difference)))

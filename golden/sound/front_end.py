@@ -64,7 +64,7 @@ class FrontEnd:
     coefficient_frac: int = 12
     leak: int = 7
     hop: int = 160
-    floor: int = 13
+    floor: int = 15
     log_frac: int = 6
     activation: Q = Q(3, 4)
     gains: tuple[int, ...] | None = None
@@ -135,11 +135,11 @@ class FrontEnd:
     def word(self) -> int:
         """Bits, sign included, that hold all states of the bank, differences and envelopes."""
         full = -(-(self.decimation**self.order) >> self.drop) << self.guard
-        limits = [bank.limits(band, full, self.coefficient_frac) for band in self.resonators]
-        largest = max(max(low + full, band) for low, band in limits)
-        # The envelope loses half an LSB at most to its rounding.
-        envelope = (max(band for _, band in limits) + 0.5) * 2.0**self.leak
-        return math.ceil(max(largest, envelope)).bit_length() + 1
+        limits = bank.limits(self.resonators, full, self.coefficient_frac)
+        # The envelope gains half an LSB at most by its rounding.
+        envelope = (limits.difference + 0.5) * 2.0**self.leak
+        largest = max(limits.low + full, limits.band, envelope)
+        return math.ceil(largest).bit_length() + 1
 
     @property
     def log_width(self) -> int:

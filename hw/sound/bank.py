@@ -32,6 +32,7 @@ class Shared(enum.Enum, shape=2):
     SAMPLE = 0
     DECAY = 1
     PART = 2
+    BELOW = 3  # the band before this one
 
 
 class Sum(enum.Enum, shape=2):
@@ -49,7 +50,16 @@ class Digit(enum.Enum, shape=2):
     NEXT = 0  # of the coefficient
     PLUS = 1
     MINUS = 2
-    SIGN = 3  # PLUS or MINUS, as the band's value is positive or negative
+    SIGN = 3  # PLUS or MINUS, as what ``sign`` saw was positive or negative
+
+
+class Factor(enum.Enum, shape=2):
+    """What is multiplied from the next cycle on."""
+
+    KEEP = 0
+    MEMORY = 1
+    SUM = 2
+    BELOW = 3  # the memory's, and 0 in the first band
 
 
 @dataclass(frozen=True)
@@ -58,10 +68,11 @@ class Step:
 
     read: tuple[Kind, Shared] = (Kind.F, Shared.SAMPLE)
     write: tuple[Kind, Shared] | None = None
-    factor: str = ""  # "memory" or "sum"
+    factor: Factor = Factor.KEEP
     coefficient: bool = False  # of the memory
     sum: Sum = Sum.KEEP
     digit: Digit = Digit.NEXT
+    sign: bool = False  # the accumulator's is kept
 
 
 def program(digits: int) -> list[Step]:
@@ -80,20 +91,22 @@ def program(digits: int) -> list[Step]:
 
     do(Kind.H)
     do(Kind.BAND, coefficient=True)
-    do(Kind.F, factor="memory", sum=Sum.BEGIN)
+    do(Kind.F, factor=Factor.MEMORY, sum=Sum.BEGIN)
     multiply(Kind.F, coefficient=True)  # h band
     do(Kind.LOW, write=Shared.PART, sum=Sum.BEGIN)
-    multiply(Kind.LOW, read=Shared.SAMPLE, factor="memory")  # f band
-    do(Kind.MINUS_F, factor="memory", sum=Sum.ADD, digit=Digit.PLUS)  # + low
+    multiply(Kind.LOW, read=Shared.SAMPLE, factor=Factor.MEMORY)  # f band
+    do(Kind.MINUS_F, factor=Factor.MEMORY, sum=Sum.ADD, digit=Digit.PLUS)  # + low
     do(Shared.PART, write=Kind.LOW, coefficient=True, sum=Sum.ADD, digit=Digit.MINUS)  # - x
-    do(Shared.PART, factor="sum", sum=Sum.BEGIN)
-    multiply(Shared.PART, read=Shared.DECAY, factor="memory")  # -f (low - x)
-    do(Kind.ENVELOPE, coefficient=True, sum=Sum.ADD, digit=Digit.PLUS)  # + h band
-    do(Kind.ENVELOPE, write=Kind.BAND, factor="memory", sum=Sum.BEGIN)
-    multiply(Kind.BAND, factor="memory")  # decay envelope
-    do(Kind.BAND, sum=Sum.ADD, digit=Digit.SIGN)  # + |band|
-    do(Kind.BAND, write=Kind.ENVELOPE)
-    do(Kind.BAND, write=Kind.SNAPSHOT)
+    do(Shared.PART, factor=Factor.SUM, sum=Sum.BEGIN)
+    multiply(Shared.PART, read=Shared.DECAY, factor=Factor.MEMORY)  # -f (low - x)
+    do(Shared.BELOW, coefficient=True, sum=Sum.ADD, digit=Digit.PLUS)  # + h band
+    do(Kind.ENVELOPE, write=Kind.BAND, factor=Factor.BELOW)
+    do(Kind.ENVELOPE, write=Shared.BELOW, sum=Sum.ADD, digit=Digit.MINUS)  # - below
+    do(Shared.PART, write=Shared.PART, factor=Factor.MEMORY, sum=Sum.BEGIN, sign=True)
+    multiply(Shared.PART, factor=Factor.MEMORY)  # decay envelope
+    do(Shared.PART, sum=Sum.ADD, digit=Digit.SIGN)  # + |band - below|
+    do(Shared.PART, write=Kind.ENVELOPE)
+    do(Shared.PART, write=Kind.SNAPSHOT)
     return steps
 
 
@@ -153,7 +166,7 @@ class Bank(wiring.Component):
 
     def _contents(self) -> list[int]:
         front = self._front
-        index = max(Shared.PART.value + 1, front.bands) - 1
+        index = max(len(Shared), front.bands) - 1
         self._index_bits = index.bit_length()
         words = [0] * (len(Kind) << self._index_bits)
 
@@ -225,7 +238,6 @@ class Bank(wiring.Component):
         read_shared, write_shared = Signal(Shared), Signal(Shared)
         does = Signal(Sum)
         digit = Signal(DIGIT_BITS)
-        takes_sum = Signal()
         m.d.comb += digit.eq(coefficient[:DIGIT_BITS])
         with m.Switch(step):
             for n, what in enumerate(self._program):
@@ -249,14 +261,18 @@ class Bank(wiring.Component):
                             m.d.comb += digit.eq(MINUS)
                         case Digit.SIGN:
                             m.d.comb += digit.eq(Mux(negative, MINUS, 1))
-                    m.d.comb += takes_sum.eq(what.factor == "sum")
-                    if what.factor:
-                        m.d.sync += factor.eq(Mux(takes_sum, total, read.data))
+                    match what.factor:
+                        case Factor.MEMORY:
+                            m.d.sync += factor.eq(read.data)
+                        case Factor.SUM:
+                            m.d.sync += factor.eq(total)
+                        case Factor.BELOW:
+                            m.d.sync += factor.eq(Mux(band == 0, 0, read.data))
                     if what.coefficient:
                         m.d.sync += coefficient.eq(read.data)
                     if what.sum == Sum.SHIFT:
                         m.d.sync += coefficient.eq(coefficient >> DIGIT_BITS)
-                    if what.write and what.write[0] == Kind.BAND:
+                    if what.sign:
                         m.d.sync += negative.eq(total[-1])
 
         # The adder: a lowest bit more carries the 1 that makes an opposite of what is turned.
