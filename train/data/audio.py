@@ -64,6 +64,10 @@ class LogMel:
         energies = np.einsum("tk,bk->tb", power, self._filters)
         return np.log2(1 + energies / self.floor)
 
+    def each(self, recordings: list[Floats]) -> list[Floats]:
+        """Frames of recordings, one by one."""
+        return [self(samples) for samples in recordings]
+
     @property
     def _size(self) -> int:
         return 1 << (self.window - 1).bit_length()

@@ -14,6 +14,7 @@ TASKS = (
     "digits",
     "strings",
     "wake_words",
+    "wake_words_pdm",
     "command_words",
     "comma2k19",
     "kitti",

@@ -7,6 +7,8 @@ before it validates. The rest class is the digits of train/tasks/digits, one to 
 that they last as long as a keyword, of speakers that only one part has, and hiss.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from golden.errors import refusal
@@ -28,7 +30,8 @@ SPEAKERS = {
 REST = {"train": 360, "validation": 60, "test": 180}
 SILENT = 6  # of the rest, one in so many is hiss alone
 HISS = (1e-4, 3e-3)  # standard deviation
-FRONT_END = LogMel(bands=32)
+LOG_MEL = LogMel(bands=32)
+Heard = Callable[[list[Floats]], list[Floats]]  # recordings to frames
 
 RECIPE = Recipe(
     units=96,
@@ -43,9 +46,9 @@ RECIPE = Recipe(
 )
 
 
-def load() -> Dataset:
-    """Seven classes: the keywords, then the rest."""
-    frames: dict[str, list[Floats]] = {part: [] for part in REST}
+def load(name: str = "wake_words", heard: Heard = LOG_MEL.each) -> Dataset:
+    """Seven classes: the keywords, then the rest; ``heard`` by one front end or another."""
+    samples: dict[str, list[Floats]] = {part: [] for part in REST}
     labels: dict[str, list[int]] = {part: [] for part in REST}
     for label, keyword in enumerate(KEYWORDS):
         paths = sorted(folder(f"wake_words/{keyword}").glob("*.flac"), key=_index)
@@ -55,19 +58,19 @@ def load() -> Dataset:
         for part, members in zip(
             REST, (paths[: cuts[0]], paths[cuts[0] : cuts[1]], paths[cuts[1] :]), strict=True
         ):
-            frames[part] += [FRONT_END(levelled(read_audio(path))) for path in members]
+            samples[part] += [levelled(read_audio(path)) for path in members]
             labels[part] += [label] * len(members)
     takes = digits.recordings()
     for seed, part in enumerate(REST):
         theirs = {key: x for key, x in takes.items() if key[1] in SPEAKERS[part]}
-        frames[part] += [FRONT_END(x) for x in _rest(theirs, REST[part], seed)]
+        samples[part] += _rest(theirs, REST[part], seed)
         labels[part] += [len(KEYWORDS)] * REST[part]
     parts = {
-        part: Sequences(tuple(frames[part]), np.array(labels[part], dtype=np.int64))
+        part: Sequences(tuple(heard(samples[part])), np.array(labels[part], dtype=np.int64))
         for part in REST
     }
     return Dataset(
-        "wake_words",
+        name,
         (*KEYWORDS, "rest"),
         f"wake-word-benchmark (Picovoice); rest class: {digits.SOURCE}",
         f"Apache-2.0; rest class: {digits.LICENCE}",
