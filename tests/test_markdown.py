@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
+from deltarnn.bench.sound import SOUND
 from deltarnn.bench.training_core import TRAINING_CORE
 from deltarnn.markdown import fill, of_terminal
 
@@ -48,3 +49,10 @@ def test_the_tables_of_the_training_core_are_its_report(name, n):
     document = (DOCS / "training-core.md").read_text()
     (shown,) = re.findall(rf"<!-- {name} -->\n\n(.*?)\n\n<!-- end -->", document, re.DOTALL)
     assert shown == of_terminal(TRAINING_CORE.tables(report)[n])
+
+
+def test_the_table_of_the_front_end_is_its_report():
+    report = json.loads((DOCS / "bench" / "sound.json").read_text())
+    document = (DOCS / "sound.md").read_text()
+    (shown,) = re.findall(r"<!-- area -->\n\n(.*?)\n\n<!-- end -->", document, re.DOTALL)
+    assert shown == of_terminal(SOUND.tables(report)[0])

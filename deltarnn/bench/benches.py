@@ -17,6 +17,7 @@ from deltarnn.bench.learning import LEARNING
 from deltarnn.bench.memory import MEMORY
 from deltarnn.bench.peers import PEERS
 from deltarnn.bench.precision import PRECISION
+from deltarnn.bench.sound import SOUND
 from deltarnn.bench.speakers import SPEAKERS
 from deltarnn.bench.streams import STREAMS
 from deltarnn.bench.timeline import TIMELINE
@@ -42,6 +43,7 @@ BENCHES = {
     "training-core": TRAINING_CORE,
     "learning": LEARNING,
     "speakers": SPEAKERS,
+    "sound": SOUND,
 }
 
 

@@ -30,7 +30,7 @@ from deltarnn.console import (
     multiple=True,
     metavar="NAME",
     help="cycles, streams, memory, timeline, activity, area, clock, growth, kinds, precision, "
-    "peers, training, training-core, learning or speakers; may be given several times. "
+    "peers, training, training-core, learning, speakers or sound; may be given several times. "
     "Else all of them.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
