@@ -11,7 +11,8 @@ from golden.sound.front_end import FrontEnd
 from golden.sound.modulator import modulated
 from hw.emit.verilog import weight_bytes
 from hw.sound.listener import Listener
-from sim.fast.listener import listen
+from hw.sound.path import SoundPath
+from sim.fast.listener import frames_of, listen
 from tests.networks import random_model
 
 FRONT = FrontEnd(bands=16, floor=12, gains=tuple(range(30, 62, 2)))
@@ -24,6 +25,16 @@ def recording() -> np.ndarray:
     sweep = np.sin(2 * np.pi * (200 + 6000 * t) * t) * (1 + np.sin(50 * t)) * 0.3
     noise = np.random.default_rng(1).normal(size=len(t)) * 0.003
     return modulated(np.rint((sweep + noise) * 32768).astype(np.int64), 192)
+
+
+def test_every_element_of_the_whole_front_end_is_goldens():
+    """All 32 bands at their own rates, as fast as a UP5K's 24 MHz are."""
+    front, bits = FrontEnd().scaled(np.linspace(0.3, 1.2, 32)), recording()
+    found = frames_of(SoundPath(front), front, bits, 8)
+    wanted = front.frames(bits)
+    np.testing.assert_array_equal(found, wanted[: len(found)])
+    assert len(found) == len(wanted) - 1  # the last one leaves while the next would come
+    assert (wanted.max(axis=0) > 20).all()  # no band is left out
 
 
 @pytest.mark.parametrize("name", ["generic", "up5k"])

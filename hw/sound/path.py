@@ -1,14 +1,15 @@
 """The whole front end: a microphone's bits in, frames for a core out."""
 
 from amaranth.hdl import Module
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from golden.sound.front_end import FrontEnd
+from hw.core import bus_width
 from hw.sound.bank import Bank
 from hw.sound.decimator import Decimator
 from hw.sound.logarithm import Logarithm
-from hw.sound.scale import Scale, element_layout
+from hw.sound.scale import Scale
 
 
 class SoundPath(wiring.Component):
@@ -24,9 +25,10 @@ class SoundPath(wiring.Component):
     pdm, pdm_valid : In
         A bit of the microphone, where it is valid. There are ``cycles`` from the first bit of a
         sample to that of the next one at least.
-    o : Out, stream
-        Frames, element by element; ``last`` of a frame. A microphone does not wait, but a frame
-        may be taken as slowly as hops follow one another.
+    m_axis_* : AXI4-Stream out
+        Frames, an element a beat, sign-extended to whole bytes; ``tlast`` at the end of a frame: a
+        Core's ``s_axis``. A microphone does not wait, but a frame may be taken as slowly as hops
+        follow one another.
     dropped : Out
         Strobe: a frame was left out, because its forerunner had not wholly been taken.
     lost : Out
@@ -47,7 +49,10 @@ class SoundPath(wiring.Component):
             {
                 "pdm": In(1),
                 "pdm_valid": In(1),
-                "o": Out(stream.Signature(element_layout(front))),
+                "m_axis_tdata": Out(bus_width(front.activation.width)),
+                "m_axis_tvalid": Out(1),
+                "m_axis_tready": In(1),
+                "m_axis_tlast": Out(1),
                 "dropped": Out(1),
                 "lost": Out(1),
             }
@@ -62,11 +67,14 @@ class SoundPath(wiring.Component):
         connect(m, decimator.o, bank.i)
         connect(m, bank.o, logarithm.i)
         connect(m, logarithm.o, scale.i)
-        connect(m, scale.o, wiring.flipped(self.o))
         m.d.comb += [
             decimator.i.payload.eq(self.pdm),
             decimator.i.valid.eq(self.pdm_valid),
             bank.room.eq(logarithm.room),
+            self.m_axis_tdata.eq(scale.o.payload.value),
+            self.m_axis_tvalid.eq(scale.o.valid),
+            self.m_axis_tlast.eq(scale.o.payload.last),
+            scale.o.ready.eq(self.m_axis_tready),
             self.dropped.eq(bank.dropped),
             self.lost.eq(decimator.lost),
         ]

@@ -1,8 +1,10 @@
-// Plays a microphone's bits to a verilated listener and writes down every word that it tells.
+// Plays a microphone's bits to a verilated listener and writes down every word that it tells, or to
+// its front end alone and writes down every element of its frames.
 //
 // Arguments: a file of bits, a byte each; a file of weights to load first, maybe empty; cycles a bit.
-// A line a word on standard output: the number of bits before it, the word. At the end a line of
-// strobes: dropped, lost. sim/fast/listener.py says LOADS.
+// A line a word on standard output: the number of bits before it, the word; or a line an element: it,
+// unsigned, and whether it is a frame's last. At the end a line of strobes: dropped, lost.
+// sim/fast/listener.py says LOADS and FRAMES.
 
 #include <cstdlib>
 #include <fstream>
@@ -33,13 +35,21 @@ int main(int argc, char** argv) {
         top->clk = 0;
         top->eval();
         if (!top->rst) {
+#if FRAMES
+            if (top->m_axis_tvalid)
+                std::cout << int(top->m_axis_tdata) << ' ' << int(top->m_axis_tlast) << '\n';
+#else
             if (top->told) std::cout << played << ' ' << int(top->word) << '\n';
+#endif
             dropped += top->dropped;
             lost += top->lost;
         }
         top->clk = 1;
         top->eval();
     };
+#if FRAMES
+    top->m_axis_tready = 1;
+#endif
     top->rst = 1;
     for (int n = 0; n < 4; n++) tick();
     top->rst = 0;

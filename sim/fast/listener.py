@@ -1,16 +1,20 @@
-"""A listener's Verilog in Verilator: a microphone's bits in, words out."""
+"""The Verilog of a listener or a front end in Verilator: bits in, words or frames out."""
 
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+from amaranth.lib.wiring import Component
 
 from golden.files import temporary_folder
 from golden.fixed import Integers
 from golden.processes import run
+from golden.sound.front_end import FrontEnd
+from hw.core import bus_width
 from hw.emit.verilog import TOP, converted
 from hw.sound.listener import Listener
+from hw.sound.path import SoundPath
 from sim.build import built
 from sim.fast.harness import Harness
 from sim.verilator import compile_program, verilator_environment
@@ -46,11 +50,39 @@ def listen(
     ``models`` is the Verilog of the cells that its target uses. Raises ValueError where Verilator
     is missing or cannot build, RuntimeError where what it built fails.
     """
-    loads = weights is not None
+    *words, (dropped, lost) = _played(listener, bits, cycles, weights, models)
+    return Heard(tuple(words), dropped, lost)
+
+
+def frames_of(path: SoundPath, front: FrontEnd, bits: Integers, cycles: int) -> Integers:
+    """int64 [frames, bands] that a front end makes of bits [n], taken as they come.
+
+    Raises as ``listen``, and RuntimeError where an element is missing or a sample lost.
+    """
+    *elements, strobes = _played(path, bits, cycles)
+    values = np.array([value for value, _ in elements], dtype=np.int64)
+    ends = np.flatnonzero([last for _, last in elements])
+    whole = np.arange(front.bands - 1, len(values), front.bands)
+    if any(strobes) or len(values) % front.bands or not np.array_equal(ends, whole):
+        raise RuntimeError(f"the front end: {len(values)} elements, dropped and lost {strobes}")
+    bus = bus_width(front.activation.width)
+    return (values - (values >> (bus - 1) << bus)).reshape(-1, front.bands)
+
+
+def _played(
+    component: Component,
+    bits: Integers,
+    cycles: int,
+    weights: bytes | None = None,
+    models: str = "",
+) -> list[tuple[int, int]]:
+    """The lines that sim/fast/listener.cpp writes."""
     source = files("sim.fast").joinpath("listener.cpp").read_text()
+    kind = {"LOADS": weights is not None, "FRAMES": isinstance(component, SoundPath)}
     texts = {
-        "listener.cpp": f"#define LOADS {int(loads)}\n{source}",
-        f"{TOP}.v": converted(listener, TOP),
+        "listener.cpp": "".join(f"#define {name} {int(is_so)}\n" for name, is_so in kind.items())
+        + source,
+        f"{TOP}.v": converted(component, TOP),
         **({"models.v": models} if models else {}),
     }
 
@@ -67,5 +99,5 @@ def listen(
         done = run([place / "listener", folder / "bits", folder / "weights", str(cycles)])
     if done.returncode:
         raise RuntimeError(f"the listener failed: exit status {done.returncode}")
-    *words, (dropped, lost) = (tuple(map(int, line.split())) for line in done.stdout.splitlines())
-    return Heard(tuple((at, word) for at, word in words), dropped, lost)
+    lines = (line.split() for line in done.stdout.splitlines())
+    return [(int(first), int(second)) for first, second in lines]
