@@ -133,13 +133,16 @@ class FrontEnd:
 
     @cached_property
     def word(self) -> int:
-        """Bits, sign included, that hold all states of the bank, differences and envelopes."""
+        """Bits, sign included, that hold all states of the bank, differences and envelopes.
+
+        And the digits of a coefficient, two bits each, which lie in the same memory.
+        """
         full = -(-(self.decimation**self.order) >> self.drop) << self.guard
         limits = bank.limits(self.resonators, full, self.coefficient_frac)
         # The envelope gains half an LSB at most by its rounding.
         envelope = (limits.difference + 0.5) * 2.0**self.leak
         largest = max(limits.low + full, limits.band, envelope)
-        return math.ceil(largest).bit_length() + 1
+        return max(math.ceil(largest).bit_length() + 1, self.coefficient_frac + 2)
 
     @property
     def log_width(self) -> int:

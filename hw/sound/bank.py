@@ -123,6 +123,8 @@ def envelope_layout(front: FrontEnd) -> data.StructLayout:
 class Bank(wiring.Component):
     """golden.sound.bank.envelopes: a sample of all bands, one band after the other.
 
+    States begin at 0 at power-up. A reset while it runs leaves them in their memory, and they fade.
+
     Products take no multiplier: a digit of the coefficient a cycle, which is 0, 1, 2 or -1, so that
     the factor, its double or its opposite is added, and the sum goes right by two bits. The bits
     that leave are those that rshift rounds away.
@@ -154,6 +156,7 @@ class Bank(wiring.Component):
         self._front = front
         self._digits = front.coefficient_frac // DIGIT_BITS + 1
         self._program = program(self._digits)
+        self._index_bits = ceil_log2(max(len(Shared), front.bands))
         self.cycles = front.bands * len(self._program) + 1
         super().__init__(
             {
@@ -166,8 +169,6 @@ class Bank(wiring.Component):
 
     def _contents(self) -> list[int]:
         front = self._front
-        index = max(len(Shared), front.bands) - 1
-        self._index_bits = index.bit_length()
         words = [0] * (len(Kind) << self._index_bits)
 
         def put(kind: Kind, n: int, value: int) -> None:

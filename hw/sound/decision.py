@@ -12,6 +12,8 @@ from hw.primitive.memory import UNCHECKED
 class Decider(wiring.Component):
     """golden.sound.decision.Decision.words. A result is taken every third cycle.
 
+    Averages begin at 0 at power-up. A reset while it runs leaves them in their memory; they fade.
+
     Parameters
     ----------
     decision : Decision
