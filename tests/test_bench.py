@@ -200,7 +200,7 @@ def test_streams_are_measured_beside_one(tmp_path):
 
 
 def test_weights_outside_are_measured_beside_memories(tmp_path):
-    memories = {"near": Memory(), "far": Memory(latency=20), memory.BYTEWISE: Memory(interval=2)}
+    memories = {"near": Memory(), "far": Memory(latency=20), memory.FLASH: Memory(interval=2)}
     workshop = {"netlist": lambda *_: NETLIST, "placement": lambda *_: placed(1, 50.0)}
     report = memory.run(context(**workshop), [SMALL], memory.POINTS[:2], memories, [SMALL])
     assert (report["cores"][SMALL.name]["lut"], report["cores"][SMALL.name]["MHz"]) == (40, 50.0)

@@ -9,9 +9,10 @@ from rich.table import Table
 
 from boards.family.chip import RESOURCES
 from boards.family.ecp5 import ECP5
+from boards.family.targets import find_target
 from deltarnn.bench.context import Bench, Context, figure
 from deltarnn.bench.workshop import on_ecp5
-from deltarnn.memories import Sdram
+from deltarnn.memories import Flash, Sdram
 from golden.model import Model
 from golden.parameters import CoreParameters
 from hw.emit.verilog import Emission, emit
@@ -27,13 +28,13 @@ SHAPES = (
     Shape("40 -> 1024", (40, 1024), None, 2),
     Shape("40 -> 768 -> 768", (40, 768, 768), None, 2),
 )
-BYTEWISE = "16 cycles a column, 2 a byte"
-MEMORIES: dict[str, Memory | Sdram] = {
+FLASH = "flash"
+MEMORIES: dict[str, Memory | Sdram | Flash] = {
     "a word a cycle": Memory(),
     # A column at a time, whose latency nothing hides but what the core asks ahead.
     "10 cycles a column": Memory(latency=10),
-    BYTEWISE: Memory(latency=16, interval=2),
     "LiteDRAM": Sdram(),
+    FLASH: Flash(),
 }
 PLACED = (SHAPES[0], SHAPES[-1])  # on an ECP5-85F
 WANTED = 110.0  # MHz, of nextpnr
@@ -45,7 +46,7 @@ def run(
     context: Context,
     shapes: Sequence[Shape] = SHAPES,
     points: Sequence[tuple[float, int]] = POINTS,
-    memories: Mapping[str, Memory | Sdram] = MEMORIES,
+    memories: Mapping[str, Memory | Sdram | Flash] = MEMORIES,
     placed: Sequence[Shape] = PLACED,
 ) -> dict[str, Any]:
     """Sweeps every shape beside every memory, and places ``placed``.
@@ -57,7 +58,7 @@ def run(
     pairs = [(shape, name) for shape in shapes for name in memories]
     networks: dict[str, Any] = {}
     for shape, name in context.track("memory", pairs, lambda pair: f"{pair[0].name}, {pair[1]}"):
-        lanes = 1 if name == BYTEWISE else shape.lanes
+        lanes = 1 if name == FLASH else shape.lanes
         beside = _emitted(memories[name])
         of = replace(shape, lanes=lanes)
         rows = sweep(of, context.simulator, context.seed, FRAMES, points, beside)
@@ -83,9 +84,14 @@ def _placed(context: Context, shape: Shape) -> dict[str, Any]:
     return {**area, "MHz": placement.fmax, "path": [vars(hop) for hop in placement.path]}
 
 
-def _emitted(memory: Memory | Sdram):
+def _emitted(memory: Memory | Sdram | Flash):
     def emitted(core: CoreParameters, model: Model) -> Emission:
-        return memory.beside(emit(core, model, memory.made_of(GENERIC)))
+        if not isinstance(memory, Flash):
+            return memory.beside(emit(core, model, memory.made_of(GENERIC)))
+        # A UP5K's, whose M is in SPRAM: its slots take two cycles.
+        choice = find_target("up5k")
+        emission = memory.beside(emit(core, model, memory.made_of(choice.target)))
+        return replace(emission, verilog=emission.verilog + choice.cells.models())
 
     return emitted
 

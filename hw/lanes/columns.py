@@ -89,11 +89,16 @@ class ColumnSweep(wiring.Component):
         # A column's row of the gate that is split is the segment's own.
         splits, whole = of_layer("splits"), of_layer("whole_gates")
         own, other = Signal(), Signal()
-        m.d.comb += [
-            own.eq(splits & visit.event & ~visit.segment & (n == whole)),
+        is_own = splits & visit.event & ~visit.segment & (n == whole)
+        is_last = n == of_layer("accumulators") - 1
+        # Where slots are cycles apart there is one for this.
+        slow = self._interval > 1
+        domain = m.d.sync if slow else m.d.comb
+        domain += [
+            own.eq(is_own),
             other.eq(splits & visit.event & visit.segment & (n == whole - 1)),
-            last_row.eq(n == of_layer("accumulators") - 1),
-            ends_block.eq(last_row | own),
+            last_row.eq(is_last),
+            ends_block.eq(is_last | is_own),
             last_block.eq(block == of_layer("blocks") - 1),
         ]
 
@@ -104,10 +109,10 @@ class ColumnSweep(wiring.Component):
         rests, busy = Signal(range(self._reopen)), Signal(range(lanes))
         units = Mux(last_block, of_layer("last_units") - 1, lanes - 1)
         goes, ends, may_go = Signal(), Signal(), rests == 0
-        if self._interval > 1:  # slots keep time, also beside those of a state reset
-            cycle = Signal(range(self._interval))
-            m.d.sync += cycle.eq(cycle + 1)
-            may_go &= cycle == 0
+        if slow:  # slots keep time, and a visit has been there for a cycle
+            cycle, there = Signal(range(self._interval)), Signal()
+            m.d.sync += [cycle.eq(cycle + 1), there.eq(self.i.valid & ~ends)]
+            may_go &= (cycle == 0) & there
         may = Mux(visit.event, self.words.valid, ~(last_row & (busy != 0)))
         m.d.comb += [
             goes.eq(self.i.valid & may_go & may),
