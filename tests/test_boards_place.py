@@ -4,7 +4,7 @@ import pytest
 
 import boards.family.ice40
 from boards.family.chip import ECP5, UP5K
-from boards.flow.place import DoesNotFitError, overfull, place, placement_of
+from boards.flow.place import DoesNotFitError, excess, place, placement_of
 from boards.flow.synthesis import Netlist, count, synthesise
 from boards.tool import NEXTPNR_ICE40
 from golden.parameters import CoreParameters
@@ -75,7 +75,7 @@ Info: \t         ICESTORM_LC:    6000/   5280   113%
 Info: \t        ICESTORM_RAM:      30/     30   100%
 Info: \t        ICESTORM_DSP:      10/      8   125%
 """
-    assert overfull(log) == {"ICESTORM_LC": (6000, 5280), "ICESTORM_DSP": (10, 8)}
+    assert excess(log) == {"ICESTORM_LC": (6000, 5280), "ICESTORM_DSP": (10, 8)}
 
 
 @pytest.fixture(scope="module")

@@ -423,7 +423,12 @@ class _Work:
         module = netlist["modules"][NAME]
         chip.refine(module)
         self._write({f"{NAME}.json": json.dumps(netlist)})
-        return made, self._require_fit(module)
+        resources = self._require_fit(module)
+        pins = (f"--{chip.constraints}", f"{NAME}.{chip.constraints}")
+        over = overfull(chip, f"{NAME}.json", self.place, *pins)
+        if over:
+            raise misfit(self.store, self.parameters, over)
+        return made, resources
 
     def _require_fit(self, module: dict[str, Any]) -> dict[str, tuple[int, int]]:
         """What a mapped module uses, and what there is; DoesNotFitError where that is less."""
@@ -465,13 +470,7 @@ class _Work:
         arguments += [f"--{chip.constraints}", f"{NAME}.{chip.constraints}"]
         arguments += [option, f"{NAME}.{suffix}", "--report", "report.json"]
         arguments += ["--seed", str(seed), "--freq", f"{mhz:.3f}", "--timing-allow-fail", *more]
-        try:
-            self._tool(chip.router, "route", arguments)
-        except ToolError as error:
-            over = overfull(error.log)
-            if over:
-                raise misfit(self.store, self.parameters, over) from None
-            raise
+        self._tool(chip.router, "route", arguments)
         report = json.loads((self.place / "report.json").read_text())
         return min(clock["achieved"] for clock in report["fmax"].values())
 

@@ -10,7 +10,6 @@ from typing import Any
 from boards.family.chip import RESOURCES, Chip
 from boards.flow.synthesis import Netlist, count
 from boards.flow.wrapper import INSTANCE
-from boards.tool import ToolError
 from golden.errors import refusal
 
 LIMIT = 3600  # seconds
@@ -97,13 +96,10 @@ def place(netlist: Netlist, seed: int, wanted: float) -> Placement:
         (folder / "top.json").write_text(netlist.json)
         arguments = ["--json", "top.json", "--report", "report.json", "--timing-allow-fail"]
         arguments += ["--seed", str(seed), "--freq", str(wanted)]
-        try:
-            chip.router.run([*chip.arguments, *chip.harder, *arguments], folder, LIMIT)
-        except ToolError as error:
-            over = overfull(error.log)
-            if over:
-                raise DoesNotFitError(f"core on {chip.name}", over) from None
-            raise
+        over = overfull(chip, "top.json", folder)
+        if over:
+            raise DoesNotFitError(f"core on {chip.name}", over)
+        chip.router.run([*chip.arguments, *chip.harder, *arguments], folder, LIMIT)
         report = json.loads((folder / "report.json").read_text())
     return placement_of(report, netlist, seed, wanted)
 
@@ -128,7 +124,17 @@ def placement_of(report: dict[str, Any], netlist: Netlist, seed: int, wanted: fl
     )
 
 
-def overfull(log: str) -> dict[str, tuple[int, int]]:
+def overfull(chip: Chip, netlist: str, folder: Path, *arguments: str) -> dict[str, tuple[int, int]]:
+    """Needed and available of all that the file ``netlist`` in ``folder`` takes too much of.
+
+    It is only packed: nextpnr's static placer would go on for ever with what does not fit.
+    """
+    assert chip.router is not None, f"no router for {chip.name}"
+    how = [*chip.arguments, *arguments, "--json", netlist, "--pack-only"]
+    return excess(chip.router.run(how, folder, LIMIT))
+
+
+def excess(log: str) -> dict[str, tuple[int, int]]:
     """Needed and available of everything of which nextpnr's log says that it is too much."""
     lines = re.findall(r"^Info:\s+(\w+):\s*(\d+)/\s*(\d+)\s+\d+%$", log, re.MULTILINE)
     sites = {name: (int(used), int(available)) for name, used, available in lines}
