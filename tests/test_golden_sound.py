@@ -45,6 +45,7 @@ def test_no_coefficient_hangs_on_the_last_bit_of_a_sine():
         ({"bands": 33}, "bands: found 33, expected an integer from 1 to 32"),
         ({"hop": 31}, "hop: found 31, expected an integer >= 32"),
         ({"highest": 4001.0}, "bands: found 100.0 to 4001.0 Hz, expected rising, at most 4000.0"),
+        ({"overlap": 0.0}, "overlap: found 0.0, expected more than 0"),
         ({"gains": (1, 2)}, "gains: found 2, expected 32, one a band"),
         ({"gains": (256,) * 32}, "gain: found 256, expected an integer from 0 to 255"),
         ({"coefficient_frac": 11}, "coefficient_frac: found 11, expected an even number"),

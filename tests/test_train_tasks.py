@@ -92,6 +92,19 @@ def test_wake_words_are_blocks_of_the_index():
     assert lengths == [int(np.ceil((0.3 + 0.1 * n) * 100 - 1.5)) for n in (6, 7)]
 
 
+@pytest.mark.usefixtures("recordings")
+def test_the_same_wake_words_are_heard_by_the_chip(monkeypatch):
+    monkeypatch.setattr(wake_words, "REST", {"train": 4, "validation": 2, "test": 3})
+    data, other = find_task("wake_words_pdm").load(), wake_words.load()
+    assert (data.name, data.licence) == ("wake_words_pdm", other.licence)
+    for part in ("train", "validation", "test"):
+        heard, log_mel = getattr(data, part), getattr(other, part)
+        np.testing.assert_array_equal(heard.labels, log_mel.labels)
+        for frames, beside in zip(heard.frames, log_mel.frames, strict=True):
+            assert frames.shape[1] == 32
+            assert 0 <= len(frames) - len(beside) <= 2  # whole hops, where a window lasts longer
+
+
 def words(path, voices, seconds=0.3):
     """An archive of two words by every voice."""
     rng = np.random.default_rng(3)

@@ -30,7 +30,7 @@ SMOOTHING, PAUSE = 5, 100
 
 
 def results(model: Model, frames: list[np.ndarray]) -> list[np.ndarray]:
-    """Of each recording, int64 [T, classes]."""
+    """int64 [T, classes] of each recording."""
     return [trace.outputs for trace in run_sequences(model, frames)]
 
 

@@ -87,6 +87,8 @@ class FrontEnd:
         if not 0 < self.lowest < self.highest <= self.sample_rate / 4:
             found = f"{self.lowest} to {self.highest} Hz"
             raise refusal("bands", found, f"rising, at most {self.sample_rate / 4} Hz")
+        if not self.overlap > 0:
+            raise refusal("overlap", self.overlap, "more than 0")
         if self.gains is not None:
             if len(self.gains) != self.bands:
                 raise refusal("gains", len(self.gains), f"{self.bands}, one a band")
@@ -107,7 +109,7 @@ class FrontEnd:
 
     @property
     def sample_max(self) -> int:
-        """The largest sample, that of a stream of ones; that of zeros is no further from 0."""
+        """The largest sample, that of a stream of ones."""
         return self.decimation**self.order >> self.drop
 
     @property
@@ -164,7 +166,7 @@ class FrontEnd:
         return replace(self, gains=tuple(int(gain) for gain in gains))
 
     def samples(self, bits: Integers) -> Integers:
-        """Of a microphone's bits [.., n], 0 or 1: int64 [.., n // decimation]."""
+        """int64 [.., n // decimation] of a microphone's bits [.., n], 0 or 1."""
         return cic.decimated(bits, self.order, self.decimation, self.drop)
 
     def samples_of(self, pcm: Integers, oversampling: int) -> Integers:
@@ -181,7 +183,7 @@ class FrontEnd:
         return sums // ((FULL * ratio) << self.drop)
 
     def envelopes(self, samples: Integers) -> Integers:
-        """Of samples [.., T]: int64 [.., T // hop, bands]."""
+        """int64 [.., T // hop, bands] of samples [.., T]."""
         return bank.envelopes(
             np.asarray(samples, dtype=np.int64) << self.guard,
             self.resonators,
@@ -191,14 +193,14 @@ class FrontEnd:
         )
 
     def logarithms(self, envelopes: Integers) -> Integers:
-        """Of envelopes: log2(1 + e / 2^floor), with ``log_frac`` fraction bits."""
+        """log2(1 + e / 2^floor) of envelopes e, with ``log_frac`` fraction bits."""
         return log.log2(envelopes, self.floor, self.log_frac)
 
     def activations(self, logarithms: Integers) -> Integers:
-        """Of logarithms [.., bands]: frames in activation LSBs."""
+        """Frames in activation LSBs of logarithms [.., bands]."""
         gains = self.gains or (1 << self.gain_frac,) * self.bands
         return sat(rshift(logarithms * np.array(gains), self.gain_shift), self.activation)
 
     def frames(self, bits: Integers) -> Integers:
-        """Of a microphone's bits [.., n]: int64 [.., frames, bands] in activation LSBs."""
+        """int64 [.., frames, bands] in activation LSBs of a microphone's bits [.., n]."""
         return self.activations(self.logarithms(self.envelopes(self.samples(bits))))
