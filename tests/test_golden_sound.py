@@ -154,6 +154,8 @@ def test_several_recordings_at_once_are_each_by_itself():
     assert together.shape == (3, 3, 6)
     for row, frames in zip(x, together, strict=True):
         np.testing.assert_array_equal(SMALL.envelopes(row), frames)
+    np.testing.assert_array_equal(SMALL.envelopes(x[None]), together[None])
+    assert SMALL.envelopes(x[:, :0]).shape == (3, 0, 6)  # shorter than a hop
 
 
 def test_every_band_is_the_filter_that_it_is_meant_to_be():

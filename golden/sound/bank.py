@@ -50,8 +50,10 @@ def envelopes(
     samples: Integers, resonators: tuple[Resonator, ...], decay: int, frac: int, hop: int
 ) -> Integers:
     """int64 [.., T // hop, bands]: after each ``hop`` samples of [.., T], from reset on."""
-    x = np.moveaxis(np.atleast_2d(np.asarray(samples, dtype=np.int64)), -1, 0)
-    frames = len(x) // hop
+    samples = np.asarray(samples, dtype=np.int64)
+    *several, length = samples.shape
+    x = samples.reshape(math.prod(several), length).T
+    frames = length // hop
     shape = (len(resonators), x.shape[1])
     f, h = (
         np.array([getattr(band, name) for band in resonators], dtype=np.int64)[:, None]
@@ -79,7 +81,7 @@ def envelopes(
         np.add(env, np.abs(new, out=new), out=env)
         if (n + 1) % hop == 0:
             found[n // hop] = env
-    return found.transpose(2, 0, 1).reshape(*np.shape(samples)[:-1], frames, len(resonators))
+    return found.transpose(2, 0, 1).reshape(*several, frames, len(resonators))
 
 
 @dataclass(frozen=True)
