@@ -424,7 +424,7 @@ def test_weights_in_an_sdram(folder):
     report = json.loads(done.stdout)
     assert report["equal"] is True
     assert report["bytes_per_frame"] > 0
-    assert "lanes: 2 instead of 8, as an SDRAM gives two weights a cycle" in done.stderr
+    assert "lanes: 2 instead of 8, as many as weights come from the sdram at once" in done.stderr
     expected = "lanes of a core whose columns are checked: found 1, expected 2"
     assert_refused(folder, [*words, "--lanes", "1"], [expected])
 

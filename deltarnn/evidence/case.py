@@ -15,7 +15,7 @@ from golden.network import DeltaNetwork, Trace
 from golden.parameters import CoreParameters, LayerParameters
 from hw.bus.registers import register_map
 from hw.emit.verilog import Emission, emit
-from hw.primitive.columns import ColumnWeights, LoadedColumns
+from hw.primitive.columns import CheckedColumns, ColumnWeights, LoadedColumns
 from hw.target import Target
 from sim.job import Job
 from sim.memory import Memory
@@ -134,10 +134,13 @@ class Case:
 
     def target_of(self, target: Target) -> Target:
         """``target``, with its weights where the case has them. Where a word has 16 bits they are
-        checked, and loaded through the core.
+        checked, and loaded through the core; where it has 8 they are checked, and M is where slow
+        memories let it be.
         """
         if self.memory is None:
             return target
+        if self.lanes == 1:
+            return target.with_slow_columns(CheckedColumns)
         return target.with_columns(LoadedColumns if self.lanes == 2 else ColumnWeights)
 
     def played(self, model: Model, weights: bytes | None) -> "Played":
