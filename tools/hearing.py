@@ -6,6 +6,7 @@ Run it as ``python tools/hearing.py MODEL``, with DELTARNN_DATA set; it needs th
 2. A microphone's bits in place of samples without its noise: frames and answers of some recordings.
 3. Words: the decision's margin is the one with the fewest errors on the validation part. A
    recording is wrong if its keyword is not told, or any other is.
+4. Words in a stream: those recordings of 2. one behind the other, without a reset between them.
 """
 
 import sys
@@ -122,6 +123,17 @@ def main(path: Path) -> None:
         share = decided(best, outputs[part], labels[part]) / count
         print(f"words, margin {best.margin}, {part}: {share:.2%} of {count} recordings wrong:")
         print(f"{missed} keywords not told, {other} with another told, {false} told in the rest")
+
+    samples = [front.samples_of(microphone.pcm(data.test.frames[n][:, 0]), 2) for n in chosen]
+    stream = front.activations(front.logarithms(front.envelopes(np.concatenate(samples))))
+    (outputs_of_stream,) = results(model, [stream])
+    words = best.words(outputs_of_stream)
+    ends = np.cumsum([len(x) for x in samples]) // front.hop
+    parts = np.split(words, ends[:-1])
+    found = [set(part.tolist()) - {NOTHING} for part in parts]
+    missed, other, false = wrong(found, labels["test"][list(chosen)], background)
+    print(f"in a stream of {len(found)}, {np.sum(words != NOTHING)} words told:")
+    print(f"{missed} keywords not told, {other} with another told, {false} told in the rest")
 
 
 if __name__ == "__main__":
