@@ -1,17 +1,21 @@
 """Weights in an SPI flash of four lines: its model, what reads it, a core and a board on it."""
 
+import re
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 
 from boards.board import find_board
 from boards.family.targets import TARGETS
+from boards.flow.build import netlist
 from boards.flow.design import TOP, design
 from boards.flow.stores import InFlash, stores
 from boards.host.session import Host, LinkError
 from boards.host.stream import prepare, run
 from boards.memory.quad_system import image, with_flash
+from deltarnn.evidence.netlist import ICE40, driven
 from deltarnn.memories import Flash
 from golden.network import DeltaNetwork
 from golden.parameters import CoreParameters
@@ -251,6 +255,38 @@ def test_of_a_bit_that_flips_later_no_result_comes(board):
         with pytest.raises(LinkError, match="stands still"):
             until_it_has_flipped()
         assert all(found)
+
+
+NETLIST_BENCH = """
+module bench(input clk, input rst, input rx, output tx);
+  wire [3:0] io;
+  wire cs_n, sck, pin_clk, pin_rx;
+  assign pin_clk = clk, pin_rx = rx;
+  top top(.clk12_0__io(pin_clk), .uart_0__rx__io(pin_rx), .uart_0__tx__io(tx),
+    .spi_flash_4x_0__cs__io(cs_n), .spi_flash_4x_0__clk__io(sck), .spi_flash_4x_0__dq__io(io));
+  deltarnn_flash_chip #(.FILE("flash"), .BASE(131072), .SIZE(65536)) chip(
+    .clk(clk), .cs_n(cs_n), .sck(sck), .io(io), .mine());
+endmodule
+"""
+
+
+@pytest.mark.slow
+def test_the_netlist_of_a_board_runs_from_its_flash():
+    """As Yosys maps it to an iCE40's cells: pads with their registers, and M in SPRAM."""
+    model = random_model((3, 5), 2, theta=(1, 2))
+    (store,) = stores(BOARD, "flash")
+    mapped = netlist(model, BOARD, 1, weights="flash")
+    verilog = re.sub(r"^  input (.*__io;)$", r"  inout \1", mapped.verilog, flags=re.MULTILINE)
+    verilog = re.sub(r"^  output (.*dq__io;)$", r"  inout \1", verilog, flags=re.MULTILINE)
+    chip = (files("boards") / "models/quad_flash.v").read_text()
+    texts = {"top.v": verilog, "cells.v": driven(ICE40.models()), "bench.v": NETLIST_BENCH + chip}
+    program, made = build_board(texts, "bench", cells=True), mapped.design
+    with (
+        running(program, made.shell.divisor, made.flash, made.shell.address) as terminal,
+        Host(terminal, made.link, patience=60.0) as host,
+    ):
+        assert host.booted() == 0
+        assert frames_equal(host, model, store)
 
 
 def test_models_that_no_flash_holds_are_refused():

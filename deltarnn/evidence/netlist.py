@@ -36,7 +36,7 @@ TOP = "bench"
 _FLIP_FLOPS = [
     "SB_DFF" + kind for kind in ("", "E", "SR", "R", "SS", "S", "ESR", "ER", "ESS", "ES")
 ]
-_ICE40 = Cells(
+ICE40 = Cells(
     {
         "ice40/cells_sim.v": [
             *("SB_GB", "SB_LUT4", "SB_CARRY", "SB_RAM40_4K", "SB_SPRAM256KA", "SB_MAC16"),
@@ -87,12 +87,12 @@ class Design:
 
 # An HX8K has everything in tables and block RAM, which is what a bitstream can be read back as.
 DESIGNS = (
-    Design("ice40-hx8k-b-evn", "gru", 2, _ICE40, 24, ("synthesised", "placed", "bitstream")),
+    Design("ice40-hx8k-b-evn", "gru", 2, ICE40, 24, ("synthesised", "placed", "bitstream")),
     Design("ulx3s-25f", "lstm", 2, ECP5, 60, ("synthesised",)),
-    Design("icebreaker", "gru", 1, _ICE40, 24, ("synthesised",)),
-    Design("ice40-hx8k-b-evn", "lstm", 1, _ICE40, 24, ("synthesised", "placed", "bitstream")),
+    Design("icebreaker", "gru", 1, ICE40, 24, ("synthesised",)),
+    Design("ice40-hx8k-b-evn", "lstm", 1, ICE40, 24, ("synthesised", "placed", "bitstream")),
     Design("ulx3s-25f", "gru", 1, ECP5, 60, ("synthesised",)),
-    Design("icebreaker", "lstm", 1, _ICE40, 24, ("synthesised",)),
+    Design("icebreaker", "lstm", 1, ICE40, 24, ("synthesised",)),
 )
 
 
