@@ -221,7 +221,10 @@ class Host:
             time.sleep(0.01)
             self.flags = self.hello()
         if self.flags >> Flag.MEMORY_FAILED & 1:
-            raise LinkError(f"{self._name}: the memory beside its chip has failed: reset the board")
+            raise LinkError(
+                f"{self._name}: the memory beside its chip has failed: reset the board, and write "
+                "its flash again where weights stay in that"
+            )
         return self.flags
 
     def frames(self, frames: Integers) -> Answer:

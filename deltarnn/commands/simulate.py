@@ -86,8 +86,9 @@ def simulate(
     compared but not timed, and where too few are left the first ones are played again. Cycles in
     OUT.npz are then those of rounds, a frame of each stream; with --train there are none in it.
 
-    Weights that lie outside come from a memory that gives a word of them a cycle, or from an SDRAM
-    behind LiteDRAM, for two lanes. OUT.npz has the bytes of each frame then.
+    Weights that lie outside come from a memory that gives a word of them a cycle, from an SDRAM
+    behind LiteDRAM, for two lanes, or from a flash that gives half a byte a cycle, for one lane and
+    one unit a cycle. OUT.npz has the bytes of each frame then.
 
     With --train the core learns from each recording, whose class FRAMES say, and all masters are
     compared at the end.
