@@ -425,8 +425,17 @@ def test_weights_in_an_sdram(folder):
     assert report["equal"] is True
     assert report["bytes_per_frame"] > 0
     assert "lanes: 2 instead of 8, as many as weights come from the sdram at once" in done.stderr
-    expected = "lanes of a core whose columns are checked: found 1, expected 2"
+    expected = "lanes of a core with an SDRAM: found 1, expected 2"
     assert_refused(folder, [*words, "--lanes", "1"], [expected])
+
+
+def test_weights_in_a_flash(folder):
+    done = deltarnn(folder, *SIMULATE, "--weights", "flash", "--target", "up5k", "--json")
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    assert report["equal"] is True
+    assert report["bytes_per_frame"] > 0
+    assert "lanes: 1 instead of 8, as many as weights come from the flash at once" in done.stderr
 
 
 def test_fewer_lanes_with_weights_outside_are_a_power_of_two(folder):
