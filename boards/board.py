@@ -145,8 +145,7 @@ _SMALL = {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}
 _UP5K_CLOCKS = (48, 45, 42, 39, 36, 33, 30, 27, 24)
 _ECP5_CLOCKS = (150, 140, 130, 125, 120, 115, 110, 105, 100, 95, 90, 80, 70, 60)
 
-# A bit has to come back within a cycle: some 10 ns out of the chip, 7 in the flash. W25Q128JV, -IQ
-# and -IM.
+# W25Q128JV, -IQ and -IM.
 _ICEBREAKER = QuadFlash(
     ids=(0xEF4018, 0xEF7018),
     address=WEIGHTS_IN_FLASH,

@@ -1,7 +1,6 @@
 """Weights in an SPI flash of four lines: its model, what reads it, a core and a board on it."""
 
 import re
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib.resources import files
 
@@ -10,10 +9,10 @@ import pytest
 from boards.board import find_board
 from boards.family.targets import TARGETS
 from boards.flow.build import netlist
-from boards.flow.design import TOP, design
+from boards.flow.design import design
 from boards.flow.stores import InFlash, stores
 from boards.host.session import Host, LinkError
-from boards.host.stream import prepare, run
+from boards.host.stream import prepare
 from boards.memory.quad_system import image, with_flash
 from deltarnn.evidence.netlist import ICE40, driven
 from deltarnn.memories import Flash
@@ -29,6 +28,7 @@ from sim.fast.harness import Harness
 from sim.memory import Memory
 from sim.simulate import simulate
 from sim.simulators import SIMULATORS
+from tests.memory_board import at_board, frames_equal
 from tests.networks import random_frames, random_model
 from tests.test_boards_sdram import checksum
 
@@ -168,26 +168,10 @@ def board():
     emission = store.simulated(parameters, model)
     made = design(parameters, model, emission, 1.0, 250_000, store.flash(emission))
 
-    @contextmanager
     def at(content=None, right="", wrong=""):
-        texts = made.verilog() | {"models.v": UP5K.cells.models()}
-        assert not right or texts["core.v"].count(right) == 1
-        texts["core.v"] = texts["core.v"].replace(right, wrong) if right else texts["core.v"]
-        program, content = build_board(texts, TOP), made.flash if content is None else content
-        with (
-            running(program, made.shell.divisor, content, made.shell.address) as terminal,
-            Host(terminal, made.link, patience=60.0) as host,
-        ):
-            yield host
+        return at_board(made, BOARD, right, wrong, content)
 
     return model, store, made, at
-
-
-def frames_equal(host, model, store):
-    prepare(host, model, target=store.target)
-    frames = random_frames(model, 30, moving=0.5)
-    pieces = run(host, model, [frames[:20], frames[20:]], True)
-    return all(not piece.wrong for piece in pieces)
 
 
 def test_a_board_runs_from_its_flash(board):

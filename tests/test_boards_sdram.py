@@ -2,7 +2,6 @@
 
 import binascii
 import re
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
@@ -13,10 +12,10 @@ import pytest
 from boards.board import find_board
 from boards.family.targets import TARGETS
 from boards.flow.build import netlist
-from boards.flow.design import TOP, design
+from boards.flow.design import design
 from boards.flow.stores import stores
 from boards.host.session import Host, LinkError
-from boards.host.stream import prepare, run
+from boards.host.stream import prepare
 from boards.link.protocol import Flag
 from boards.memory.control import ControlWrites
 from boards.memory.fill import Fill
@@ -41,6 +40,7 @@ from sim.run import Job, play, trace_of
 from sim.simulate import simulate
 from sim.simulators import SIMULATORS
 from tests.bench import run_bench
+from tests.memory_board import at_board, frames_equal
 from tests.networks import random_frames, random_model
 
 QUICK = Harness(optimised=False)
@@ -406,26 +406,10 @@ def board():
     emission = store.simulated(parameters, model)
     made = design(parameters, model, emission, 100.0, 25_000_000, store.flash(emission))
 
-    @contextmanager
     def at(read=READ, flash=None):
-        texts = made.verilog() | {"models.v": TARGETS[BOARD.target].cells.models()}
-        assert texts["core.v"].count(READ) == 1
-        texts["core.v"] = texts["core.v"].replace(READ, read)
-        program, content = build_board(texts, TOP), made.flash if flash is None else flash
-        with (
-            running(program, made.shell.divisor, content, made.shell.address) as terminal,
-            Host(terminal, made.link, patience=60.0) as host,
-        ):
-            yield host
+        return at_board(made, BOARD, READ, read, flash)
 
     return model, store, made, at
-
-
-def frames_equal(host, model, store):
-    prepare(host, model, target=store.target)
-    frames = random_frames(model, 30, moving=0.5)
-    pieces = run(host, model, [frames[:20], frames[20:]], True)
-    return all(not piece.wrong for piece in pieces)
 
 
 def test_a_board_boots_its_weights_into_the_sdram(board):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Shape
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -12,6 +12,7 @@ from boards.link.packets import BYTE
 from boards.link.protocol import TAG
 from boards.memory.quad import QuadColumns, pins_signature
 from boards.memory.survey import Survey
+from boards.memory.system import SAID
 from golden.errors import refusal
 from golden.parameters import CoreParameters
 from hw.emit.enclosed import LOAD, MEMORY, enclosed
@@ -22,17 +23,14 @@ from hw.walk.layout import CoreLayout
 
 LANES = 1  # a flash gives half a byte a cycle
 _NAME = "deltarnn_quad_columns"
-# The flash's pins (boards.memory.quad.pins_signature), and what is to be known of the memory.
-PINS = (
-    {"name": "quad_cs_n", "direction": "out", "width": 1},
-    {"name": "quad_clocks", "direction": "out", "width": 1},
-    {"name": "quad_out", "direction": "out", "width": 4},
-    {"name": "quad_drives", "direction": "out", "width": 4},
-    {"name": "quad_back", "direction": "in", "width": 4},
-)
-SAID = (
-    {"name": "memory_ready", "direction": "out", "width": 1},
-    {"name": "memory_failed", "direction": "out", "width": 1},
+# The flash's pins.
+PINS = tuple(
+    {
+        "name": f"quad_{name}",
+        "direction": "out" if member.flow == Out else "in",
+        "width": Shape.cast(member.shape).width,
+    }
+    for name, member in pins_signature().members.items()
 )
 _BODY = """\
   {name} columns (
@@ -165,7 +163,8 @@ def room(core: CoreParameters) -> int:
 
 def with_flash(emission: Emission, flash: QuadFlash, mhz: float) -> Emission:
     """``emission``, of a core of one lane that has its weights outside, with checksums, and what
-    reads the flash, as one core with the ports PINS and SAID. Its ``weights`` are the image.
+    reads the flash, as one core with the ports PINS and boards.memory.system.SAID. Its ``weights``
+    are the image.
 
     Raises ValueError where the core has other lanes.
     """
